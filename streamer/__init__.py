@@ -1,0 +1,25 @@
+"""panel-streamer: live progress for batch work, true for everybody who has the URL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from streamer.pipeline import Pipeline, phase
+
+if TYPE_CHECKING:
+    from streamer.client import Client
+    from streamer.script import run, track
+
+__all__ = ["Client", "Pipeline", "phase", "run", "track"]
+__version__ = "0.1.0"
+
+# Why not import them here: the HTTP client costs more to import than all the rest, and a pipeline module needs none of it.
+_LAZY = {"Client": "streamer.client", "run": "streamer.script", "track": "streamer.script"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'streamer' has no attribute {name!r}")

@@ -1,0 +1,416 @@
+"""The typed events of a run, and the log's `Entry`; their JSON, both ways. Does no I/O and keeps no state.
+
+An event is a fact in the past tense; one class per kind. The wire names (``event: progress`` …) are the tags; JSON is
+camelCase, Python snake_case. Every text has an upper bound (`LIMITS`): `bounded` cuts what is longer and says so.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+import time as _time
+from typing import Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+#: Bounds, in characters, of the texts in an event. What is longer is cut with a note.
+NAME_LIMIT: Final = 300
+MESSAGE_LIMIT: Final = 8_000
+TRACEBACK_LIMIT: Final = 32_000
+#: Bound, in bytes of JSON, of a run's result and of its parameters.
+RESULT_LIMIT: Final = 256_000
+#: How many failed items a terminal event repeats; all of them stay in the log.
+ERRORS_LISTED: Final = 100
+#: The longest list of phases a run may declare.
+PHASES_LIMIT: Final = 500
+
+E = TypeVar("E", bound=Struct)
+RunStatus = Literal["queued", "running", "stalled", "cancelling", "complete", "failed", "cancelled"]
+PhaseStatus = Literal["waiting", "started", "finished", "skipped", "failed"]
+TERMINAL: Final = frozenset({"complete", "failed", "cancelled"})
+
+
+class PhaseSpec(Struct, frozen=True):
+    """A declared phase: its name and its weight, relative to the other phases' weights."""
+
+    name: str
+    weight: float = 1.0
+
+
+class ErrorInfo(Struct, frozen=True):
+    """What went wrong: the exception's type, its message, and the traceback as text (may be empty)."""
+
+    type: str
+    message: str = ""
+    traceback: str = ""
+
+
+class FailedItem(Struct, frozen=True):
+    """One item that failed, the phase it failed in (None outside any), and why."""
+
+    item: str
+    phase: str | None
+    error: ErrorInfo
+
+
+class Results(Struct, frozen=True):
+    """How many items succeeded and failed so far, over the whole run."""
+
+    success: int = 0
+    failed: int = 0
+
+
+class FinalResults(Struct, frozen=True):
+    """`Results` of a run that ended, with the first `ERRORS_LISTED` failed items."""
+
+    success: int = 0
+    failed: int = 0
+    errors: tuple[FailedItem, ...] = ()
+
+
+class _Event(Struct, frozen=True, tag_field="event", rename="camel"):
+    """Base of all events; the JSON key ``event`` holds the kind."""
+
+
+class StatusChanged(_Event, tag="status", kw_only=True):
+    """The run came to be queued, running, stalled or cancelling. The first one of a run describes it."""
+
+    status: Literal["queued", "running", "stalled", "cancelling"]
+    message: str = ""
+    pipeline: str | None | UnsetType = UNSET
+    title: str | UnsetType = UNSET
+    parameters: dict[str, Any] | UnsetType = UNSET
+    phases: tuple[PhaseSpec, ...] | UnsetType = UNSET
+    owner: str | UnsetType = UNSET
+    host: str | UnsetType = UNSET
+
+
+class PhaseChanged(_Event, tag="phase", kw_only=True):
+    """A phase was started, finished, skipped or failed. Progress is in percent, 0 to 100."""
+
+    phase: str
+    weight: float | None = None
+    phase_status: Literal["started", "finished", "skipped", "failed"]
+    phase_progress: float | None = None
+    overall_progress: float | None = None
+    message: str = ""
+
+
+class Progressed(_Event, tag="progress", kw_only=True):
+    """Work went on. `done` of `total` (None: not known) in `unit`; `rate` in units per second; progress in percent.
+
+    A producer need only send `phase`, `done`, `total` and `unit`; the streamer fills in what follows from the run's state.
+    `results` count items; they are cumulative over the run and only grow.
+    """
+
+    status: Literal["progress"] = "progress"
+    progress: int = 0
+    overall_progress: float | None = None
+    phase: str | None = None
+    phase_progress: float | None = None
+    done: float | None = None
+    total: float | None = None
+    unit: str = ""
+    rate: float | None = None
+    message: str = ""
+    results: Results = Results()
+
+
+class Logged(_Event, tag="log", kw_only=True):
+    """One log line. `type` follows from `level`: error, warning, or log for all that is less."""
+
+    type: Literal["log", "warning", "error"] = "log"
+    level: str = "INFO"
+    logger: str = ""
+    message: str = ""
+    timestamp: str = ""
+    phase: str | None = None
+    item: str | None = None
+
+
+class ItemFailed(_Event, tag="failure", kw_only=True):
+    """One item failed; the run goes on."""
+
+    item: str
+    phase: str | None = None
+    error: ErrorInfo
+
+
+class Completed(_Event, tag="complete", kw_only=True):
+    """Terminal: the run came to its end. `result` is any JSON; `duration` in seconds since it was running."""
+
+    status: Literal["complete"] = "complete"
+    progress: Literal[100] = 100
+    message: str = ""
+    results: FinalResults = FinalResults()
+    result: Any = None
+    duration: float | None = None
+
+
+class RunFailed(_Event, tag="failed", kw_only=True):
+    """Terminal: the run ended with an error, or its process is gone. `progress` is what it had reached, in percent."""
+
+    status: Literal["error"] = "error"
+    progress: int = 0
+    message: str = ""
+    error: ErrorInfo | None = None
+    results: FinalResults = FinalResults()
+    duration: float | None = None
+
+
+class RunCancelled(_Event, tag="cancelled", kw_only=True):
+    """Terminal: the run was cancelled. `progress` is what it had reached, in percent."""
+
+    status: Literal["cancelled"] = "cancelled"
+    progress: int = 0
+    message: str = ""
+    results: FinalResults = FinalResults()
+    duration: float | None = None
+
+
+Event = StatusChanged | PhaseChanged | Progressed | Logged | ItemFailed | Completed | RunFailed | RunCancelled
+EVENT_TYPES: Final = (
+    StatusChanged,
+    PhaseChanged,
+    Progressed,
+    Logged,
+    ItemFailed,
+    Completed,
+    RunFailed,
+    RunCancelled,
+)
+TERMINAL_TYPES: Final = (Completed, RunFailed, RunCancelled)
+
+
+def kind(event: Event) -> str:
+    """Return the wire name of an event: ``status``, ``phase``, ``progress`` …"""
+    tag = event.__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
+
+
+KINDS: Final = tuple(str(t.__struct_config__.tag) for t in EVENT_TYPES)
+
+
+class Entry(Struct, frozen=True):
+    """A row of the log.
+
+    `offset`: its position in the log, which only grows. `seq`: 1, 2, 3 … within the run. `time`: POSIX seconds, UTC,
+    in whole milliseconds: when it happened, by the producer's clock.
+    """
+
+    offset: int
+    run_id: str
+    seq: int
+    time: float
+    event: Event
+
+
+class Envelope(Struct, frozen=True):
+    """What surrounds an event in JSON, on the wire and in an ingest line."""
+
+    run: str | None = None
+    seq: int | None = None
+    time: str | None = None
+
+
+_encoder = msgspec.json.Encoder(enc_hook=str)
+_event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+_envelope_decoder = msgspec.json.Decoder(Envelope)
+
+
+def encode_event(event: Event) -> bytes:
+    """Return the event as JSON (UTF-8), without its envelope."""
+    return _encoder.encode(event)
+
+
+def decode_event(data: bytes | str) -> Event:
+    """Read an event from JSON; unknown keys are ignored.
+
+    Raises `msgspec.ValidationError` (a kind or a value that is not allowed, with its path) or `msgspec.DecodeError`.
+    """
+    return _event_decoder.decode(data)
+
+
+def decode_envelope(data: bytes | str) -> Envelope:
+    """Read `run`, `seq` and `time` from an event's JSON. Raises as `decode_event`."""
+    return _envelope_decoder.decode(data)
+
+
+# -- times -------------------------------------------------------------------------------------------------------------
+
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+#: 9999-12-31T23:59:59.999Z, the last time RFC 3339 can write.
+_LAST_TIME: Final = 253_402_300_799.999
+
+
+def format_time(time: float) -> str:
+    """Write POSIX seconds as RFC 3339 in UTC with milliseconds, for example ``2026-01-31T09:41:32.118Z``."""
+    milliseconds = round(min(max(time, 0.0), _LAST_TIME) * 1000)
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{_time.strftime('%Y-%m-%dT%H:%M:%S', _time.gmtime(seconds))}.{rest:03d}Z"
+
+
+def parse_time(text: str) -> float:
+    """Read an RFC 3339 time as POSIX seconds, to the millisecond. Raises `ValueError` naming what was received."""
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            f"expected an RFC 3339 time such as 2026-01-31T09:41:32.118Z, received {text[:60]!r}"
+        )
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    if not (
+        1970 <= year and 1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second <= 60
+    ):
+        raise ValueError(f"expected a time from 1970 on with valid date and hour, received {text[:60]!r}")
+    seconds = calendar.timegm((year, month, day, hour, minute, second))
+    zone = match[8]
+    if zone not in "Zz":
+        offset = int(zone[1:3]) * 3600 + int(zone[4:6]) * 60
+        seconds -= offset if zone[0] == "+" else -offset
+    milliseconds = int((match[7] or "0").ljust(3, "0")[:3])
+    return max(seconds, 0) + milliseconds / 1000
+
+
+# -- bounds ------------------------------------------------------------------------------------------------------------
+
+
+def cut(text: str, limit: int) -> str:
+    """Return `text` within `limit` characters, well-formed Unicode; what was cut away is said at its end."""
+    if len(text) > limit:
+        text = f"{text[: max(limit - 60, 0)]} … [cut: {len(text):,} characters in all]"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # A lone surrogate (from os.fsdecode, say) cannot be written as UTF-8: show its code instead.
+        text = text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def bounded(event: Event) -> Event:
+    """Return the event with every text within its bound; the same object when nothing had to be cut."""
+    match event:
+        case Logged():
+            level = _LEVEL_NAMES.get(event.level.upper(), event.level.upper())
+            return _replaced(
+                event,
+                message=cut(event.message, MESSAGE_LIMIT),
+                level=cut(level, 20),
+                type=type_of_level(level),
+                logger=cut(event.logger, NAME_LIMIT),
+                phase=_name(event.phase),
+                item=_name(event.item),
+            )
+        case Progressed():
+            return _replaced(
+                event,
+                message=cut(event.message, MESSAGE_LIMIT),
+                unit=cut(event.unit, 40),
+                phase=_name(event.phase),
+            )
+        case ItemFailed():
+            return _replaced(
+                event,
+                item=cut(event.item, NAME_LIMIT),
+                phase=_name(event.phase),
+                error=_bounded_error(event.error),
+            )
+        case PhaseChanged():
+            return _replaced(
+                event, phase=cut(event.phase, NAME_LIMIT), message=cut(event.message, MESSAGE_LIMIT)
+            )
+        case StatusChanged():
+            return _bounded_status(event)
+        case Completed():
+            return _replaced(
+                event,
+                message=cut(event.message, MESSAGE_LIMIT),
+                result=bounded_json(event.result, RESULT_LIMIT),
+                results=_bounded_results(event.results),
+            )
+        case RunFailed():
+            return _replaced(
+                event,
+                message=cut(event.message, MESSAGE_LIMIT),
+                error=None if event.error is None else _bounded_error(event.error),
+                results=_bounded_results(event.results),
+            )
+        case RunCancelled():
+            return _replaced(
+                event, message=cut(event.message, MESSAGE_LIMIT), results=_bounded_results(event.results)
+            )
+
+
+def bounded_json(value: Any, limit: int) -> Any:
+    """Return `value` as plain JSON data within `limit` bytes; else a mapping that says how large it was."""
+    try:
+        data = _encoder.encode(value)
+        if len(data) <= limit:
+            return msgspec.json.decode(data)
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        return {"note": f"not representable as JSON: {cut(str(error), 200)}", "repr": cut(repr(value), 2000)}
+    return {"note": f"cut: {len(data):,} bytes of JSON, {limit:,} are kept", "repr": cut(data.decode(), 2000)}
+
+
+def type_of_level(level: str) -> Literal["log", "warning", "error"]:
+    """Return a log event's `type` for a level name."""
+    if level in ("ERROR", "CRITICAL", "FATAL"):
+        return "error"
+    return "warning" if level == "WARNING" else "log"
+
+
+#: Numbers of the standard library's `logging`; a level that is not named there counts as INFO.
+LEVELS: Final = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+_LEVEL_NAMES: Final = {"WARN": "WARNING", "FATAL": "CRITICAL", "": "INFO"}
+
+
+def _name(text: str | None) -> str | None:
+    return None if text is None else cut(text, NAME_LIMIT)
+
+
+def _bounded_error(error: ErrorInfo) -> ErrorInfo:
+    return ErrorInfo(
+        type=cut(error.type, NAME_LIMIT),
+        message=cut(error.message, MESSAGE_LIMIT),
+        traceback=cut_middle(error.traceback, TRACEBACK_LIMIT),
+    )
+
+
+def cut_middle(text: str, limit: int) -> str:
+    """Cut a traceback in its middle: its first lines say where it began, its last what went wrong."""
+    if len(text) > limit:
+        half = max((limit - 60) // 2, 0)
+        text = f"{text[:half]}\n… [cut: {len(text):,} characters in all] …\n{text[len(text) - half :]}"
+    return cut(text, limit)
+
+
+def _bounded_results(results: FinalResults) -> FinalResults:
+    errors = tuple(
+        FailedItem(item=cut(e.item, NAME_LIMIT), phase=_name(e.phase), error=_bounded_error(e.error))
+        for e in results.errors[:ERRORS_LISTED]
+    )
+    return FinalResults(success=results.success, failed=results.failed, errors=errors)
+
+
+def _bounded_status(event: StatusChanged) -> StatusChanged:
+    changes: dict[str, Any] = {"message": cut(event.message, MESSAGE_LIMIT)}
+    for field in ("pipeline", "title", "owner", "host"):
+        value = getattr(event, field)
+        if isinstance(value, str):
+            changes[field] = cut(value, NAME_LIMIT)
+    if event.parameters is not UNSET:
+        changes["parameters"] = bounded_json(event.parameters, RESULT_LIMIT)
+    if event.phases is not UNSET:
+        changes["phases"] = tuple(
+            PhaseSpec(cut(p.name, NAME_LIMIT), p.weight) for p in event.phases[:PHASES_LIMIT]
+        )
+    return _replaced(event, **changes)
+
+
+def _replaced(event: E, **changes: Any) -> E:
+    if all(getattr(event, field) == value for field, value in changes.items()):
+        return event
+    return msgspec.structs.replace(event, **changes)

@@ -1,0 +1,484 @@
+"""`RunState`, what is known of a run, and `apply`, the one reducer. Pure: no I/O, no clock, no randomness.
+
+The streamer's snapshot, the dashboards, the notebooks and the terminal all fold the same entries with `apply`, so they
+cannot disagree. Every value is immutable: a state can be shared between threads and kept for a rollback at no cost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
+
+from streamer.events import (
+    ERRORS_LISTED,
+    PHASES_LIMIT,
+    TERMINAL,
+    Completed,
+    Entry,
+    ErrorInfo,
+    Event,
+    FailedItem,
+    FinalResults,
+    ItemFailed,
+    Logged,
+    PhaseChanged,
+    PhaseSpec,
+    PhaseStatus,
+    Progressed,
+    Results,
+    RunCancelled,
+    RunFailed,
+    RunStatus,
+    StatusChanged,
+)
+
+#: A throughput curve holds at most this many points; when it is full its step doubles.
+CURVE_POINTS: Final = 120
+CURVE_STEP_SECONDS: Final = 0.25
+#: The rate is an exponential mean over about this long.
+RATE_SECONDS: Final = 3.0
+#: Until a run has completed its progress stays below this, in percent.
+ALMOST: Final = 99.99
+
+
+class Curve(Struct, frozen=True, rename="camel"):
+    """Throughput over time: points `(seconds since the phase started, units per second)`, `step_seconds` apart or more."""
+
+    step_seconds: float = CURVE_STEP_SECONDS
+    points: tuple[tuple[float, float], ...] = ()
+
+    def add(self, seconds: float, rate: float) -> Curve:
+        """Return the curve with one more point; a point in the last point's step replaces it."""
+        step, points = self.step_seconds, self.points
+        seconds, rate = round(seconds, 3), float(f"{rate:.6g}")
+        if points and int(seconds / step) <= int(points[-1][0] / step):
+            points = points[:-1]
+        points = (*points, (seconds, rate))
+        while len(points) > CURVE_POINTS:
+            step *= 2
+            kept = {int(t / step): (t, r) for t, r in points}
+            points = tuple(kept.values())
+        return Curve(step, points)
+
+
+class PhaseState(Struct, frozen=True, rename="camel"):
+    """A phase: `progress` in percent (None: not known), `done` of `total` in `unit`, `rate` in units per second."""
+
+    name: str
+    weight: float = 1.0
+    status: PhaseStatus = "waiting"
+    progress: float | None = None
+    done: float | None = None
+    total: float | None = None
+    unit: str = ""
+    rate: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    message: str = ""
+    rate_time: float | None = None
+    rate_done: float = 0.0
+    curve: Curve = Curve()
+
+    @property
+    def fraction(self) -> float:
+        """How much of the phase is done, 0 to 1; what is not known counts as 0."""
+        if self.status in ("finished", "skipped"):
+            return 1.0
+        return (self.progress or 0.0) / 100
+
+
+class RunState(Struct, frozen=True, rename="camel"):
+    """What is known of a run after its entry number `seq`, at `offset` in the log.
+
+    Times are POSIX seconds, UTC. `overall_progress` is in percent, never falls, and is 100 only when the run is complete;
+    `progress` is its whole part. `log_counts` counts log lines by their level. `longest_gap` is the longest time, in
+    seconds, between two entries while the run was under way. `errors` are the first `ERRORS_LISTED` failed items, without
+    their tracebacks. `indeterminate` says that nothing is known of how much there is to do.
+    """
+
+    run: str
+    seq: int = 0
+    offset: int = 0
+    pipeline: str | None = None
+    title: str = ""
+    parameters: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies an empty default for each value
+    owner: str = ""
+    host: str = ""
+    status: RunStatus = "queued"
+    message: str = ""
+    progress: int = 0
+    overall_progress: float = 0.0
+    phase: str | None = None
+    phases: tuple[PhaseState, ...] = ()
+    done: float | None = None
+    total: float | None = None
+    unit: str = ""
+    rate: float | None = None
+    results: Results = Results()
+    errors: tuple[FailedItem, ...] = ()
+    log_counts: dict[str, int] = {}  # noqa: RUF012 - as above
+    created: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    last_time: float | None = None
+    longest_gap: float = 0.0
+    result: Any = None
+    error: ErrorInfo | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a terminal event was applied."""
+        return self.status in TERMINAL
+
+    @property
+    def log_lines(self) -> int:
+        """How many log lines there are, of any level."""
+        return sum(self.log_counts.values())
+
+    @property
+    def warnings(self) -> int:
+        """How many log lines are warnings."""
+        return self.log_counts.get("WARNING", 0)
+
+    @property
+    def indeterminate(self) -> bool:
+        """Whether the run is under way in a phase of which nobody knows how much there is to do."""
+        if self.status not in ("running", "stalled", "cancelling"):
+            return False
+        phase = self.find_phase(self.phase)
+        if phase is None:
+            return self.total is None and not self.overall_progress
+        return phase.status == "started" and phase.progress is None
+
+    def find_phase(self, name: str | None) -> PhaseState | None:
+        """Return the phase of that name, or None."""
+        return next((phase for phase in self.phases if phase.name == name), None)
+
+    def duration(self, now: float) -> float | None:
+        """Return the seconds from the start to the end, or to `now`; None when it has not started."""
+        if self.started is None:
+            return None
+        return max((now if self.ended is None else self.ended) - self.started, 0.0)
+
+
+def apply(state: RunState, entry: Entry) -> RunState:
+    """Return the state after `entry`. Idempotent: an entry that was applied already changes nothing.
+
+    Entries after a terminal one change nothing but `seq` and `offset` (the log does not take them in the first place).
+    """
+    if entry.seq <= state.seq:
+        return state
+    state = replace(state, seq=entry.seq, offset=entry.offset)
+    if state.is_over:
+        return state
+    state = _timed(state, entry.time)
+    event, time = entry.event, entry.time
+    match event:
+        case StatusChanged():
+            return _status_changed(state, event, time)
+        case PhaseChanged():
+            return _overall(_phase_changed(state, event, time))
+        case Progressed():
+            return _progressed(state, event, time)
+        case Logged():
+            counts = {**state.log_counts, event.level: state.log_counts.get(event.level, 0) + 1}
+            # Levels are free text: the counts stay bounded, the odd ones together.
+            if len(counts) > 20:
+                counts = {**state.log_counts, "OTHER": state.log_counts.get("OTHER", 0) + 1}
+            return replace(state, log_counts=counts)
+        case ItemFailed():
+            errors = state.errors
+            if len(errors) < ERRORS_LISTED:
+                brief = ErrorInfo(event.error.type, event.error.message[:500])
+                errors = (*errors, FailedItem(event.item, event.phase or state.phase, brief))
+            failed = replace(state.results, failed=state.results.failed + 1)
+            return replace(state, results=failed, errors=errors)
+        case Completed() | RunFailed() | RunCancelled():
+            return _ended(state, event, time)
+
+
+def fold(state: RunState, entries: Iterable[Entry]) -> RunState:
+    """Apply entries one after another."""
+    for entry in entries:
+        state = apply(state, entry)
+    return state
+
+
+def settle(state: RunState, event: Event) -> Event:
+    """Fill in what an event says beyond its own facts, from the state *after* it: percentages, rate, results, duration.
+
+    So every reader sees the same numbers, whoever produced the event and however little it said.
+    `apply` does not depend on what is filled in here: folding settled and bare events gives the same state.
+    """
+    match event:
+        case Progressed():
+            phase = state.find_phase(event.phase or state.phase)
+            progress = (
+                phase.progress if phase else (state.overall_progress if state.total else event.phase_progress)
+            )
+            return replace(
+                event,
+                progress=state.progress,
+                overall_progress=state.overall_progress,
+                phase=event.phase if event.phase is not None else state.phase,
+                phase_progress=progress,
+                rate=phase.rate if phase else state.rate,
+                results=state.results,
+            )
+        case PhaseChanged():
+            phase = state.find_phase(event.phase)
+            return replace(
+                event,
+                weight=phase.weight if phase else event.weight,
+                phase_progress=(phase.progress or 0.0) if phase else event.phase_progress,
+                overall_progress=state.overall_progress,
+            )
+        case Logged() if event.phase is None:
+            return replace(event, phase=state.phase)
+        case ItemFailed() if event.phase is None:
+            return replace(event, phase=state.phase)
+        case Completed():
+            return replace(
+                event, results=_final(state, event.results), duration=_duration(state), message=state.message
+            )
+        case RunFailed() | RunCancelled():
+            return replace(
+                event,
+                progress=state.progress,
+                results=_final(state, event.results),
+                duration=_duration(state),
+            )
+        case _:
+            return event
+
+
+# -- one kind each -----------------------------------------------------------------------------------------------------
+
+
+def _timed(state: RunState, time: float) -> RunState:
+    created = time if state.created is None else state.created
+    gap = state.longest_gap
+    if state.started is not None and state.last_time is not None:
+        gap = max(gap, round(time - state.last_time, 3))
+    last = time if state.last_time is None else max(time, state.last_time)
+    return replace(state, created=created, last_time=last, longest_gap=gap)
+
+
+def _status_changed(state: RunState, event: StatusChanged, time: float) -> RunState:
+    changes: dict[str, Any] = {"status": event.status, "message": event.message}
+    for field in ("pipeline", "title", "parameters", "owner", "host"):
+        value = getattr(event, field)
+        if value is not UNSET:
+            changes[field] = value
+    if event.phases is not UNSET and not state.phases:
+        names: dict[str, PhaseSpec] = {}
+        for spec in event.phases:
+            names.setdefault(spec.name, spec)
+        changes["phases"] = tuple(PhaseState(s.name, _weight(s.weight)) for s in names.values())
+    if event.status == "running" and state.started is None:
+        changes["started"] = time
+    if state.status == "cancelling" and event.status in ("running", "stalled"):
+        # Asked to cancel stays visible until the run ends, whether or not its producer pauses meanwhile.
+        changes["status"] = "cancelling"
+    return replace(state, **changes)
+
+
+def _phase_changed(state: RunState, event: PhaseChanged, time: float) -> RunState:
+    state = _with_phase(state, event.phase, event.weight)
+    phase = state.find_phase(event.phase)
+    if phase is None:
+        return state
+    current = state.phase
+    if event.phase_status == "started":
+        current = phase.name
+        phase = replace(
+            phase, status="started", started=time if phase.started is None else phase.started, ended=None
+        )
+    elif event.phase_status == "finished":
+        phase = replace(phase, status="finished", ended=time, progress=100.0)
+    elif event.phase_status == "skipped":
+        phase = replace(phase, status="skipped", ended=time)
+    else:
+        phase = replace(phase, status="failed", ended=time)
+    if event.message:
+        phase = replace(phase, message=event.message)
+    return _put(replace(state, phase=current), phase)
+
+
+def _progressed(state: RunState, event: Progressed, time: float) -> RunState:
+    state = replace(
+        state,
+        results=Results(
+            success=max(state.results.success, event.results.success),
+            failed=state.results.failed,
+        ),
+        message=event.message or state.message,
+    )
+    name = event.phase if event.phase is not None else state.phase
+    if name is None:
+        return _overall(_progressed_alone(state, event))
+    if state.find_phase(name) is None:
+        state = _with_phase(state, name, None)
+    phase = state.find_phase(name)
+    if phase is None:
+        return state
+    if phase.status in ("waiting", "failed"):
+        phase = replace(
+            phase, status="started", started=time if phase.started is None else phase.started, ended=None
+        )
+    done = _count(event.done)
+    if done is not None:
+        phase = _rated(phase, done, time)
+        phase = replace(phase, done=done, total=_count(event.total), unit=event.unit or phase.unit)
+    progress = _percent(done, _count(event.total), event.phase_progress)
+    if progress is not None:
+        phase = replace(phase, progress=max(progress, phase.progress or 0.0))
+    if event.message:
+        phase = replace(phase, message=event.message)
+    # A late sample of a phase that is over must not take the run's headline back to it.
+    current = name if phase.status == "started" else state.phase
+    state = _put(replace(state, phase=current), phase)
+    if current == name:
+        state = replace(state, done=phase.done, total=phase.total, unit=phase.unit, rate=phase.rate)
+    return _overall(state)
+
+
+def _progressed_alone(state: RunState, event: Progressed) -> RunState:
+    """Progress of a run without phases: of `done` and `total`, or else as its producer says."""
+    done, total = _count(event.done), _count(event.total)
+    progress = _percent(done, total, event.overall_progress)
+    if progress is None and event.progress:
+        progress = _percent(None, None, float(event.progress))
+    overall = max(state.overall_progress, min(progress or 0.0, ALMOST))
+    if done is not None:
+        state = replace(state, done=done, total=total, unit=event.unit or state.unit)
+    rate = event.rate if event.rate is not None and math.isfinite(event.rate) else state.rate
+    return replace(state, overall_progress=overall, rate=rate)
+
+
+def _ended(state: RunState, event: Completed | RunFailed | RunCancelled, time: float) -> RunState:
+    state = replace(
+        state,
+        results=replace(state.results, success=max(state.results.success, event.results.success)),
+        ended=time,
+        rate=None,
+        message=event.message,
+    )
+    if isinstance(event, Completed):
+        phases = tuple(
+            replace(p, ended=time, status="finished", progress=100.0) if p.status == "started" else p
+            for p in state.phases
+        )
+        return replace(
+            state,
+            status="complete",
+            phases=phases,
+            progress=100,
+            overall_progress=100.0,
+            result=event.result,
+            message=event.message or outcome(state.results),
+        )
+    phases = tuple(
+        replace(p, ended=time, status="failed") if p.status == "started" else p for p in state.phases
+    )
+    state = replace(state, phases=phases)
+    if isinstance(event, RunFailed):
+        return replace(state, status="failed", error=event.error)
+    return replace(state, status="cancelled")
+
+
+def outcome(results: Results | FinalResults) -> str:
+    """Say in words how a completed run's items went: ``complete, 3 of 4,812 failed``."""
+    if results.failed:
+        return f"complete, {results.failed:,} of {results.success + results.failed:,} failed"
+    return "complete"
+
+
+# -- parts -------------------------------------------------------------------------------------------------------------
+
+
+def _overall(state: RunState) -> RunState:
+    weight = sum(phase.weight for phase in state.phases)
+    overall = state.overall_progress
+    if weight > 0:
+        reached = sum(phase.weight * phase.fraction for phase in state.phases) / weight * 100
+        overall = max(overall, min(round(reached, 2), ALMOST))
+    return replace(state, overall_progress=overall, progress=min(int(overall), 99))
+
+
+def _with_phase(state: RunState, name: str, weight: float | None) -> RunState:
+    """Return the state with that phase in it; a phase that was never declared joins at the end, within the bound."""
+    if state.find_phase(name) is not None or len(state.phases) >= PHASES_LIMIT:
+        return state
+    return replace(state, phases=(*state.phases, PhaseState(name, _weight(weight))))
+
+
+def _put(state: RunState, phase: PhaseState) -> RunState:
+    return replace(state, phases=tuple(phase if p.name == phase.name else p for p in state.phases))
+
+
+def _rated(phase: PhaseState, done: float, time: float) -> PhaseState:
+    """Return the phase with its rate and throughput curve moved on to `done` at `time`."""
+    if phase.rate_time is None or done < phase.rate_done:
+        # Nothing to compare with yet, or a new count began in the same phase.
+        start = phase.started if phase.rate_time is None and phase.started is not None else time
+        if start >= time or done < phase.rate_done:
+            return replace(phase, rate_time=time, rate_done=done)
+        phase = replace(phase, rate_time=start, rate_done=0.0)
+    assert phase.rate_time is not None
+    seconds = time - phase.rate_time
+    if seconds < 0.05:
+        return phase
+    now = (done - phase.rate_done) / seconds
+    if phase.rate is None:
+        rate = now
+    else:
+        rate = phase.rate + (now - phase.rate) * (1 - math.exp(-seconds / RATE_SECONDS))
+    rate = float(f"{rate:.6g}")
+    curve = phase.curve.add(max(time - (phase.started if phase.started is not None else time), 0.0), now)
+    return replace(phase, rate=rate, rate_time=time, rate_done=done, curve=curve)
+
+
+def _percent(done: float | None, total: float | None, said: float | None) -> float | None:
+    if done is not None and total is not None:
+        return min(round(done / total * 100, 2), 100.0) if total > 0 else 100.0
+    if said is not None and math.isfinite(said):
+        return min(max(round(said, 2), 0.0), 100.0)
+    return None
+
+
+def _count(value: float | None) -> float | None:
+    if value is None or not math.isfinite(value) or value < 0:
+        return None
+    return int(value) if float(value).is_integer() else value
+
+
+def _weight(weight: float | None) -> float:
+    return weight if weight is not None and math.isfinite(weight) and weight >= 0 else 1.0
+
+
+def _final(state: RunState, given: FinalResults) -> FinalResults:
+    return FinalResults(state.results.success, state.results.failed, given.errors or state.errors)
+
+
+def _duration(state: RunState) -> float | None:
+    seconds = state.duration(state.last_time or 0.0)
+    return None if seconds is None else round(seconds, 3)
+
+
+_decoder = msgspec.json.Decoder(RunState)
+
+
+def encode_state(state: RunState) -> bytes:
+    """Return the state as JSON (UTF-8)."""
+    return msgspec.json.encode(state)
+
+
+def decode_state(data: bytes | str) -> RunState:
+    """Read a state from JSON. Raises `msgspec.ValidationError` or `msgspec.DecodeError`."""
+    return _decoder.decode(data)
