@@ -102,7 +102,7 @@ class RunState(Struct, frozen=True, rename="camel"):
     """
 
     run: str
-    seq: int = 0
+    seq: int = msgspec.field(default=0, name="lastSeq")
     offset: int = 0
     pipeline: str | None = None
     title: str = ""
