@@ -35,6 +35,7 @@ from streamer.events import (
     RunFailed,
     RunStatus,
     StatusChanged,
+    format_time,
 )
 
 #: A throughput curve holds at most this many points; when it is full its step doubles.
@@ -209,12 +210,13 @@ def fold(state: RunState, entries: Iterable[Entry]) -> RunState:
     return state
 
 
-def settle(state: RunState, event: Event) -> Event:
+def settle(state: RunState, entry: Entry) -> Event:
     """Fill in what an event says beyond its own facts, from the state *after* it: percentages, rate, results, duration.
 
     So every reader sees the same numbers, whoever produced the event and however little it said.
     `apply` does not depend on what is filled in here: folding settled and bare events gives the same state.
     """
+    event = entry.event
     match event:
         case Progressed():
             phase = state.find_phase(event.phase or state.phase)
@@ -238,8 +240,9 @@ def settle(state: RunState, event: Event) -> Event:
                 phase_progress=(phase.progress or 0.0) if phase else event.phase_progress,
                 overall_progress=state.overall_progress,
             )
-        case Logged() if event.phase is None:
-            return replace(event, phase=state.phase)
+        case Logged():
+            phase_name = event.phase if event.phase is not None else state.phase
+            return replace(event, phase=phase_name, timestamp=event.timestamp or format_time(entry.time))
         case ItemFailed() if event.phase is None:
             return replace(event, phase=state.phase)
         case Completed():
