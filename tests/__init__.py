@@ -1,0 +1,1 @@
+"""The tests of panel-streamer. What they share is in `tests.support`."""

@@ -1,0 +1,100 @@
+"""Fixtures for all tests: each has an empty data folder of its own, and the session leaves nothing running behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tests.support import chromium, end_processes, marked_processes, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+#: The first test after which a thread was seen, by the thread's identity.
+_seen_after: dict[int, str] = {}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Forget the settings of whoever runs the tests, before anything is imported that reads them."""
+    for name in [name for name in os.environ if name.startswith("STREAMER_")]:
+        del os.environ[name]
+
+
+def pytest_runtest_logfinish(nodeid: str) -> None:
+    """Remember where a thread came from, so that one that stays can be told to its test."""
+    for thread in threading.enumerate():
+        _seen_after.setdefault(id(thread), nodeid)
+
+
+@pytest.fixture(autouse=True)
+def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test an empty data folder; what it starts inherits it."""
+    folder = tmp_path / "data"
+    monkeypatch.setenv("STREAMER_DATA", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, one for each module that asks; a module that uses it cannot have coroutine tests."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fail the session when a process, a thread or a listening port of the tests outlives them."""
+    before = {id(thread) for thread in threading.enumerate()}
+    ports_before = set(_listening_ports())
+    yield
+    gc.collect()
+    try:
+        wait_until(lambda: not _left_behind(before, ports_before), timeout=3)
+    except AssertionError:
+        left = _left_behind(before, ports_before)
+        end_processes(marked_processes())
+        pytest.fail("the tests left behind:\n" + "\n".join(f"  {one}" for one in left), pytrace=False)
+
+
+def _left_behind(threads_before: set[int], ports_before: set[int]) -> list[str]:
+    threads = [
+        f"thread {thread.name}, first seen after {_seen_after.get(id(thread), 'the last test')}"
+        for thread in threading.enumerate()
+        if id(thread) not in threads_before and thread.is_alive()
+    ]
+    ports = [f"listening port {port}" for port in set(_listening_ports()) - ports_before]
+    return threads + ports + [_describe(process) for process in _processes()]
+
+
+def _processes() -> list[psutil.Process]:
+    children = {process.pid: process for process in psutil.Process().children(recursive=True)}
+    children.update((process.pid, process) for process in marked_processes())
+    return [process for process in children.values() if not _is_resource_tracker(process)]
+
+
+def _is_resource_tracker(process: psutil.Process) -> bool:
+    # multiprocessing starts one helper for the life of the interpreter; it ends with it.
+    try:
+        return "multiprocessing.resource_tracker" in " ".join(process.cmdline())
+    except psutil.Error:
+        return True  # it has just ended
+
+
+def _describe(process: psutil.Process) -> str:
+    try:
+        return f"process {process.pid}: {' '.join(process.cmdline())[:300] or process.status()}"
+    except psutil.Error:
+        return f"process {process.pid}, ended meanwhile"
+
+
+def _listening_ports() -> list[int]:
+    connections = psutil.Process().net_connections(kind="inet")
+    return [one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN]
