@@ -1,0 +1,125 @@
+"""`Backend` and `Handle`: how a run's executor is started, watched and ended. Starts nothing itself.
+
+A backend knows processes (or tasks of a cluster), not runs: whether a run has ended is said by its events alone, and
+`Exit` is asked only when the executor is gone without a terminal event.
+"""
+
+from __future__ import annotations
+
+import signal as _signal
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+#: Characters of an executor's raw output that `Exit` carries.
+OUTPUT_TAIL: Final = 8_000
+
+
+class WorkerSpec(Struct, frozen=True, kw_only=True):
+    """All that a worker needs to execute one run; sent as JSON over its standard input.
+
+    `url` is the streamer's address when the worker starts; `data` the folder whose ``streamer.json`` says it later.
+    `token` allows to append events to this run and nothing else. `pipeline` is ``module:qualname`` or ``path.py:qualname``;
+    `parameters` are plain JSON values. `paths` are appended to the worker's import path. `wait_seconds`: how long a worker
+    that has finished waits for a streamer that is away.
+    """
+
+    run_id: str
+    url: str
+    token: str
+    data: str
+    pipeline: str
+    parameters: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies an empty default for each value
+    log_level: str = "INFO"
+    paths: tuple[str, ...] = ()
+    wait_seconds: float = 600.0
+
+    def __repr__(self) -> str:
+        return f"WorkerSpec(run_id={self.run_id!r}, pipeline={self.pipeline!r})"
+
+
+def encode_spec(spec: WorkerSpec) -> bytes:
+    """Return the spec as JSON. Raises `TypeError` for parameters that are not plain JSON values."""
+    return msgspec.json.encode(spec)
+
+
+def decode_spec(data: bytes) -> WorkerSpec:
+    """Read a spec from JSON. Raises `msgspec.ValidationError` or `msgspec.DecodeError`."""
+    return msgspec.json.decode(data, type=WorkerSpec)
+
+
+class Exit(Struct, frozen=True, kw_only=True):
+    """How an executor ended.
+
+    One of `code` (its exit code) and `signal` (the number of the signal that killed it) is set; both are None when nobody
+    was there to see it. `output_tail` is the end of what it wrote outside the log. `out_of_memory`: it was killed while
+    the machine's out-of-memory killer was at work.
+    """
+
+    code: int | None = None
+    signal: int | None = None
+    output_tail: str = ""
+    out_of_memory: bool = False
+
+    def describe(self) -> str:
+        """Say how it ended, as a clause without a subject: ``killed by signal 9 (SIGKILL)``."""
+        if self.signal is not None:
+            try:
+                text = f"killed by signal {self.signal} ({_signal.Signals(self.signal).name})"
+            except ValueError:
+                text = f"killed by signal {self.signal}"
+        elif self.code is not None:
+            text = f"exited with code {self.code} without finishing"
+        else:
+            text = "ended without finishing, while the streamer was away or could not see why"
+        if self.out_of_memory:
+            text += "; the machine's out-of-memory killer was active"
+        return text
+
+
+class Handle(Protocol):
+    """One executor that was started or found again. Use it on the event loop that made it."""
+
+    @property
+    def pid(self) -> int:
+        """The process id, for display; it may be another process's once this one has ended."""
+        ...
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What `Backend.attach` finds the executor by, as plain JSON; it never fits another process."""
+        ...
+
+    async def wait(self) -> Exit:
+        """Return how it ended, once it has. Any number of tasks may wait; cancelling one disturbs no other."""
+        ...
+
+    def terminate(self) -> None:
+        """Ask it and its children to end now (SIGTERM). Nothing happens when it has ended."""
+        ...
+
+    def kill(self) -> None:
+        """End it and its children by force (SIGKILL). Nothing happens when it has ended."""
+        ...
+
+
+class Backend(Protocol):
+    """A place where runs execute. Use it on one event loop."""
+
+    async def start(self, spec: WorkerSpec) -> Handle:
+        """Start a worker. Raises `OSError` when the machine refuses, `ValueError` for a spec that cannot be used."""
+        ...
+
+    def attach(self, identity: Mapping[str, Any]) -> Handle | None:
+        """Find an executor that an earlier streamer started; None when it is gone. Never raises for a bad `identity`."""
+        ...
+
+    def examine(self, identity: Mapping[str, Any]) -> Exit:
+        """Return what can still be known of an executor that `attach` did not find."""
+        ...
+
+    async def close(self) -> None:
+        """Stop watching. What runs goes on, and can be attached to later; pending `wait` calls are cancelled."""
+        ...
