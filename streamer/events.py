@@ -388,11 +388,14 @@ def cut_middle(text: str, limit: int) -> str:
 
 
 def _bounded_results(results: FinalResults) -> FinalResults:
-    errors = tuple(
-        FailedItem(item=cut(e.item, NAME_LIMIT), phase=_name(e.phase), error=_bounded_error(e.error))
-        for e in results.errors[:ERRORS_LISTED]
-    )
+    errors = tuple(brief(error) for error in results.errors[:ERRORS_LISTED])
     return FinalResults(success=results.success, failed=results.failed, errors=errors)
+
+
+def brief(failed: FailedItem) -> FailedItem:
+    """Return a failed item as lists repeat it: its message short, its traceback left to where it is read one by one."""
+    error = ErrorInfo(cut(failed.error.type, NAME_LIMIT), cut(failed.error.message, 500))
+    return FailedItem(item=cut(failed.item, NAME_LIMIT), phase=_name(failed.phase), error=error)
 
 
 def _bounded_status(event: StatusChanged) -> StatusChanged:

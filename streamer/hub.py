@@ -117,6 +117,11 @@ class Hub:
 
     # -- for followers -------------------------------------------------------------------------------------------------
 
+    @property
+    def start(self) -> int:
+        """The offset after which everything is in the tail."""
+        return self._start
+
     def enter(self, follower: Follower) -> None:
         self._followers.add(follower)
 
@@ -169,6 +174,11 @@ class Follower:
     ) -> None:
         self._hub.leave(self)
 
+    @property
+    def woken(self) -> bool:
+        """Whether `next` returned, or will return, because of `wake` and not after silence."""
+        return self._woken.is_set()
+
     def wake(self) -> None:
         """Have `next` look again."""
         self._woken.set()
@@ -181,10 +191,12 @@ class Follower:
         self._woken.clear()
         kept = self._hub.near(self.run_id, self._after)
         if kept is None:
+            # Read the start before the log: the tail may move on while the log is read.
+            start = self._hub.start
             kept = await self._hub.far(self.run_id, self._after)
             if not kept:
-                # The tail begins later, but nothing of this run lies between.
-                self._after = max(self._after, self._hub._start)
+                # Nothing of this run lies between the cursor and the tail.
+                self._after = max(self._after, start)
         if not kept:
             if not self._woken.is_set():
                 try:

@@ -35,6 +35,7 @@ from streamer.events import (
     RunFailed,
     RunStatus,
     StatusChanged,
+    brief,
     format_time,
 )
 
@@ -195,8 +196,7 @@ def apply(state: RunState, entry: Entry) -> RunState:
         case ItemFailed():
             errors = state.errors
             if len(errors) < ERRORS_LISTED:
-                brief = ErrorInfo(event.error.type, event.error.message[:500])
-                errors = (*errors, FailedItem(event.item, event.phase or state.phase, brief))
+                errors = (*errors, brief(FailedItem(event.item, event.phase or state.phase, event.error)))
             failed = replace(state.results, failed=state.results.failed + 1)
             return replace(state, results=failed, errors=errors)
         case Completed() | RunFailed() | RunCancelled():

@@ -1,0 +1,339 @@
+"""What all handlers share: who may ask, how bodies are read and bounded, how errors are answered. No route of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar, Final, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from tornado.httputil import HTTPServerRequest
+from tornado.web import HTTPError, RequestHandler, stream_request_body
+
+from streamer.catalog import Catalog
+from streamer.hub import Hub
+from streamer.log.base import EventLog, LogError, LogUnavailable, RunEnded, SequenceGap, UnknownRun
+from streamer.metrics import Metrics
+from streamer.runs import Forbidden, QueueFull, Runs, UnknownPipeline
+from streamer.schema import ParametersRefused
+from streamer.settings import Settings, is_loopback
+from streamer.wire import Cursor, to_json
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: A body that is too large is read away up to this many bytes, so that its sender can read the answer.
+_DRAIN_BYTES: Final = 64_000_000
+_RETRY_AFTER_SECONDS: Final = 1
+_LONGEST_TOKEN: Final = 1000
+
+
+class Parts(Protocol):
+    """The parts of a streamer that handlers use; `ready` opens it where that was not done yet."""
+
+    settings: Settings
+    log: EventLog
+    hub: Hub
+    runs: Runs
+    catalog: Catalog
+    metrics: Metrics
+    page: str
+
+    async def ready(self) -> None:
+        """Return when the streamer is open."""
+
+
+class ApiError(Exception):
+    """An answer in the contract's error form: HTTP status, a code for programs, a sentence, and details."""
+
+    def __init__(
+        self, status: int, code: str, message: str, details: Any = None, *, retry: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = details
+        self.retry = retry
+
+
+def invalid(field: str, received: Any, expected: str, *, status: int = 422) -> ApiError:
+    """Return the error of a field that is not what was expected; `received` is shown within bounds."""
+    shown = repr(received)[:100]
+    message = f"{field}: expected {expected}, received {shown}"
+    return ApiError(
+        status,
+        "invalid",
+        message,
+        [{"field": field, "message": message, "expected": expected, "received": shown}],
+    )
+
+
+def as_api_error(error: BaseException) -> ApiError | None:
+    """Return the answer to an error of ours; None for one that nobody expected."""
+    match error:
+        case ApiError():
+            return error
+        case ParametersRefused():
+            return ApiError(422, "invalid", str(error), msgspec.to_builtins(error.problems, enc_hook=vars))
+        case UnknownRun() | UnknownPipeline():
+            return ApiError(404, "not_found", str(error.args[0]))
+        case SequenceGap():
+            return ApiError(
+                409,
+                "sequence_gap",
+                str(error),
+                {"field": "seq", "expected": error.expected, "received": error.received},
+            )
+        case RunEnded():
+            return ApiError(409, "run_ended", str(error), {"status": error.status})
+        case Forbidden():
+            return ApiError(403, "forbidden", str(error))
+        case QueueFull():
+            return ApiError(503, "queue_full", str(error), retry=True)
+        case LogUnavailable():
+            return ApiError(503, "log_unavailable", str(error), retry=True)
+        case LogError():
+            return ApiError(500, "log_error", str(error))
+        case _:
+            return None
+
+
+@stream_request_body
+class BaseHandler(RequestHandler):
+    """Checks `Host`, `Origin` and the token before anything else; bodies are bounded while they are read.
+
+    `public`: answers without the operators' token. `body_limit`: the setting that bounds its bodies.
+    """
+
+    public: ClassVar[bool] = False
+    body_limit: ClassVar[str] = "max_body_bytes"
+    parts: Parts
+
+    def initialize(self, parts: Parts) -> None:
+        self.parts = parts
+        self._body = bytearray()
+        self._too_large = 0
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        self.set_header("Content-Type", "application/json")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Cache-Control", "no-store")
+
+    async def prepare(self) -> None:
+        check_host(self.request, self.parts.settings)
+        self._check_origin()
+        if not self.public and self.request.method != "OPTIONS":
+            self._check_token()
+        self.request.connection.set_max_body_size(_DRAIN_BYTES)  # type: ignore[attr-defined]  # of HTTP1Connection
+        await self.parts.ready()
+
+    def data_received(self, chunk: bytes) -> None:
+        if self._too_large or len(self._body) + len(chunk) > self._limit:
+            self._too_large += len(self._body) + len(chunk)
+            self._body.clear()
+        else:
+            self._body += chunk
+
+    # -- who may ask ---------------------------------------------------------------------------------------------------
+
+    def _check_origin(self) -> None:
+        origin = self.request.headers.get("Origin")
+        if origin is None:
+            return
+        settings = self.parts.settings
+        if origin in settings.allowed_origins:
+            self.set_header("Access-Control-Allow-Origin", origin)
+            self.set_header("Vary", "Origin")
+        elif urlsplit(origin).scheme not in ("http", "https") or urlsplit(origin).netloc != self.request.host:
+            raise ApiError(
+                403,
+                "origin_refused",
+                f"pages of {origin[:100]!r} may not call this API; see STREAMER_ALLOWED_ORIGINS",
+                {"field": "Origin", "received": origin[:100]},
+            )
+
+    def _check_token(self) -> None:
+        expected = self.parts.settings.token
+        if not expected:
+            return
+        if not hmac.compare_digest(self.bearer().encode(), expected.encode()):
+            raise ApiError(
+                401,
+                "unauthorized",
+                "expected the operators' token: `Authorization: Bearer TOKEN` or `?token=TOKEN`",
+                {"field": "Authorization"},
+            )
+
+    def bearer(self) -> str:
+        """Return the token that came with the request, or an empty text."""
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return token.strip()[:_LONGEST_TOKEN]
+        return self.text("token", "")[:_LONGEST_TOKEN]
+
+    # -- what is asked -------------------------------------------------------------------------------------------------
+
+    @property
+    def _limit(self) -> int:
+        return int(getattr(self.parts.settings, self.body_limit))
+
+    def body(self) -> bytes:
+        """Return the request's body. Raises `ApiError` 413 when it is larger than the limit."""
+        if self._too_large:
+            raise ApiError(
+                413,
+                "too_large",
+                f"expected a body of at most {self._limit:,} bytes, received {self._too_large:,}",
+                {"field": "body", "expected": self._limit, "received": self._too_large},
+            )
+        return bytes(self._body)
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the body, a JSON object; no body is an empty one. Raises `ApiError` 400, 413 or 415."""
+        body = self.body()
+        if not body.strip():
+            return {}
+        kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise ApiError(
+                415,
+                "unsupported_media_type",
+                f"expected Content-Type: application/json, received {kind[:100] or 'none'}",
+                {"field": "Content-Type", "expected": "application/json", "received": kind[:100]},
+            )
+        try:
+            value = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ApiError(400, "not_json", f"expected a JSON object: {error}", {"field": "body"}) from error
+        if not isinstance(value, dict):
+            raise ApiError(
+                400,
+                "not_an_object",
+                f"expected a JSON object, received {type(value).__name__}",
+                {"field": "body"},
+            )
+        return value
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return a query argument as it stands. Raises `ApiError` 400 when it is not UTF-8."""
+        try:
+            return self.get_query_argument(name, default)
+        except HTTPError as error:
+            raise ApiError(400, "invalid", f"{name}: expected UTF-8", [{"field": name}]) from error
+
+    def choice(self, name: str, allowed: dict[str, T], default: str) -> T:
+        """Return what a query argument stands for. Raises `ApiError` 400 naming what is allowed."""
+        value = self.text(name) or default
+        if value not in allowed:
+            raise invalid(name, value, f"one of {', '.join(filter(None, allowed))}", status=400)
+        return allowed[value]
+
+    def number(self, name: str, default: int, *, most: int, least: int = 1) -> int:
+        """Return a whole number from the query. Raises `ApiError` 400 naming the range."""
+        value = self.text(name)
+        if not value:
+            return default
+        if not (value.isascii() and value.isdigit() and len(value) < 12 and least <= int(value) <= most):
+            raise invalid(name, value, f"a whole number from {least} to {most}", status=400)
+        return int(value)
+
+    def position(self, name: str) -> int | None:
+        """Return a cursor from the query, plain or `EPOCH-OFFSET`. Raises `ApiError` 400."""
+        value = self.text(name)
+        if not value:
+            return None
+        if value.isascii() and value.isdigit() and len(value) <= 18:
+            return int(value)
+        cursor = Cursor.parse(value)
+        if cursor is None or cursor.epoch != self.parts.log.epoch:
+            raise invalid(name, value, "a cursor of this log", status=400)
+        return cursor.offset
+
+    # -- answers -------------------------------------------------------------------------------------------------------
+
+    def answer(self, value: Any, status: int = 200) -> None:
+        """Answer with JSON."""
+        self.set_status(status)
+        self.finish(to_json(value))
+
+    async def options(self, *_: str) -> None:
+        """Answer a browser that asks what a page of an allowed origin may do."""
+        self.set_header("Access-Control-Allow-Methods", "GET, POST")
+        self.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID")
+        self.set_status(204)
+        self.finish()
+
+    def log_exception(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if error is not None and as_api_error(error) is None and not isinstance(error, HTTPError):
+            logger.error("%s %s failed", self.request.method, self.request.path, exc_info=error)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = (kwargs.get("exc_info") or (None, None, None))[1]
+        known = None if error is None else as_api_error(error)
+        if known is None:
+            words = {
+                404: ("not_found", f"no such address: {self.request.path[:200]}"),
+                405: ("method_not_allowed", f"{self.request.method} is not for {self.request.path[:200]}"),
+            }
+            code, message = words.get(status_code, ("failed", self._reason))
+            known = ApiError(status_code, code, message)
+        if known.retry:
+            self.set_header("Retry-After", str(_RETRY_AFTER_SECONDS))
+        if known.status == 401:
+            self.set_header("WWW-Authenticate", "Bearer")
+        self.set_header("Content-Type", "application/json")
+        self.answer(
+            {"error": {"code": known.code, "message": known.message, "details": known.details}}, known.status
+        )
+
+    async def or_leave(self, work: Awaitable[T]) -> T:
+        """Await something that must go on even if the client leaves meanwhile."""
+        return await asyncio.shield(asyncio.ensure_future(work))
+
+
+class NotFoundHandler(BaseHandler):
+    """Answers every address that is none, in the contract's error form."""
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        raise HTTPError(404)
+
+
+def check_host(request: HTTPServerRequest, settings: Settings) -> None:
+    """Refuse a request whose `Host` is not ours, as a page gets by DNS rebinding. Raises `ApiError` 403.
+
+    Without a token only this machine may ask. With a token and an address other than loopback, any name may be used
+    unless STREAMER_ALLOWED_HOSTS says which: a page that was rebound does not know the token.
+    """
+    if not settings.token and not _is_local(request.remote_ip or ""):
+        raise ApiError(
+            403, "forbidden", "without STREAMER_TOKEN only this machine may use the API", {"field": "address"}
+        )
+    if settings.token and not settings.allowed_hosts and not is_loopback(settings.host):
+        return
+    name = urlsplit(f"//{request.host}").hostname or ""
+    allowed = {"localhost", "127.0.0.1", "::1", settings.host.strip("[]").lower(), *settings.allowed_hosts}
+    if name not in allowed:
+        raise ApiError(
+            403,
+            "host_refused",
+            f"this API is not addressed as {name[:100]!r}; see STREAMER_ALLOWED_HOSTS",
+            {"field": "Host", "received": name[:100]},
+        )
+
+
+def _is_local(address: str) -> bool:
+    # An empty address is a Unix socket's.
+    try:
+        return not address or ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+Route = tuple[str, Callable[..., RequestHandler]]

@@ -1,0 +1,293 @@
+"""Pipelines and runs: list, start, look at, cancel, register, and take their events in."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from streamer.events import (
+    KINDS,
+    LEVELS,
+    NAME_LIMIT,
+    PHASES_LIMIT,
+    TERMINAL,
+    PhaseSpec,
+    decode_envelope,
+    decode_event,
+    parse_time,
+)
+from streamer.handlers.base import ApiError, BaseHandler, invalid
+from streamer.handlers.stream import StreamHandler
+from streamer.log.base import Draft
+from streamer.state import RunState
+from streamer.wire import Cursor, entry_json, state_data
+
+#: What `?status=` may say; "error" is what a failed run's terminal event says of itself.
+STATUSES: Final = {s: s for s in ("queued", "running", "stalled", "cancelling", *sorted(TERMINAL))} | {
+    "error": "failed"
+}
+_MOST_PER_PAGE: Final = 1000
+
+
+class PipelinesHandler(BaseHandler):
+    """``GET /api/pipelines``: what is on offer, and what could not be loaded."""
+
+    async def get(self) -> None:
+        offers = await self.parts.runs.read(self.parts.catalog.offers)
+        problems = self.parts.catalog.problems()
+        self.answer(
+            {
+                "pipelines": [
+                    {
+                        "name": offer.name,
+                        "title": offer.title,
+                        "doc": offer.doc,
+                        "phases": offer.phases,
+                        "schema": offer.schema,
+                    }
+                    for offer in offers
+                ],
+                "problems": [{"reference": p.reference, "message": p.message} for p in problems],
+            }
+        )
+
+
+class StartHandler(StreamHandler):
+    """``POST /api/pipelines/NAME/runs``: start a run; the answer is its id, or with the right `Accept` its stream."""
+
+    async def post(self, name: str) -> None:
+        streaming = "text/event-stream" in self.request.headers.get("Accept", "").lower()
+        on_disconnect = self.choice("on_disconnect", {"": False, "cancel": True}, "")
+        style = self.stream_style() if streaming else None
+        state = await self.or_leave(self.parts.runs.start(name, self.json_object(), owner=self._owner()))
+        self.set_header("Location", f"/api/runs/{state.run}")
+        if style is None:
+            self.answer(self.described(state), 201)
+            return
+        ended = await self.stream_entries(state.run, after=state.offset - 1, style=style)
+        if on_disconnect and not ended and not self.parts.hub.is_closing:
+            await self.cancel_quietly(state.run, by="its reader, who left")
+
+    def _owner(self) -> str | None:
+        return self.request.headers.get("X-Streamer-Owner", "")[:NAME_LIMIT] or None
+
+    def described(self, state: RunState) -> dict[str, Any]:
+        """Return what is said of a new run: its id, and where to go on."""
+        return {
+            "run": state.run,
+            "status": state.status,
+            "url": f"/api/runs/{state.run}",
+            "events": f"/api/runs/{state.run}/events",
+            "page": f"{self.parts.page}?run={state.run}" if self.parts.page else None,
+        }
+
+
+class RegisterSpec(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of ``POST /api/runs``."""
+
+    title: str
+    phases: list[PhaseSpec] = []
+    parameters: dict[str, Any] = {}
+    pipeline: str | None = None
+    owner: str | None = None
+    host: str | None = None
+
+
+class RunsHandler(StartHandler):
+    """``GET /api/runs``: newest first, paged. ``POST /api/runs``: register a run that somebody else executes."""
+
+    async def get(self) -> None:
+        asked = [part for value in self.get_query_arguments("status") for part in value.split(",") if part]
+        for value in asked:
+            if value not in STATUSES:
+                raise invalid("status", value, f"some of {', '.join(STATUSES)}", status=400)
+        limit = self.number("limit", 50, most=_MOST_PER_PAGE)
+        pipeline, before = self.text("pipeline") or None, self.text("before") or None
+        search = self.text("search")[:NAME_LIMIT]
+        status = sorted({STATUSES[value] for value in asked})
+        log = self.parts.log
+        found = await self.parts.runs.read(
+            lambda: log.runs(status=status, pipeline=pipeline, search=search, before=before, limit=limit + 1)
+        )
+        counts = await self.parts.runs.read(log.counts)
+        page = found[:limit]
+        self.answer(
+            {
+                "runs": [state_data(state) for state in page],
+                "next": page[-1].run if len(found) > limit else None,
+                "counts": counts,
+            }
+        )
+
+    async def post(self, name: str = "") -> None:
+        body = self.json_object()
+        try:
+            spec = msgspec.convert(body, RegisterSpec)
+        except msgspec.ValidationError as error:
+            raise _refused("a run's title, phases, parameters, owner, host and pipeline", error) from error
+        if not spec.title.strip():
+            raise invalid("title", spec.title, "a title")
+        if len(spec.phases) > PHASES_LIMIT:
+            raise invalid("phases", len(spec.phases), f"at most {PHASES_LIMIT} phases")
+        names = [phase.name for phase in spec.phases]
+        for number, phase in enumerate(spec.phases):
+            if not 0 < phase.weight < float("inf"):
+                raise invalid(f"phases[{number}].weight", phase.weight, "a positive number")
+            if not phase.name or names.index(phase.name) != number:
+                raise invalid(f"phases[{number}].name", phase.name, "a name of its own")
+        state, token = await self.or_leave(
+            self.parts.runs.register(
+                title=spec.title,
+                phases=spec.phases,
+                parameters=spec.parameters,
+                pipeline=spec.pipeline,
+                owner=spec.owner or self._owner(),
+                host=spec.host,
+            )
+        )
+        self.set_header("Location", f"/api/runs/{state.run}")
+        self.answer({**self.described(state), "token": token}, 201)
+
+
+class RunHandler(BaseHandler):
+    """``GET /api/runs/ID``: a run's state, and the cursor from which its stream goes on."""
+
+    async def get(self, run_id: str) -> None:
+        state = await self.parts.runs.state(run_id)
+        self.answer(state_data(state, cursor=str(Cursor(self.parts.log.epoch, state.offset))))
+
+
+class CancelHandler(BaseHandler):
+    """``POST /api/runs/ID/cancel``: ask a run to end."""
+
+    async def post(self, run_id: str) -> None:
+        by = self.json_object().get("by", "")
+        if not isinstance(by, str):
+            raise invalid("by", by, "who asks, as text")
+        state = await self.or_leave(self.parts.runs.cancel(run_id, by=by[:NAME_LIMIT]))
+        self.answer({"run": run_id, "status": state.status}, 202)
+
+
+class LinesHandler(BaseHandler):
+    """``GET /api/runs/ID/log``: log lines, paged by cursor, searched over the whole log."""
+
+    async def get(self, run_id: str) -> None:
+        levels = {"": 0} | LEVELS | {name.lower(): number for name, number in LEVELS.items()} | {"log": 0}
+        level = self.choice("level", levels, "")
+        search = self.text("search")[:NAME_LIMIT]
+        before, after = self.position("before"), self.position("after")
+        limit = self.number("limit", 200, most=_MOST_PER_PAGE)
+        state = await self.parts.runs.state(run_id)
+        log = self.parts.log
+        found = await self.parts.runs.read(
+            lambda: log.lines(run_id, level=level, search=search, before=before, after=after, limit=limit + 1)
+        )
+        forward = before is None and after is not None
+        more = len(found) > limit
+        lines = (found[:limit] if forward else found[-limit:]) if more else found
+        filtered = bool(level or search)
+        self.answer(
+            {
+                "lines": [
+                    msgspec.json.decode(entry_json(line)) | {"cursor": str(line.offset)} for line in lines
+                ],
+                # Where to go on: None when there is nothing older; newer lines may come at any time.
+                "older": str(lines[0].offset) if lines and (more or forward) else None,
+                "newer": str(lines[-1].offset) if lines else None if after is None else str(after),
+                "total": None if filtered else state.log_lines,
+            }
+        )
+
+
+class FailuresHandler(BaseHandler):
+    """``GET /api/runs/ID/failures``: failed items with their errors, oldest first, paged."""
+
+    async def get(self, run_id: str) -> None:
+        after = self.position("after") or 0
+        limit = self.number("limit", 100, most=_MOST_PER_PAGE)
+        state = await self.parts.runs.state(run_id)
+        found = await self.parts.runs.read(
+            lambda: self.parts.log.failures(run_id, after=after, limit=limit + 1)
+        )
+        page = found[:limit]
+        self.answer(
+            {
+                "failures": [msgspec.json.decode(entry_json(e)) | {"cursor": str(e.offset)} for e in page],
+                "next": str(page[-1].offset) if len(found) > limit else None,
+                "total": state.results.failed,
+            }
+        )
+
+
+class IngestHandler(StreamHandler):
+    """``GET /api/runs/ID/events``: the stream. ``POST``: a producer's events, as NDJSON."""
+
+    body_limit = "max_ingest_bytes"
+
+    def _check_token(self) -> None:
+        # A producer has its run's token, which `Runs.ingest` checks; readers have the operators'.
+        if self.request.method != "POST":
+            super()._check_token()
+
+    async def get(self, run_id: str) -> None:
+        await self.stream_run(run_id)
+
+    async def post(self, run_id: str) -> None:
+        token = self.bearer()
+        if not token:
+            raise ApiError(
+                401,
+                "unauthorized",
+                "expected `Authorization: Bearer` with the run's token",
+                {"field": "Authorization"},
+            )
+        drafts, first_seq = self._drafts(run_id)
+        acknowledged, requests = await self.or_leave(self.parts.runs.ingest(run_id, token, drafts, first_seq))
+        self.answer({"acknowledged": acknowledged, "requests": requests})
+
+    def _drafts(self, run_id: str) -> tuple[list[Draft], int | None]:
+        """Read the body. Raises `ApiError` naming the line that is not as expected, and what was."""
+        lines = [line for line in self.body().split(b"\n") if line.strip()]
+        most = self.parts.settings.max_ingest_events
+        if len(lines) > most:
+            raise ApiError(
+                413,
+                "too_large",
+                f"expected at most {most:,} events, received {len(lines):,}",
+                {"field": "body"},
+            )
+        drafts: list[Draft] = []
+        first: int | None = None
+        now = self.parts.runs.now()
+        for number, line in enumerate(lines, 1):
+            try:
+                envelope = decode_envelope(line)
+                event = decode_event(line)
+                time = now if envelope.time is None else parse_time(envelope.time)
+            except (msgspec.DecodeError, ValueError, RecursionError) as error:
+                raise _refused(f"an event of kind {', '.join(KINDS)}", error, f"line {number}") from error
+            expected = None if first is None else first + len(drafts)
+            if envelope.seq is None or envelope.seq < 1 or envelope.seq >= 2**53:
+                raise invalid(f"line {number}: seq", envelope.seq, "the event's number, 1 or more")
+            if expected is not None and envelope.seq != expected:
+                raise ApiError(
+                    409,
+                    "sequence_gap",
+                    f"line {number}: expected seq {expected}, received {envelope.seq}",
+                    {"field": "seq", "expected": expected, "received": envelope.seq},
+                )
+            if envelope.run is not None and envelope.run != run_id:
+                raise invalid(f"line {number}: run", envelope.run, f"{run_id} or none")
+            first = envelope.seq if first is None else first
+            drafts.append(Draft(event, time))
+        return drafts, first
+
+
+def _refused(expected: str, error: Exception, field: str = "body") -> ApiError:
+    return ApiError(
+        422,
+        "invalid",
+        f"{field}: expected {expected}: {error}",
+        [{"field": field, "message": str(error), "expected": expected}],
+    )

@@ -1,0 +1,58 @@
+"""What those who operate the streamer ask: is it alive, is it ready, its metrics, its description."""
+
+from __future__ import annotations
+
+from streamer.handlers.base import BaseHandler
+from streamer.handlers.openapi import document
+from streamer.log.base import LogUnavailable
+from streamer.metrics import CONTENT_TYPE
+
+
+class LiveHandler(BaseHandler):
+    """``GET /api/health/live``: the process answers."""
+
+    public = True
+
+    async def get(self) -> None:
+        self.answer({"status": "live"})
+
+
+class ReadyHandler(BaseHandler):
+    """``GET /api/health/ready``: the log can be read and the streamer takes requests; 503 with the reason otherwise."""
+
+    public = True
+
+    async def get(self) -> None:
+        try:
+            await self.parts.runs.read(self.parts.log.counts)
+        except LogUnavailable as error:
+            self.answer({"status": "unavailable", "reason": str(error)}, 503)
+            return
+        if self.parts.hub.is_closing:
+            self.answer({"status": "closing", "reason": "the streamer is being stopped"}, 503)
+            return
+        self.answer({"status": "ready", "epoch": self.parts.log.epoch})
+
+
+class MetricsHandler(BaseHandler):
+    """``GET /metrics``: counters for Prometheus."""
+
+    async def get(self) -> None:
+        hub = self.parts.hub
+        counts = await self.parts.runs.read(self.parts.log.counts)
+        self.set_header("Content-Type", CONTENT_TYPE)
+        self.finish(
+            self.parts.metrics.render(
+                subscribers=hub.followers,
+                appended=hub.entries_published,
+                replays=hub.replays_from_log,
+                runs=counts,
+            )
+        )
+
+
+class OpenApiHandler(BaseHandler):
+    """``GET /api/openapi.json``: the API in OpenAPI 3.1."""
+
+    async def get(self) -> None:
+        self.answer(document())

@@ -1,0 +1,572 @@
+"""`Runs`: the life of runs: queue, start, cancel, liveness, recovery. Knows neither HTTP nor how a log stores.
+
+Everything here runs in the event loop. A run's state changes only by what is appended to the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import hashlib
+import hmac
+import logging
+import random
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from streamer.backends.base import Backend, Exit, Handle, WorkerSpec
+from streamer.catalog import Catalog, Offer
+from streamer.events import (
+    TERMINAL,
+    ErrorInfo,
+    Event,
+    PhaseSpec,
+    RunCancelled,
+    RunFailed,
+    StatusChanged,
+)
+from streamer.log.base import (
+    Appended,
+    Draft,
+    EventLog,
+    LogError,
+    LogUnavailable,
+    RunEnded,
+    SequenceGap,
+    UnknownRun,
+)
+from streamer.schema import build, values_of
+from streamer.settings import Settings
+from streamer.state import RunState
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: Letters and digits that are not mistaken for one another when a run's id is read aloud.
+_ID_LETTERS: Final = "23456789abcdefghjkmnpqrstvwxyz"
+#: How many places in the queue are announced; further behind the order matters to nobody yet.
+_PLACES_ANNOUNCED: Final = 20
+_TICK_SECONDS: Final = 0.25
+
+
+class UnknownPipeline(LookupError):
+    """No pipeline of that name is on offer. The message names those that are."""
+
+
+class QueueFull(Exception):
+    """As many runs wait as may wait."""
+
+
+class Forbidden(Exception):
+    """The token is not this run's."""
+
+
+class Note(Struct):
+    """What the streamer notes about a run beside its state: enough to find it again after a restart."""
+
+    kind: Literal["process", "external"]
+    token_hash: str = ""
+    reference: str = ""
+    identity: dict[str, Any] | None = None
+
+
+class _Live(Struct, eq=False):
+    """A run that is not over."""
+
+    state: RunState
+    note: Note
+    seen: float
+    handle: Handle | None = None
+    cancel_by: str = ""
+    cancelling: bool = False
+    steps: str = ""
+    tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set)
+
+
+def new_run_id() -> str:
+    """Return a new id: ten characters, unguessable enough not to collide, short enough to read aloud."""
+    return "".join(secrets.choice(_ID_LETTERS) for _ in range(10))
+
+
+class Runs:
+    """See the module. `open` recovers what an earlier streamer left; `close` leaves workers running and stops watching.
+
+    `clock` is the wall clock in POSIX seconds; `monotonic` measures silences; `new_id` makes run ids.
+    """
+
+    def __init__(
+        self,
+        *,
+        log: EventLog,
+        catalog: Catalog,
+        backend: Backend,
+        settings: Settings,
+        readers: Executor,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        new_id: Callable[[], str] = new_run_id,
+    ) -> None:
+        self._log = log
+        self._catalog = catalog
+        self._backend = backend
+        self._settings = settings
+        self._readers = readers
+        self._clock = clock
+        self._monotonic = monotonic
+        self._new_id = new_id
+        self._live: dict[str, _Live] = {}
+        self._queue: list[str] = []
+        self._executing: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        #: Where workers reach this streamer; set by the server once it listens.
+        self.url = ""
+        self.owner = _user()
+        self.host = socket.gethostname()
+
+    # -- life of the streamer ------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Take up the runs that an earlier streamer left: watch those that live, end those that are gone, queue the rest."""
+        states = await self.read(lambda: _all_unfinished(self._log))
+        for state in states:
+            record = await self.read(lambda run_id=state.run: self._log.run(run_id))
+            if record is None or record.state.is_over:
+                continue
+            try:
+                note = msgspec.json.decode(record.note, type=Note)
+            except msgspec.DecodeError:
+                note = Note("external")
+            live = _Live(record.state, note, self._monotonic())
+            self._live[state.run] = live
+            if note.kind == "external":
+                continue
+            if note.identity is None and state.status == "queued":
+                self._queue.append(state.run)
+            else:
+                self._executing.add(state.run)
+                self._spawn(self._recover(state.run, live), live)
+        self._spawn(self._tick_forever())
+        self._pump()
+
+    async def close(self) -> None:
+        """Stop watching. Workers go on: they keep their events until a streamer is back."""
+        self._closed = True
+        tasks = {*self._tasks, *(task for live in self._live.values() for task in live.tasks)}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def on_appended(self, appended: Appended) -> None:
+        """Keep the state of a live run; the hub calls it for every commit."""
+        live = self._live.get(appended.run_id)
+        if live is None:
+            return
+        if appended.state.seq > live.state.seq:
+            live.state = appended.state
+        if not live.state.is_over:
+            return
+        if live.handle is not None:
+            self._spawn(self._reap(live.handle), live)
+        elif appended.run_id not in self._executing:
+            self._drop(appended.run_id)
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    async def read(self, function: Callable[[], T]) -> T:
+        """Call something that blocks, such as a method of the log that reads, beside the loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, function)
+
+    async def state(self, run_id: str) -> RunState:
+        """Return a run's state. Raises `UnknownRun`."""
+        live = self._live.get(run_id)
+        if live is not None:
+            return live.state
+        record = await self.read(lambda: self._log.run(run_id))
+        if record is None:
+            raise UnknownRun(run_id)
+        return record.state
+
+    def live_states(self) -> list[RunState]:
+        """Return the states of the runs that are not over, newest first."""
+        return [live.state for live in self._live.values() if not live.state.is_over][::-1]
+
+    def queue_length(self) -> int:
+        """How many runs wait."""
+        return len(self._queue)
+
+    # -- starting ------------------------------------------------------------------------------------------------------
+
+    async def start(self, pipeline: str, values: Mapping[str, Any], *, owner: str | None = None) -> RunState:
+        """Put a new run of a pipeline into the queue, and start it when there is a place.
+
+        Raises `UnknownPipeline`, `ParametersRefused`, `QueueFull` or `LogUnavailable`.
+        """
+        offer = self.offer(pipeline)
+        if len(self._queue) >= self._settings.max_queue:
+            raise QueueFull(
+                f"{len(self._queue):,} runs wait already; expected fewer than {self._settings.max_queue:,}"
+            )
+        cls = self._catalog.get(offer.name)
+        # Checking may touch files (a path that must exist), and a pipeline's own code: beside the loop.
+        parameters = await self.read(lambda: values_of(build(cls, values)))
+        note = Note("process", reference=offer.reference)
+        state = await self._create(
+            StatusChanged(
+                status="queued",
+                message="",
+                pipeline=offer.name,
+                title=offer.title,
+                parameters=parameters,
+                phases=offer.phases,
+                owner=owner or self.owner,
+                host=self.host,
+            ),
+            note,
+        )
+        self._queue.append(state.run)
+        self._pump()
+        return state
+
+    def offer(self, pipeline: str) -> Offer:
+        """Return the pipeline on offer under that name. Raises `UnknownPipeline`."""
+        offers = {offer.name: offer for offer in self._catalog.offers()}
+        if pipeline not in offers:
+            names = ", ".join(offers) or "none"
+            raise UnknownPipeline(f"no pipeline {pipeline[:100]!r}; on offer: {names}")
+        return offers[pipeline]
+
+    async def register(
+        self,
+        *,
+        title: str,
+        phases: Sequence[PhaseSpec] = (),
+        parameters: Mapping[str, Any] | None = None,
+        pipeline: str | None = None,
+        owner: str | None = None,
+        host: str | None = None,
+    ) -> tuple[RunState, str]:
+        """Make a run that somebody else executes; return its state and the token with which its events come.
+
+        Raises `LogUnavailable`.
+        """
+        token = secrets.token_urlsafe(24)
+        event = StatusChanged(
+            status="queued",
+            message="",
+            pipeline=pipeline,
+            title=title,
+            parameters=dict(parameters or {}),
+            phases=tuple(phases),
+            owner=owner or self.owner,
+            host=host if host is not None else UNSET,
+        )
+        state = await self._create(event, Note("external", token_hash=_hash(token)))
+        return state, token
+
+    async def _create(self, event: StatusChanged, note: Note) -> RunState:
+        run_id = self._new_id()
+        draft = Draft(event, self.now())
+        # The live record comes first, so that no append of this run can pass it by.
+        live = self._live[run_id] = _Live(RunState(run=run_id), note, self._monotonic())
+        try:
+            appended = await asyncio.wrap_future(
+                self._log.create(run_id, [draft], note=msgspec.json.encode(note))
+            )
+        except BaseException:
+            self._live.pop(run_id, None)
+            raise
+        live.state = appended.state
+        return appended.state
+
+    # -- events from producers -----------------------------------------------------------------------------------------
+
+    async def ingest(
+        self, run_id: str, token: str, drafts: Sequence[Draft], first_seq: int | None
+    ) -> tuple[int, list[str]]:
+        """Append a producer's batch; return the last number stored and what is asked of the producer.
+
+        An empty batch is a sign of life. Raises `UnknownRun`, `Forbidden`, `RunEnded`, `SequenceGap`, `LogUnavailable`.
+        """
+        live = self._live.get(run_id)
+        if live is None:
+            record = await self.read(lambda: self._log.run(run_id))
+            if record is None:
+                raise UnknownRun(run_id)
+            note = msgspec.json.decode(record.note, type=Note)
+        else:
+            note = live.note
+        if not note.token_hash or not hmac.compare_digest(note.token_hash, _hash(token)):
+            raise Forbidden(f"the token is not that of run {run_id}")
+        if live is not None:
+            live.seen = self._monotonic()
+            if live.state.status == "stalled" or (note.kind == "external" and live.state.status == "queued"):
+                # Its first sign of life, or the first after a silence.
+                await self._append(run_id, StatusChanged(status="running"))
+        appended = await asyncio.wrap_future(self._log.append(run_id, drafts, first_seq=first_seq))
+        return appended.acknowledged, (["cancel"] if live is not None and live.cancelling else [])
+
+    # -- cancelling ----------------------------------------------------------------------------------------------------
+
+    async def cancel(self, run_id: str, *, by: str = "") -> RunState:
+        """Ask a run to end: it may finish cleanly within the grace period, then its process is terminated.
+
+        A queued run is cancelled at once. Idempotent. Raises `UnknownRun`, or `RunEnded` when it is over.
+        """
+        state = await self.state(run_id)
+        live = self._live.get(run_id)
+        if live is None or state.is_over:
+            raise RunEnded(run_id, state.status)
+        who = f" by {by}" if by else ""
+        if run_id in self._queue:
+            self._queue.remove(run_id)
+            await self._append(run_id, RunCancelled(message=f"cancelled{who} before it was started"))
+            self._drop(run_id)
+            self._pump()
+            return await self.state(run_id)
+        if not live.cancelling:
+            live.cancelling, live.cancel_by = True, by
+            grace = self._settings.cancel_grace_seconds
+            ending = (
+                f"; its process is terminated if it has not ended in {grace:g} s"
+                if live.note.kind == "process"
+                else ""
+            )
+            await self._append(
+                run_id, StatusChanged(status="cancelling", message=f"cancel asked{who}{ending}")
+            )
+            if live.note.kind == "process":
+                self._spawn(self._enforce_cancel(run_id, live), live)
+        return live.state
+
+    async def _enforce_cancel(self, run_id: str, live: _Live) -> None:
+        await asyncio.sleep(self._settings.cancel_grace_seconds)
+        if live.handle is not None and not live.state.is_over:
+            live.steps = f", terminated after {self._settings.cancel_grace_seconds:g} s"
+            live.handle.terminate()
+            await asyncio.sleep(self._settings.kill_grace_seconds)
+            if live.handle is not None and not live.state.is_over:
+                live.steps += f", killed after {self._settings.kill_grace_seconds:g} s more"
+                live.handle.kill()
+
+    # -- executing -----------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Start queued runs while there is a place."""
+        while self._queue and len(self._executing) < self._settings.max_runs and not self._closed:
+            run_id = self._queue.pop(0)
+            self._executing.add(run_id)
+            self._spawn(self._execute(run_id, self._live[run_id]), self._live[run_id])
+        for place, run_id in enumerate(self._queue[:_PLACES_ANNOUNCED]):
+            live = self._live[run_id]
+            message = "next in the queue" if place == 0 else f"queued, {place} ahead"
+            if live.state.message != message:
+                self._spawn(self._announce(run_id, message), live)
+
+    async def _announce(self, run_id: str, message: str) -> None:
+        if run_id in self._queue:
+            with contextlib.suppress(LogError):
+                await self._append(run_id, StatusChanged(status="queued", message=message))
+
+    async def _execute(self, run_id: str, live: _Live) -> None:
+        token = secrets.token_urlsafe(24)
+        live.note.token_hash = _hash(token)
+        live.seen = self._monotonic()
+        spec = WorkerSpec(
+            run_id=run_id,
+            url=self.url,
+            token=token,
+            data=str(self._settings.data),
+            pipeline=live.note.reference,
+            parameters=live.state.parameters,
+        )
+        try:
+            # The token is stored before the worker can use it, and "running" before its first event.
+            await self._persist(lambda: self._log.annotate(run_id, msgspec.json.encode(live.note)))
+            await self._append(run_id, StatusChanged(status="running", message="starting its process"))
+            handle = live.handle = await self._backend.start(spec)
+        except RunEnded:
+            self._leave(run_id)
+            return
+        except OSError as error:
+            reason = f"its process could not be started: {error}"
+            await self._end(
+                run_id, RunFailed(message=reason, error=ErrorInfo(type(error).__name__, str(error)))
+            )
+            self._leave(run_id)
+            return
+        live.note.identity = handle.identity
+        await self._persist(lambda: self._log.annotate(run_id, msgspec.json.encode(live.note)))
+        await self._watch(run_id, live, handle)
+
+    async def _recover(self, run_id: str, live: _Live) -> None:
+        handle = None if live.note.identity is None else self._backend.attach(live.note.identity)
+        if live.state.status == "cancelling":
+            live.cancelling = True
+        if handle is None:
+            reason = "its process ended while the streamer was away"
+            await self._end_gone(run_id, live, reason, "")
+            self._leave(run_id)
+            return
+        live.handle = handle
+        if live.cancelling:
+            self._spawn(self._enforce_cancel(run_id, live), live)
+        await self._watch(run_id, live, handle)
+
+    async def _watch(self, run_id: str, live: _Live, handle: Handle) -> None:
+        exit_ = await handle.wait()
+        live.handle = None
+        state = await self._stored_state(run_id)
+        if not state.is_over:
+            await self._end_gone(run_id, live, exit_.describe(), exit_.output_tail, exit_)
+        self._leave(run_id)
+
+    async def _end_gone(
+        self, run_id: str, live: _Live, reason: str, output: str, exit_: Exit | None = None
+    ) -> None:
+        """Append the terminal event of a run whose process is gone without one."""
+        if live.cancelling:
+            by = f" by {live.cancel_by}" if live.cancel_by else ""
+            await self._end(run_id, RunCancelled(message=f"cancelled{by}{live.steps}"))
+            return
+        kind = "OutOfMemory" if exit_ is not None and exit_.out_of_memory else "ProcessDied"
+        await self._end(run_id, RunFailed(message=reason, error=ErrorInfo(kind, reason, output)))
+
+    async def _end(self, run_id: str, event: RunFailed | RunCancelled) -> None:
+        with contextlib.suppress(RunEnded):
+            await self._persist(lambda: self._log.append(run_id, [Draft(event, self.now())]))
+
+    async def _stored_state(self, run_id: str) -> RunState:
+        record = await self._persist_read(lambda: self._log.run(run_id))
+        if record is None:
+            raise UnknownRun(run_id)
+        return record.state
+
+    async def _persist(self, submit: Callable[[], Any]) -> Any:
+        """Append, and again while the log cannot be written: what has happened must be said once it can be."""
+        return await self._retried(lambda: asyncio.wrap_future(submit()))
+
+    async def _persist_read(self, function: Callable[[], T]) -> T:
+        return await self._retried(lambda: self.read(function))
+
+    async def _retried(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        delay = 0.1
+        while True:
+            try:
+                return await attempt()
+            except LogUnavailable as error:
+                if self._closed:
+                    raise
+                logger.warning("%s; trying again in %.1f s", error, delay)
+                await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                delay = min(delay * 2, 5.0)
+
+    async def _reap(self, handle: Handle) -> None:
+        """End a process that stays after its run is over (threads of the user's code that never return, say)."""
+        for end in (handle.terminate, handle.kill):
+            await asyncio.sleep(self._settings.kill_grace_seconds)
+            end()
+
+    def _leave(self, run_id: str) -> None:
+        self._executing.discard(run_id)
+        self._drop(run_id)
+        self._pump()
+
+    def _drop(self, run_id: str) -> None:
+        live = self._live.pop(run_id, None)
+        if live is not None:
+            current = asyncio.current_task()
+            for task in live.tasks:
+                if task is not current:
+                    task.cancel()
+
+    # -- liveness ------------------------------------------------------------------------------------------------------
+
+    async def _tick_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            try:
+                await self.tick()
+            except LogUnavailable as error:
+                logger.warning("%s", error)
+
+    async def tick(self) -> None:
+        """Look for runs that have been silent too long: `stalled`, and lost when nobody can look after their process."""
+        now = self._monotonic()
+        for run_id, live in list(self._live.items()):
+            silent = now - live.seen
+            if live.state.is_over or live.state.status == "queued":
+                # A registered run that was never begun is lost in time, too.
+                if (
+                    live.note.kind == "external"
+                    and not live.state.is_over
+                    and silent > self._settings.lost_seconds
+                ):
+                    await self._lose(run_id, silent)
+                continue
+            if live.state.status == "running" and silent > self._settings.stall_seconds:
+                message = f"no sign of life for {silent:.0f} s"
+                with contextlib.suppress(RunEnded):
+                    await self._append(run_id, StatusChanged(status="stalled", message=message))
+            if live.note.kind == "external" and silent > self._settings.lost_seconds:
+                await self._lose(run_id, silent)
+
+    async def _lose(self, run_id: str, silent: float) -> None:
+        live = self._live[run_id]
+        await self._end_gone(run_id, live, f"lost: no sign of life from its producer for {silent:.0f} s", "")
+        self._drop(run_id)
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    async def _append(self, run_id: str, event: Event) -> Appended:
+        appended: Appended = await asyncio.wrap_future(self._log.append(run_id, [Draft(event, self.now())]))
+        live = self._live.get(run_id)
+        if live is not None and appended.state.seq > live.state.seq:
+            live.state = appended.state
+        return appended
+
+    def now(self) -> float:
+        """Return the time that events of this moment get: POSIX seconds, whole milliseconds."""
+        return round(self._clock(), 3)
+
+    def _spawn(self, work: Any, live: _Live | None = None) -> None:
+        """Start a task of this object's: cancelled by `close`, or with the run it belongs to; its failure is logged."""
+        tasks = self._tasks if live is None else live.tasks
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+        tasks.add(task)
+
+        def done(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                logger.error("a task of the streamer failed", exc_info=error)
+
+        task.add_done_callback(done)
+
+
+def _all_unfinished(log: EventLog) -> list[RunState]:
+    """Return every run that is not over, oldest first."""
+    found: list[RunState] = []
+    status = ("queued", "running", "stalled", "cancelling")
+    while page := log.runs(status=status, limit=200, before=found[-1].run if found else None):
+        found.extend(page)
+    return found[::-1]
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _user() -> str:
+    # getuser fails where the user id has no name, as in some containers.
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody"

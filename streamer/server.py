@@ -1,0 +1,257 @@
+"""The composition root: settings in, a running streamer out. Builds the parts and joins them; decides nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import re
+import signal
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any, Final
+
+import msgspec
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+from streamer.backends.base import Backend
+from streamer.backends.process import ProcessBackend
+from streamer.catalog import Catalog
+from streamer.handlers.base import NotFoundHandler, Parts
+from streamer.handlers.runs import (
+    CancelHandler,
+    FailuresHandler,
+    IngestHandler,
+    LinesHandler,
+    PipelinesHandler,
+    RunHandler,
+    RunsHandler,
+    StartHandler,
+)
+from streamer.handlers.service import LiveHandler, MetricsHandler, OpenApiHandler, ReadyHandler
+from streamer.handlers.stream import AllEventsHandler
+from streamer.hub import Hub
+from streamer.log.sqlite import SqliteLog
+from streamer.metrics import Metrics
+from streamer.runs import Runs
+from streamer.settings import Settings
+
+logger = logging.getLogger(__name__)
+access = logging.getLogger("streamer.access")
+
+_RUN: Final = r"([A-Za-z0-9_-]{1,64})"
+_READERS: Final = 4
+#: Seconds a stopping streamer gives its streams to end.
+_LEAVE_SECONDS: Final = 3.0
+
+
+class DataFolderBusy(RuntimeError):
+    """Another streamer uses the data folder; `url` says where it listens, as far as it is known."""
+
+    def __init__(self, data: Path, url: str | None) -> None:
+        where = f" at {url}" if url else ""
+        super().__init__(f"another streamer{where} uses {data}; one at a time can write its log")
+        self.url = url
+
+
+def routes(parts: Parts) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+    """Return the API's routes, for any Tornado application."""
+    arguments = {"parts": parts}
+    return [
+        (pattern, handler, arguments)
+        for pattern, handler in (
+            (r"/api/pipelines", PipelinesHandler),
+            (r"/api/pipelines/([^/]+)/runs", StartHandler),
+            (r"/api/runs", RunsHandler),
+            (rf"/api/runs/{_RUN}", RunHandler),
+            (rf"/api/runs/{_RUN}/events", IngestHandler),
+            (rf"/api/runs/{_RUN}/log", LinesHandler),
+            (rf"/api/runs/{_RUN}/failures", FailuresHandler),
+            (rf"/api/runs/{_RUN}/cancel", CancelHandler),
+            (r"/api/events", AllEventsHandler),
+            (r"/api/health/live", LiveHandler),
+            (r"/api/health/ready", ReadyHandler),
+            (r"/api/openapi\.json", OpenApiHandler),
+            (r"/metrics", MetricsHandler),
+            (r"/api/.*", NotFoundHandler),
+        )
+    ]
+
+
+class Streamer:
+    """A streamer: its log, hub, runs and HTTP server. Used in one event loop; `open` and `close` it there.
+
+    `listen`: whether it gets a port of its own. `backend` takes the place of local processes, for tests.
+    """
+
+    log: SqliteLog
+    hub: Hub
+    runs: Runs
+    catalog: Catalog
+    metrics: Metrics
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        listen: bool = True,
+        page: str = "",
+        backend: Callable[[Settings], Backend] | None = None,
+    ) -> None:
+        self.settings = settings
+        #: Address of the dashboards that show this streamer's runs; empty when it is not known.
+        self.page = page
+        #: Address of the API, once it listens.
+        self.url = ""
+        self._listen = listen
+        self._backend_factory = backend or (lambda settings: ProcessBackend(settings.data))
+        self._server: HTTPServer | None = None
+        self._lock: IO[str] | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def ready(self) -> None:
+        """Open the streamer unless that was done; any number of tasks may wait for it. Raises as `open`."""
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_task(self._open())
+        await asyncio.shield(self._opening)
+
+    async def open(self) -> None:
+        """Open the log, take up what an earlier streamer left, and listen.
+
+        Raises `DataFolderBusy`, `LogUnavailable`, `LogVersionError`, or `OSError` when the port is taken.
+        """
+        await self.ready()
+
+    async def _open(self) -> None:
+        settings = self.settings
+        self._lock = _lock(settings.data)
+        sockets: list[socket.socket] = []
+        try:
+            if self._listen:
+                sockets = bind_sockets(settings.port, settings.host)
+            self.log = SqliteLog(settings.data / "log.sqlite", commit_seconds=settings.commit_seconds)
+        except BaseException:
+            for bound in sockets:
+                bound.close()
+            self._lock.close()
+            raise
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="streamer-read")
+        self.metrics = Metrics()
+        self.catalog = Catalog(settings.pipelines)
+        self._backend = self._backend_factory(settings)
+        self.runs = Runs(
+            log=self.log,
+            catalog=self.catalog,
+            backend=self._backend,
+            settings=settings,
+            readers=self._readers,
+        )
+        self.hub = Hub(
+            self.log, tail_bytes=settings.tail_bytes, readers=self._readers, on_appended=self.runs.on_appended
+        )
+        if self._listen:
+            self._server = HTTPServer(self.application(), max_header_size=32_768, idle_connection_timeout=120)
+            host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104 - compared only
+            port = sockets[0].getsockname()[1]
+            self.announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+            await self.runs.open()
+            self._server.add_sockets(sockets)
+        else:
+            await self.runs.open()
+
+    def announce(self, url: str) -> None:
+        """Say where this streamer is reached: to its workers, and to programs on this machine (`streamer.json`)."""
+        self.url = self.runs.url = url
+        path = self.settings.data / "streamer.json"
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps({"url": url, "pid": os.getpid(), "page": self.page}))
+        fresh.replace(path)
+
+    def application(self) -> Application:
+        """Return the Tornado application of the API alone."""
+        return Application(
+            routes(self),
+            default_handler_class=NotFoundHandler,
+            default_handler_args={"parts": self},
+            log_function=self._log_request,
+        )
+
+    def _log_request(self, handler: RequestHandler) -> None:
+        status = handler.get_status()
+        self.metrics.requests.labels(str(status)).inc()
+        request = handler.request
+        uri = re.sub(r"(?i)([?&]token=)[^&]*", r"\1…", request.uri or "")[:500]
+        level = logging.WARNING if status >= 500 else logging.INFO
+        access.log(level, "%s %s %d %.1f ms", request.method, uri, status, 1000 * request.request_time())
+
+    async def close(self) -> None:
+        """Stop listening, let streams end, and close the log. Workers go on. Idempotent."""
+        if self._closed or self._opening is None:
+            return
+        self._closed = True
+        await asyncio.wait([self._opening])
+        if self._opening.cancelled() or self._opening.exception() is not None:
+            return
+        if self._server is not None:
+            self._server.stop()
+        self.hub.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                while self.hub.followers:
+                    await asyncio.sleep(0.01)
+        if self._server is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LEAVE_SECONDS):
+                    await self._server.close_all_connections()
+        await self.runs.close()
+        await self._backend.close()
+        self._readers.shutdown(wait=True)
+        await asyncio.get_running_loop().run_in_executor(None, self.log.close)
+        (self.settings.data / "streamer.json").unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
+
+
+def _lock(data: Path) -> IO[str]:
+    """Take the data folder for this process until the file returned is closed. Raises `DataFolderBusy` or `OSError`."""
+    data.mkdir(parents=True, exist_ok=True)
+    lock = (data / "lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise DataFolderBusy(data, read_address(data)) from None
+    return lock
+
+
+def read_address(data: Path) -> str | None:
+    """Return the URL that a streamer noted in its data folder; None when there is none."""
+    try:
+        url = msgspec.json.decode((data / "streamer.json").read_bytes())["url"]
+    except (OSError, msgspec.DecodeError, KeyError, TypeError):
+        return None
+    return str(url)
+
+
+async def serve(settings: Settings, *, on_open: Callable[[Streamer], None] | None = None) -> None:
+    """Run a streamer until SIGINT or SIGTERM. Raises as `Streamer.open`."""
+    streamer = Streamer(settings)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await streamer.open()
+        if on_open is not None:
+            on_open(streamer)
+        await stop.wait()
+    finally:
+        await streamer.close()
