@@ -1,0 +1,54 @@
+# make help says what there is. Needs make and Python 3.11 or newer with pip; the rest is installed in .venv.
+
+PORT ?= 5006
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# The first Python that is new enough.
+ifndef PYTHON
+PYTHON := $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$each"; exit; }; done)
+endif
+INSTALL = $(or $(PYTHON),$(error panel-streamer needs Python 3.11 or newer, and none was found; name one: make PYTHON=/path/to/python3)) tools/install.py
+
+CHECKED := streamer dashboards tests tools benchmarks
+QUICK := not slow and not browser and not notebook
+
+.DEFAULT_GOAL := help
+.PHONY: help run install test quick lint format bench clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+run: ## serve the dashboards on 127.0.0.1:5006 (another port: make run PORT=8006)
+	@$(INSTALL)
+	@exec $(BIN)/python tools/run.py $(PORT)
+
+install: ## make .venv with all that run, test and lint need
+	@$(INSTALL) test lint
+
+test: ## run all tests; installs what they need, the browser included (some of them: make test ARGS="-k log")
+	@$(INSTALL) test
+	@$(BIN)/python tools/browser.py
+	@$(BIN)/python -m pytest $(ARGS)
+
+quick: ## run the tests that need less than a minute together: no browser, no notebook, nothing slow
+	@$(INSTALL) test
+	@$(BIN)/python -m pytest -m "$(QUICK)" $(ARGS)
+
+lint: ## check style, format, types and the layers of imports
+	@$(INSTALL) test lint
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: ## format the code, and mend what ruff can mend
+	@$(INSTALL) test lint
+	$(BIN)/ruff check --fix $(CHECKED)
+	$(BIN)/ruff format $(CHECKED)
+
+clean: ## remove .venv and all that tools leave behind
+	rm -rf $(VENV) .venv.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find streamer dashboards tests tools benchmarks notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""What the Makefile runs: `install` (the environment), `browser` (Chromium), `run` (the dashboards)."""
