@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Pipeline", "phase", "run", "track"]
 __version__ = "0.1.0"
 
-# Why not import them here: the HTTP client costs more to import than all the rest, and a pipeline module needs none of it.
+# Why not import them here: the HTTP client costs more to import than all the rest, and pipelines need none of it.
 _LAZY = {"Client": "streamer.client", "run": "streamer.script", "track": "streamer.script"}
 
 

@@ -73,12 +73,12 @@ class _Event(Struct, frozen=True, tag_field="event", rename="camel"):
     """Base of all events; the JSON key ``event`` holds the kind."""
 
 
-class StatusChanged(_Event, tag="status", kw_only=True):
+class StatusChanged(_Event, frozen=True, kw_only=True, tag="status"):
     """The run came to be queued, running, stalled or cancelling. The first one of a run describes it."""
 
     status: Literal["queued", "running", "stalled", "cancelling"]
     message: str = ""
-    pipeline: str | None | UnsetType = UNSET
+    pipeline: str | UnsetType | None = UNSET
     title: str | UnsetType = UNSET
     parameters: dict[str, Any] | UnsetType = UNSET
     phases: tuple[PhaseSpec, ...] | UnsetType = UNSET
@@ -86,7 +86,7 @@ class StatusChanged(_Event, tag="status", kw_only=True):
     host: str | UnsetType = UNSET
 
 
-class PhaseChanged(_Event, tag="phase", kw_only=True):
+class PhaseChanged(_Event, frozen=True, kw_only=True, tag="phase"):
     """A phase was started, finished, skipped or failed. Progress is in percent, 0 to 100."""
 
     phase: str
@@ -97,10 +97,10 @@ class PhaseChanged(_Event, tag="phase", kw_only=True):
     message: str = ""
 
 
-class Progressed(_Event, tag="progress", kw_only=True):
+class Progressed(_Event, frozen=True, kw_only=True, tag="progress"):
     """Work went on. `done` of `total` (None: not known) in `unit`; `rate` in units per second; progress in percent.
 
-    A producer need only send `phase`, `done`, `total` and `unit`; the streamer fills in what follows from the run's state.
+    A producer need only send `phase`, `done`, `total` and `unit`; the rest follows from the run's state.
     `results` count items; they are cumulative over the run and only grow.
     """
 
@@ -117,7 +117,7 @@ class Progressed(_Event, tag="progress", kw_only=True):
     results: Results = Results()
 
 
-class Logged(_Event, tag="log", kw_only=True):
+class Logged(_Event, frozen=True, kw_only=True, tag="log"):
     """One log line. `type` follows from `level`: error, warning, or log for all that is less."""
 
     type: Literal["log", "warning", "error"] = "log"
@@ -129,7 +129,7 @@ class Logged(_Event, tag="log", kw_only=True):
     item: str | None = None
 
 
-class ItemFailed(_Event, tag="failure", kw_only=True):
+class ItemFailed(_Event, frozen=True, kw_only=True, tag="failure"):
     """One item failed; the run goes on."""
 
     item: str
@@ -137,7 +137,7 @@ class ItemFailed(_Event, tag="failure", kw_only=True):
     error: ErrorInfo
 
 
-class Completed(_Event, tag="complete", kw_only=True):
+class Completed(_Event, frozen=True, kw_only=True, tag="complete"):
     """Terminal: the run came to its end. `result` is any JSON; `duration` in seconds since it was running."""
 
     status: Literal["complete"] = "complete"
@@ -148,7 +148,7 @@ class Completed(_Event, tag="complete", kw_only=True):
     duration: float | None = None
 
 
-class RunFailed(_Event, tag="failed", kw_only=True):
+class RunFailed(_Event, frozen=True, kw_only=True, tag="failed"):
     """Terminal: the run ended with an error, or its process is gone. `progress` is what it had reached, in percent."""
 
     status: Literal["error"] = "error"
@@ -159,7 +159,7 @@ class RunFailed(_Event, tag="failed", kw_only=True):
     duration: float | None = None
 
 
-class RunCancelled(_Event, tag="cancelled", kw_only=True):
+class RunCancelled(_Event, frozen=True, kw_only=True, tag="cancelled"):
     """Terminal: the run was cancelled. `progress` is what it had reached, in percent."""
 
     status: Literal["cancelled"] = "cancelled"
@@ -184,7 +184,7 @@ TERMINAL_TYPES: Final = (Completed, RunFailed, RunCancelled)
 
 
 def kind(event: Event) -> str:
-    """Return the wire name of an event: ``status``, ``phase``, ``progress`` …"""
+    """Return the wire name of an event, such as ``progress``."""
     tag = event.__struct_config__.tag
     assert isinstance(tag, str)
     return tag

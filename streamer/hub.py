@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 from msgspec import Struct
 
@@ -56,6 +56,7 @@ class Hub:
         self._by_run: dict[str, deque[_Kept]] = {}
         self._followers: set[Follower] = set()
         self._closing = False
+        self._empty = asyncio.Event()
         self.replays_from_log = 0
         self.entries_published = 0
         log.set_listener(self.publish)
@@ -127,6 +128,13 @@ class Hub:
 
     def leave(self, follower: Follower) -> None:
         self._followers.discard(follower)
+        if self._closing and not self._followers:
+            self._empty.set()
+
+    async def empty(self) -> None:
+        """Return when, after `close`, the last follower has left."""
+        if self._followers:
+            await self._empty.wait()
 
     def near(self, run_id: str | None, after: int) -> list[_Kept] | None:
         """Return what the tail has after an offset; None when that lies before the tail."""
@@ -165,7 +173,7 @@ class Follower:
         self._after = after
         self._woken = asyncio.Event()
 
-    def __enter__(self) -> Follower:
+    def __enter__(self) -> Self:
         self._hub.enter(self)
         return self
 
@@ -183,10 +191,10 @@ class Follower:
         """Have `next` look again."""
         self._woken.set()
 
-    async def next(self, timeout: float) -> Chunk | None:
+    async def next(self, silence_seconds: float) -> Chunk | None:
         """Return what comes after the cursor and move it on; None when nothing came, or somebody only woke it.
 
-        `timeout`: seconds of silence after which None is returned.
+        `silence_seconds`: how long to wait for something to come.
         """
         self._woken.clear()
         kept = self._hub.near(self.run_id, self._after)
@@ -200,7 +208,7 @@ class Follower:
         if not kept:
             if not self._woken.is_set():
                 try:
-                    async with asyncio.timeout(timeout):
+                    async with asyncio.timeout(silence_seconds):
                         await self._woken.wait()
                 except TimeoutError:
                     return None

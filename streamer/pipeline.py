@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, Literal, Protocol, TypeVar, overload
+from typing import Any, Literal, Protocol, Self, TypeVar, overload
 
 import param
 
@@ -52,8 +52,8 @@ class Reporter(Protocol):
     def log(self) -> logging.Logger: ...
 
 
-class SkipPhase(Exception):  # noqa: N818 - an outcome, not an error
-    """Raise it in a phase that has nothing to do: the phase is shown as skipped, with the reason, and the run goes on."""
+class SkipPhase(Exception):
+    """Raise it in a phase that has nothing to do: it is shown as skipped, with the reason, and the run goes on."""
 
 
 @overload
@@ -66,7 +66,7 @@ def phase(method: Any = None, /, *, weight: float = 1.0) -> Any:
     `weight` is the phase's share of the overall progress, relative to the other phases' weights; raises `ValueError`
     unless it is a positive number.
     """
-    if not isinstance(weight, int | float) or isinstance(weight, bool) or not (0 < weight < math.inf):
+    if not 0 < weight < math.inf:
         raise ValueError(f"phase(weight=…): expected a positive number, received {weight!r}")
 
     def mark(function: Method) -> Method:
@@ -86,7 +86,7 @@ class Pipeline(param.Parameterized):
     __abstract = True
 
     def __init__(self, **params: Any) -> None:
-        super().__init__(**params)
+        super().__init__(**params)  # type: ignore[no-untyped-call]  # param publishes no types here
         self._reporter: Reporter = Silent(self)
 
     def track(self, items: Iterable[T], *, total: int | None = None, unit: str = "items") -> Iterator[T]:
@@ -173,7 +173,7 @@ class Silent:
 
 
 class _SilentCounter:
-    def __enter__(self) -> _SilentCounter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import getpass
 import hashlib
 import hmac
@@ -25,7 +26,6 @@ from msgspec import UNSET, Struct
 from streamer.backends.base import Backend, Exit, Handle, WorkerSpec
 from streamer.catalog import Catalog, Offer
 from streamer.events import (
-    TERMINAL,
     ErrorInfo,
     Event,
     PhaseSpec,
@@ -40,7 +40,6 @@ from streamer.log.base import (
     LogError,
     LogUnavailable,
     RunEnded,
-    SequenceGap,
     UnknownRun,
 )
 from streamer.schema import build, values_of
@@ -135,10 +134,10 @@ class Runs:
     # -- life of the streamer ------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Take up the runs that an earlier streamer left: watch those that live, end those that are gone, queue the rest."""
+        """Take up what an earlier streamer left: watch runs that live, end those that are gone, queue the rest."""
         states = await self.read(lambda: _all_unfinished(self._log))
         for state in states:
-            record = await self.read(lambda run_id=state.run: self._log.run(run_id))
+            record = await self.read(functools.partial(self._log.run, state.run))
             if record is None or record.state.is_over:
                 continue
             try:
@@ -215,9 +214,8 @@ class Runs:
             raise QueueFull(
                 f"{len(self._queue):,} runs wait already; expected fewer than {self._settings.max_queue:,}"
             )
-        cls = self._catalog.get(offer.name)
         # Checking may touch files (a path that must exist), and a pipeline's own code: beside the loop.
-        parameters = await self.read(lambda: values_of(build(cls, values)))
+        parameters = await self.read(lambda: values_of(build(offer.pipeline, values)))
         note = Note("process", reference=offer.reference)
         state = await self._create(
             StatusChanged(
@@ -348,14 +346,18 @@ class Runs:
         return live.state
 
     async def _enforce_cancel(self, run_id: str, live: _Live) -> None:
-        await asyncio.sleep(self._settings.cancel_grace_seconds)
-        if live.handle is not None and not live.state.is_over:
-            live.steps = f", terminated after {self._settings.cancel_grace_seconds:g} s"
-            live.handle.terminate()
-            await asyncio.sleep(self._settings.kill_grace_seconds)
-            if live.handle is not None and not live.state.is_over:
-                live.steps += f", killed after {self._settings.kill_grace_seconds:g} s more"
+        for seconds, word in (
+            (self._settings.cancel_grace_seconds, "terminated"),
+            (self._settings.kill_grace_seconds, "killed"),
+        ):
+            await asyncio.sleep(seconds)
+            if live.handle is None or live.state.is_over:
+                return
+            live.steps += f", {word} after {seconds:g} s"
+            if word == "killed":
                 live.handle.kill()
+            else:
+                live.handle.terminate()
 
     # -- executing -----------------------------------------------------------------------------------------------------
 
@@ -499,7 +501,7 @@ class Runs:
                 logger.warning("%s", error)
 
     async def tick(self) -> None:
-        """Look for runs that have been silent too long: `stalled`, and lost when nobody can look after their process."""
+        """Look for runs that are silent for too long: `stalled`, or lost when nobody can look after their process."""
         now = self._monotonic()
         for run_id, live in list(self._live.items()):
             silent = now - live.seen

@@ -205,8 +205,7 @@ class Streamer:
         self.hub.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_SECONDS):
-                while self.hub.followers:
-                    await asyncio.sleep(0.01)
+                await self.hub.empty()
         if self._server is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LEAVE_SECONDS):

@@ -117,13 +117,13 @@ class Settings:
             raise SettingError("STREAMER_TOKEN: expected printable ASCII characters without spaces")
         if not self.token and not is_loopback(self.host):
             raise SettingError(
-                f"STREAMER_HOST: refusing to listen on {self.host!r} without STREAMER_TOKEN: anybody who reaches the port "
-                "could run pipelines on this machine; set a token, or listen on 127.0.0.1"
+                f"STREAMER_HOST: refusing to listen on {self.host!r} without STREAMER_TOKEN: anybody who reaches "
+                "the port could run pipelines on this machine; set a token, or listen on 127.0.0.1"
             )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **changes: Any) -> Settings:
-        """Read the settings from the environment; `changes` win. Empty values count as not set. Raises `SettingError`."""
+        """Read the settings from the environment; `changes` win; empty counts as not set. Raises `SettingError`."""
         environment = os.environ if environment is None else environment
         values: dict[str, Any] = {}
         for spec in fields(cls):

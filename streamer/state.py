@@ -49,7 +49,7 @@ ALMOST: Final = 99.99
 
 
 class Curve(Struct, frozen=True, rename="camel"):
-    """Throughput over time: points `(seconds since the phase started, units per second)`, `step_seconds` apart or more."""
+    """Throughput over time: points `(seconds since the phase's start, units per second)`, `step_seconds` apart."""
 
     step_seconds: float = CURVE_STEP_SECONDS
     points: tuple[tuple[float, float], ...] = ()
@@ -97,10 +97,10 @@ class PhaseState(Struct, frozen=True, rename="camel"):
 class RunState(Struct, frozen=True, rename="camel"):
     """What is known of a run after its entry number `seq`, at `offset` in the log.
 
-    Times are POSIX seconds, UTC. `overall_progress` is in percent, never falls, and is 100 only when the run is complete;
-    `progress` is its whole part. `log_counts` counts log lines by their level. `longest_gap` is the longest time, in
-    seconds, between two entries while the run was under way. `errors` are the first `ERRORS_LISTED` failed items, without
-    their tracebacks. `indeterminate` says that nothing is known of how much there is to do.
+    Times are POSIX seconds, UTC. `overall_progress` is in percent, never falls, and is 100 only when the run is
+    complete; `progress` is its whole part. `log_counts` counts log lines by their level. `longest_gap` is the longest
+    time, in seconds, between two entries while the run was under way. `errors` are the first `ERRORS_LISTED` failed
+    items, without their tracebacks.
     """
 
     run: str
@@ -108,7 +108,7 @@ class RunState(Struct, frozen=True, rename="camel"):
     offset: int = 0
     pipeline: str | None = None
     title: str = ""
-    parameters: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies an empty default for each value
+    parameters: dict[str, Any] = {}
     owner: str = ""
     host: str = ""
     status: RunStatus = "queued"
@@ -123,7 +123,7 @@ class RunState(Struct, frozen=True, rename="camel"):
     rate: float | None = None
     results: Results = Results()
     errors: tuple[FailedItem, ...] = ()
-    log_counts: dict[str, int] = {}  # noqa: RUF012 - as above
+    log_counts: dict[str, int] = {}
     created: float | None = None
     started: float | None = None
     ended: float | None = None

@@ -62,7 +62,7 @@ class Snapshot(Struct, frozen=True):
 
 
 class SnapshotOfAll(Struct, frozen=True):
-    """The states of the runs that are under way and of the newest ones, and the cursor from which the stream goes on."""
+    """The states of the runs under way and of the newest ones, and the cursor from which the stream goes on."""
 
     states: tuple[RunState, ...]
     cursor: Cursor
@@ -135,7 +135,7 @@ _PHASE_TIMES: Final = ("started", "ended", "rateTime")
 def state_data(state: RunState, **more: Any) -> dict[str, Any]:
     """Return a state as plain data, its times in RFC 3339, with `more` beside its fields."""
     data: dict[str, Any] = msgspec.to_builtins(state)
-    _map_times(data, lambda t: format_time(t))
+    _map_times(data, format_time)
     return {**data, **more}
 
 

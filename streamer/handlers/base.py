@@ -1,4 +1,4 @@
-"""What all handlers share: who may ask, how bodies are read and bounded, how errors are answered. No route of its own."""
+"""What all handlers share: who may ask, how bodies are bounded, how errors are answered. No route of its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
+from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
@@ -36,12 +37,15 @@ class Parts(Protocol):
     """The parts of a streamer that handlers use; `ready` opens it where that was not done yet."""
 
     settings: Settings
-    log: EventLog
     hub: Hub
     runs: Runs
     catalog: Catalog
     metrics: Metrics
     page: str
+
+    @property
+    def log(self) -> EventLog:
+        """The log of the runs."""
 
     async def ready(self) -> None:
         """Return when the streamer is open."""
@@ -130,7 +134,9 @@ class BaseHandler(RequestHandler):
         self._check_origin()
         if not self.public and self.request.method != "OPTIONS":
             self._check_token()
-        self.request.connection.set_max_body_size(_DRAIN_BYTES)  # type: ignore[attr-defined]  # of HTTP1Connection
+
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.request.connection.set_max_body_size(_DRAIN_BYTES)
         await self.parts.ready()
 
     def data_received(self, chunk: bytes) -> None:

@@ -145,8 +145,6 @@ class StreamHandler(BaseHandler):
                 return True
             while not hub.is_closing and not self._left:
                 chunk = await follower.next(settings.heartbeat_seconds)
-                if self._left:
-                    return False
                 if chunk is None:
                     if not follower.woken and not await self._send(style.heartbeat):
                         return False
