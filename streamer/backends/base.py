@@ -21,9 +21,9 @@ class WorkerSpec(Struct, frozen=True, kw_only=True):
     """All that a worker needs to execute one run; sent as JSON over its standard input.
 
     `url` is the streamer's address when the worker starts; `data` the folder whose ``streamer.json`` says it later.
-    `token` allows to append events to this run and nothing else. `pipeline` is ``module:qualname`` or ``path.py:qualname``;
-    `parameters` are plain JSON values. `paths` are appended to the worker's import path. `wait_seconds`: how long a worker
-    that has finished waits for a streamer that is away.
+    `token` allows to append events to this run and nothing else. `pipeline` is ``module:qualname`` or
+    ``path.py:qualname``; `parameters` are plain JSON values. `paths` are appended to the worker's import path.
+    `wait_seconds`: how long a worker that has finished waits for a streamer that is away.
     """
 
     run_id: str
@@ -31,7 +31,7 @@ class WorkerSpec(Struct, frozen=True, kw_only=True):
     token: str
     data: str
     pipeline: str
-    parameters: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies an empty default for each value
+    parameters: dict[str, Any] = {}
     log_level: str = "INFO"
     paths: tuple[str, ...] = ()
     wait_seconds: float = 600.0
@@ -53,9 +53,9 @@ def decode_spec(data: bytes) -> WorkerSpec:
 class Exit(Struct, frozen=True, kw_only=True):
     """How an executor ended.
 
-    One of `code` (its exit code) and `signal` (the number of the signal that killed it) is set; both are None when nobody
-    was there to see it. `output_tail` is the end of what it wrote outside the log. `out_of_memory`: it was killed while
-    the machine's out-of-memory killer was at work.
+    One of `code` (its exit code) and `signal` (the number of the signal that killed it) is set; both are None when
+    nobody was there to see it. `output_tail` is the end of what it wrote outside the log. `out_of_memory`: it was
+    killed while the machine's out-of-memory killer was at work.
     """
 
     code: int | None = None
@@ -88,7 +88,7 @@ class Handle(Protocol):
         ...
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """What `Backend.attach` finds the executor by, as plain JSON; it never fits another process."""
         ...
 
@@ -113,7 +113,7 @@ class Backend(Protocol):
         ...
 
     def attach(self, identity: Mapping[str, Any]) -> Handle | None:
-        """Find an executor that an earlier streamer started; None when it is gone. Never raises for a bad `identity`."""
+        """Find an executor that an earlier streamer started; None when it is gone or `identity` is not one of ours."""
         ...
 
     def examine(self, identity: Mapping[str, Any]) -> Exit:

@@ -1,0 +1,615 @@
+"""`Publisher`: brings a producer's events to a streamer, in order, each once. Knows nothing of what they mean to a run.
+
+`Outbox` numbers, keeps and bounds them, without I/O; `Publisher` is the thread that sends them over HTTP. What was not
+acknowledged is kept and sent again, so a streamer can be killed and restarted under a running producer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import math
+import os
+import random
+import threading
+import time as _time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from streamer.events import (
+    Completed,
+    ErrorInfo,
+    Event,
+    FinalResults,
+    Logged,
+    Progressed,
+    RunCancelled,
+    RunFailed,
+    bounded,
+    cut,
+    decode_event,
+    encode_event,
+    format_time,
+    kind,
+)
+from streamer.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
+
+#: The name under which a streamer says where it is, in its data folder.
+WHEREABOUTS: Final = "streamer.json"
+#: Names of the threads that report begin so; what they log themselves is not reported, or it would never end.
+THREAD_PREFIX: Final = "streamer-"
+#: Default bound, in bytes, of what waits to be sent.
+WAITING_BYTES: Final = 32_000_000
+#: Bytes of acknowledged events that are kept, for a streamer whose machine lost power and forgot the last ones.
+KEPT_BYTES: Final = 1_000_000
+#: What an event costs in memory beside its JSON, about.
+_OVERHEAD: Final = 200
+_LONGEST_RETRY_AFTER: Final = 60.0
+_FLUSH_EVENTS: Final = 500
+_BATCH_EVENTS: Final = 2_000
+_BATCH_BYTES: Final = 2_000_000
+_SHORT_FAILURE: Final = 1_500
+_NO_MESSAGE: Final = b'"message":""'
+
+
+class _Waiting(Struct):
+    """An event that has no number yet. `line` is its JSON with its time, without the brace at the end."""
+
+    kind: str
+    level: str
+    phase: str | None
+    line: bytes
+
+
+class Outbox:
+    """Numbers a producer's events 1, 2, 3 …, and keeps them until they are acknowledged. One thread at a time; no I/O.
+
+    `limit_bytes` bounds the events that have no number yet. Beyond it consecutive progress is joined, then DEBUG and
+    INFO lines are dropped (a line says how many), then tracebacks of failed items are left out, then other lines are
+    dropped. Failed items, phases and the terminal event are never dropped.
+    """
+
+    def __init__(self, limit_bytes: int = WAITING_BYTES) -> None:
+        self.limit_bytes = limit_bytes
+        self._waiting: deque[_Waiting] = deque()
+        self._bytes = 0
+        self._compact_above = limit_bytes
+        self._dropped = 0
+        self._note: _Waiting | None = None
+        self._noted = 0
+        self._replaced = 0
+        self._numbered: deque[tuple[int, bytes]] = deque()
+        self._kept: deque[tuple[int, bytes]] = deque()
+        self._kept_bytes = 0
+        self._last = 0
+        self.acknowledged = 0
+
+    @property
+    def last(self) -> int:
+        """The last number that was given out."""
+        return self._last
+
+    @property
+    def waiting(self) -> int:
+        """How many events have no number yet."""
+        return len(self._waiting)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that the events without a number take, about."""
+        return self._bytes
+
+    @property
+    def dropped(self) -> int:
+        """How many log lines were dropped so far."""
+        return self._dropped
+
+    def __len__(self) -> int:
+        """How many events are not acknowledged."""
+        return len(self._waiting) + len(self._numbered)
+
+    def put(self, event: Event, time: float) -> None:
+        """Take an event that happened at `time` (POSIX seconds). What is too long in it is cut."""
+        event = bounded(event)
+        line = b'%b,"time":"%b"' % (encode_event(event)[:-1], format_time(time).encode())
+        level = event.level if isinstance(event, Logged) else ""
+        phase = event.phase if isinstance(event, Progressed) else None
+        self._waiting.append(_Waiting(kind(event), level, phase, line))
+        self._bytes += len(line) + _OVERHEAD
+        if self._bytes > self._compact_above:
+            self._compact()
+
+    def batch(self, max_events: int, max_bytes: int) -> list[tuple[int, bytes]]:
+        """Return the first events not yet acknowledged, as (number, NDJSON line): one at least, if there is any."""
+        lines: list[tuple[int, bytes]] = []
+        size = 0
+        for numbered in self._numbered:
+            size += len(numbered[1])
+            if lines and (len(lines) >= max_events or size > max_bytes):
+                return lines
+            lines.append(numbered)
+        while self._waiting and len(lines) < max_events:
+            line = _numbered(self._waiting[0].line, self._last + 1)
+            size += len(line)
+            if lines and size > max_bytes:
+                break
+            waiting = self._waiting.popleft()
+            if waiting is self._note:
+                self._note = None
+            self._bytes -= len(waiting.line) + _OVERHEAD
+            self._last += 1
+            self._numbered.append((self._last, line))
+            lines.append((self._last, line))
+        if not self._waiting:
+            self._compact_above = self.limit_bytes
+        return lines
+
+    def acknowledge(self, seq: int) -> bool:
+        """Forget what is stored up to `seq`; tell whether that was anything new. A number never given is no news."""
+        if not self.acknowledged < seq <= self._last:
+            return False
+        while self._numbered and self._numbered[0][0] <= seq:
+            numbered = self._numbered.popleft()
+            self._kept.append(numbered)
+            self._kept_bytes += len(numbered[1]) + _OVERHEAD
+        while self._kept_bytes > KEPT_BYTES:
+            self._kept_bytes -= len(self._kept.popleft()[1]) + _OVERHEAD
+        self.acknowledged = seq
+        return True
+
+    def resume(self, expected: int) -> bool:
+        """Go on from number `expected`; False when it is not held any more, or was never given."""
+        if expected > self._last + 1:
+            return False
+        if expected > self.acknowledged:
+            self.acknowledge(expected - 1)
+            return True
+        if not self._kept or expected < self._kept[0][0]:
+            return False
+        while self._kept and self._kept[-1][0] >= expected:
+            numbered = self._kept.pop()
+            self._kept_bytes -= len(numbered[1]) + _OVERHEAD
+            self._numbered.appendleft(numbered)
+        self.acknowledged = expected - 1
+        return True
+
+    def replace_first(self, reason: str) -> bool:
+        """Put a smaller event in place of the first one, which the streamer refuses; False when that was done before.
+
+        A terminal event keeps its kind, without its details; another becomes a log line that says so.
+        """
+        seq, line = self._numbered[0]
+        if seq == self._replaced:
+            return False
+        self._replaced = seq
+        small = _small(decode_event(line), f"refused by the streamer: {reason}")
+        self._numbered[0] = (seq, _retold(small, line))
+        return True
+
+    # -- bounding ------------------------------------------------------------------------------------------------------
+
+    def _compact(self) -> None:
+        target = self.limit_bytes * 3 // 4
+        self._join_progress()
+        if self._bytes > target:
+            self._drop_lines(frozenset(("DEBUG", "INFO")), target)
+            self._join_progress()
+        if self._bytes > self.limit_bytes:
+            self._shorten_failures()
+        if self._bytes > self.limit_bytes:
+            self._drop_lines(None, target)
+            self._join_progress()
+        # When nothing more can be given up, each further event must not cost another pass over all of them.
+        self._compact_above = max(self.limit_bytes, self._bytes + max(self.limit_bytes, self._bytes) // 4)
+
+    def _join_progress(self) -> None:
+        joined: deque[_Waiting] = deque()
+        for one in self._waiting:
+            before = joined[-1] if joined else None
+            if before and before.kind == one.kind == "progress" and before.phase == one.phase:
+                joined[-1] = _joined(before, one)
+            else:
+                joined.append(one)
+        self._put_back(joined)
+
+    def _drop_lines(self, levels: frozenset[str] | None, target: int) -> None:
+        """Drop the oldest lines of those levels (None: any) until the rest fits; a line in their place counts them."""
+        kept: deque[_Waiting] = deque()
+        size, note = self._bytes, self._note
+        before = self._dropped
+        for one in self._waiting:
+            if (
+                size <= target
+                or one.kind != "log"
+                or one is note
+                or (levels is not None and one.level not in levels)
+            ):
+                kept.append(one)
+                continue
+            size -= len(one.line) + _OVERHEAD
+            self._dropped += 1
+            if note is None:
+                note = self._note = _Waiting("log", "WARNING", None, one.line)
+                self._noted = self._dropped - 1
+                kept.append(note)
+        if note is not None and self._dropped > before:
+            count = self._dropped - self._noted
+            message = f"{count:,} log lines were not kept while the streamer was away or too slow"
+            line = Logged(type="warning", level="WARNING", logger="streamer.publisher", message=message)
+            note.line = _retold(line, note.line)
+        self._put_back(kept)
+
+    def _shorten_failures(self) -> None:
+        for one in self._waiting:
+            if one.kind == "failure" and len(one.line) > _SHORT_FAILURE:
+                one.line = _shortened(one.line)
+        self._put_back(self._waiting)
+
+    def _put_back(self, waiting: deque[_Waiting]) -> None:
+        self._waiting = waiting
+        self._bytes = sum(len(one.line) + _OVERHEAD for one in waiting)
+
+
+def _joined(before: _Waiting, after: _Waiting) -> _Waiting:
+    """Return the later of two progress events with the earlier one's message, where it has none itself."""
+    if _NO_MESSAGE in before.line or _NO_MESSAGE not in after.line:
+        return after
+    message = _read(before.line).message
+    event = msgspec.structs.replace(_read(after.line), message=message)
+    after.line = _retold(event, after.line)
+    return after
+
+
+def _shortened(line: bytes) -> bytes:
+    event = _read(line)
+    error = ErrorInfo(
+        event.error.type, cut(event.error.message, 500), "(left out: too much was waiting to be sent)"
+    )
+    event = msgspec.structs.replace(event, error=error)
+    return _retold(event, line)
+
+
+def _retold(event: Event, line: bytes) -> bytes:
+    """Return `line` with another event in it: its time, and its number if it has one, stay."""
+    return encode_event(event)[:-1] + line[line.rindex(b',"time":"') :]
+
+
+def _numbered(line: bytes, seq: int) -> bytes:
+    return b'%b,"seq":%d}\n' % (line, seq)
+
+
+def _read(line: bytes) -> Any:
+    return decode_event(line + b"}")
+
+
+def _small(event: Event, reason: str) -> Event:
+    """Return what is left of an event that cannot be sent: its kind when it is terminal, else a log line."""
+    text = f"({cut(reason, 500)})"
+    match event:
+        case Completed(results=results):
+            small: Event = Completed(message=text, results=_counts(results))
+        case RunFailed(results=results):
+            small = RunFailed(message=text, results=_counts(results))
+        case RunCancelled(results=results):
+            small = RunCancelled(message=text, results=_counts(results))
+        case _:
+            message = f"an event of kind {kind(event)} could not be kept {text}"
+            small = Logged(level="ERROR", logger="streamer.publisher", message=message)
+    return bounded(small)
+
+
+def _counts(results: FinalResults) -> FinalResults:
+    return FinalResults(int(results.success), int(results.failed))
+
+
+# -- where the streamer is ---------------------------------------------------------------------------------------------
+
+
+def read_whereabouts(data: Path) -> str | None:
+    """Return the URL that a streamer wrote into its data folder; None when there is none that can be used."""
+    try:
+        found = msgspec.json.decode((data / WHEREABOUTS).read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return None
+    url = found.get("url") if isinstance(found, dict) else None
+    return url.rstrip("/") if isinstance(url, str) and url.startswith(("http://", "https://")) else None
+
+
+def whereabouts(data: Path, fallback: str) -> Callable[[], str]:
+    """Return a function that says where the streamer of that data folder is now; `fallback` when nobody knows."""
+    return lambda: read_whereabouts(data) or fallback.rstrip("/")
+
+
+# -- sending -----------------------------------------------------------------------------------------------------------
+
+
+class Backoff:
+    """Delays after failures in a row: doubled each time between `first` and `longest` seconds, and jittered by half."""
+
+    def __init__(self, rng: random.Random, first: float = 0.1, longest: float = 5.0) -> None:
+        self._rng = rng
+        self._first = first
+        self._longest = longest
+        self._failures = 0
+
+    def next(self) -> float:
+        """Return the seconds to wait after one more failure."""
+        delay: float = min(self._first * 2.0 ** min(self._failures, 30), self._longest)
+        self._failures += 1
+        return delay * self._rng.uniform(0.5, 1.0)
+
+    def reset(self) -> None:
+        """Begin again: something succeeded."""
+        self._failures = 0
+
+
+class _Answer(Struct):
+    acknowledged: int
+    requests: list[str] = []
+
+
+def _ignore(_: str) -> None:
+    pass
+
+
+class Publisher:
+    """Sends a run's events from a thread of its own. Any thread may call it; `put` never waits for the network.
+
+    `url_provider` says where the streamer is; it is asked again after an error. `on_request(name)` is called from the
+    publisher's thread for what the streamer asks ("cancel"), at each answer that asks it; `on_refused(reason)` once,
+    when the streamer will not have this producer's events any more: from then on everything is dropped.
+    `alive_seconds` is how often an idle producer gives a sign of life. `clock` measures delays, `rng` jitters them.
+    """
+
+    def __init__(
+        self,
+        url_provider: Callable[[], str],
+        run_id: str,
+        token: str,
+        *,
+        on_request: Callable[[str], None] = _ignore,
+        on_refused: Callable[[str], None] = _ignore,
+        clock: Callable[[], float] = _time.monotonic,
+        rng: random.Random | None = None,
+        linger_seconds: float = 0.05,
+        alive_seconds: float = 1.0,
+        limit_bytes: int = WAITING_BYTES,
+        max_events: int = _BATCH_EVENTS,
+        max_bytes: int = _BATCH_BYTES,
+    ) -> None:
+        self._url_provider = url_provider
+        self._path = f"/api/runs/{run_id}/events"
+        self._token = token
+        self._on_request = on_request
+        self._on_refused = on_refused
+        self._clock = clock
+        self._linger_seconds = linger_seconds
+        self._alive_seconds = alive_seconds
+        self._most_events = self._max_events = min(max_events, _DEFAULTS.max_ingest_events)
+        self._max_bytes = min(max_bytes, _DEFAULTS.max_ingest_bytes)
+        self._backoff = Backoff(rng or random.Random())  # noqa: S311 - jitter
+        self._outbox = Outbox(limit_bytes)
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._pid = os.getpid()
+        self._url = ""
+        self._flushing = 0
+        self._closing = False
+        self._abandoned = False
+        self._retry_at = -math.inf
+        self._last_sent = -math.inf
+        #: Why the streamer does not take our events; None while it does.
+        self.refused: str | None = None
+        #: What the last failed attempt to send said; empty after one that succeeded.
+        self.last_error = ""
+
+    def start(self) -> None:
+        """Start the thread."""
+        name = f"{THREAD_PREFIX}publisher"
+        self._thread = threading.Thread(target=self._send_forever, name=name, daemon=True)
+        self._thread.start()
+
+    def put(self, event: Event, time: float) -> None:
+        """Take an event that happened at `time`, in POSIX seconds. Never raises; does nothing in a forked child."""
+        # The child of a fork has no publisher thread, and its copy of the lock may be held for ever.
+        if os.getpid() != self._pid or self.refused is not None:
+            return
+        with self._wake:
+            try:
+                self._outbox.put(event, time)
+            except Exception as error:  # noqa: BLE001 - an object of the user's that cannot be shown must not end the run
+                self._outbox.put(_small(event, f"{type(error).__name__} while it was encoded"), time)
+            waiting = self._outbox.waiting
+            if waiting == 1 or waiting >= _FLUSH_EVENTS:
+                self._wake.notify_all()
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until all that was put before is acknowledged; False when it was not within `timeout` seconds."""
+        deadline = _time.monotonic() + timeout
+        with self._wake:
+            # Joining and dropping only lower the number that the last event will have.
+            target = self._outbox.last + self._outbox.waiting
+            self._flushing += 1
+            self._wake.notify_all()
+            try:
+                while len(self._outbox) and self._outbox.acknowledged < target:
+                    left = deadline - _time.monotonic()
+                    if self.refused is not None or left <= 0:
+                        return False
+                    self._wake.wait(left)
+            finally:
+                self._flushing -= 1
+        return self.refused is None
+
+    def close(self, timeout: float) -> bool:
+        """Send what is left for at most `timeout` seconds, then end the thread; tell whether all was acknowledged."""
+        sent = self.flush(timeout)
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        if self._thread is not None:
+            # A request under way ends by its own time limit; the thread is a daemon and is not waited for so long.
+            self._thread.join(2.0)
+        return sent
+
+    # -- the publisher's thread ----------------------------------------------------------------------------------------
+
+    def _send_forever(self) -> None:
+        # Imported here because it takes a tenth of a second, which the thread that works need not spend.
+        import httpx
+
+        timeout = httpx.Timeout(30.0, connect=5.0)
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/x-ndjson"}
+        # Proxies of the environment are for the world outside, not for a streamer next door.
+        with httpx.Client(trust_env=False, timeout=timeout, headers=headers) as client:
+            while (lines := self._next_batch()) is not None:
+                try:
+                    self._url = self._url or self._url_provider()
+                    body = b"".join(line for _, line in lines)
+                    response = client.post(self._url + self._path, content=body)
+                except Exception as error:  # noqa: BLE001 - whatever the network does, the events are kept and sent later
+                    self._failed(f"{type(error).__name__}: {error}")
+                    continue
+                self._answered(response, [seq for seq, _ in lines])
+
+    def _next_batch(self) -> list[tuple[int, bytes]] | None:
+        """Wait until something is to be sent; an empty list is a sign of life, None the end."""
+        with self._wake:
+            while not self._closing and self.refused is None:
+                now = self._clock()
+                outbox = self._outbox
+                if not len(outbox):
+                    due = self._last_sent + self._alive_seconds
+                elif self._flushing or outbox.waiting < len(outbox) or outbox.waiting >= _FLUSH_EVENTS:
+                    due = now
+                else:
+                    # What comes after a silence is sent at once; what comes in a stream is sent together.
+                    due = self._last_sent + self._linger_seconds
+                due = max(due, self._retry_at)
+                if due <= now:
+                    return outbox.batch(self._max_events, self._max_bytes)
+                self._wake.wait(due - now)
+        return None
+
+    def _answered(self, response: httpx.Response, numbers: list[int]) -> None:
+        status = response.status_code
+        code, message, details = _error_of(response) if status >= 400 else ("", "", {})
+        said = f"{status} {code} {message}".strip()
+        expected = details.get("expected")
+        if 200 <= status < 300:
+            self._succeeded(response, numbers)
+        elif status == 409 and code == "run_ended":
+            self._refuse(said)
+        elif status == 409 and isinstance(expected, int):
+            self._resume(expected, numbers, said)
+        elif status in (401, 403, 404) and code:
+            # A streamer that moved may have left its port to another: its word does not count.
+            self._refuse(said) if self._url_provider() == self._url else self._failed(said)
+        elif status in (400, 413, 422) and numbers:
+            self._divide(numbers, said)
+        else:
+            wait = _retry_after(response) if status in (429, 503) else None
+            self._failed(said, wait)
+
+    def _succeeded(self, response: httpx.Response, numbers: list[int]) -> None:
+        try:
+            answer = msgspec.json.decode(response.content, type=_Answer)
+        except msgspec.DecodeError as error:
+            self._failed(f"not a streamer's answer: {error}")
+            return
+        if answer.acknowledged > self._outbox.last:
+            self._refuse(
+                f"the streamer has event {answer.acknowledged} of this run, but {self._outbox.last} were sent: "
+                "somebody else reports it"
+            )
+            return
+        with self._wake:
+            news = self._outbox.acknowledge(answer.acknowledged)
+            if news or not numbers:
+                self._done()
+            self._wake.notify_all()
+        if numbers and not news:
+            self._failed(f"acknowledged {answer.acknowledged}, expected {numbers[0]} or more")
+        for name in answer.requests:
+            # The caller's own function; this thread must outlive it.
+            with contextlib.suppress(Exception):
+                self._on_request(name)
+
+    def _resume(self, expected: int, numbers: list[int], said: str) -> None:
+        with self._wake:
+            held = self._outbox.resume(expected)
+            self._wake.notify_all()
+        if not held:
+            self._refuse(said)
+        elif numbers and expected == numbers[0]:
+            # It asks for what it was given: sending that again at once would go round for ever.
+            self._failed(said)
+        else:
+            self._done()
+
+    def _divide(self, numbers: list[int], said: str) -> None:
+        """Find the event that is refused by sending fewer at a time, and put a smaller one in its place."""
+        if len(numbers) > 1:
+            self._max_events = len(numbers) // 2
+            return
+        with self._wake:
+            replaced = self._outbox.replace_first(said)
+        if not replaced:
+            self._refuse(said)
+
+    def _done(self) -> None:
+        self.last_error = ""
+        self._backoff.reset()
+        self._retry_at = -math.inf
+        self._last_sent = self._clock()
+        self._max_events = min(self._max_events * 2, self._most_events)
+
+    def _failed(self, reason: str, wait: float | None = None) -> None:
+        self.last_error = reason
+        self._url = ""
+        self._last_sent = self._clock()
+        self._retry_at = self._last_sent + (self._backoff.next() if wait is None else wait)
+
+    def _refuse(self, reason: str) -> None:
+        with self._wake:
+            self.refused = self.last_error = reason
+            self._outbox = Outbox()
+            self._wake.notify_all()
+        with contextlib.suppress(Exception):
+            self._on_refused(reason)
+
+
+_DEFAULTS: Final = Settings(data=Path())
+
+
+def _error_of(response: httpx.Response) -> tuple[str, str, dict[str, Any]]:
+    """Return code, message and details of a streamer's error; empty when somebody else answered."""
+    try:
+        error = msgspec.json.decode(response.content)["error"]
+        details = error.get("details")
+        return str(error["code"]), str(error.get("message", "")), details if isinstance(details, dict) else {}
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        return "", "", {}
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds a server asks to wait, at most a minute; None when it does not say."""
+    text = response.headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(text).timestamp() - _time.time()
+        except ValueError:
+            return None
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None
