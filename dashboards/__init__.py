@@ -1,0 +1,18 @@
+"""The dashboards of panel-streamer: pages over a streamer's runs. Importing this imports nothing of Panel until a name is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dashboards.views import RunsView, RunView, StartView
+
+__all__ = ["RunView", "RunsView", "StartView"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from dashboards import views
+
+        return getattr(views, name)
+    raise AttributeError(f"module 'dashboards' has no attribute {name!r}")

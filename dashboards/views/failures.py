@@ -1,0 +1,56 @@
+"""The items that failed, each with its error; the traceback is one click away. Paged on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dashboards.session import PAGE_FAILURES, FailuresPage, RunModel
+from dashboards.views.base import Component, View, run_soon, text_of
+
+
+class RunFailures(Component):
+    """A list of items that open to show a traceback."""
+
+
+class FailuresView(View):
+    """The failed items of a run."""
+
+    names = ("failures", "failures_busy", "state")
+    component_class = RunFailures
+    model: RunModel
+
+    def present(self) -> dict[str, Any]:
+        page = self._page()
+        return {
+            "items": [
+                {
+                    "item": item.item,
+                    "phase": item.phase or "",
+                    "type": item.error.type,
+                    "message": item.error.message,
+                    "traceback": item.error.traceback,
+                }
+                for item in page.items
+            ],
+            "total": max(page.total, self.model.state.results.failed if self.model.state else 0),
+            "first": page.first,
+            "older": page.older is not None,
+            "newer": page.newer is not None,
+            "busy": self.model.failures_busy,
+            "over": self.model.state is not None and self.model.state.is_over,
+        }
+
+    def _page(self) -> FailuresPage:
+        page: FailuresPage = self.model.failures
+        state = self.model.state
+        if page.items or state is None:
+            return page
+        # Until a page was asked for, the first failed items are known from the state, without their tracebacks.
+        return FailuresPage(items=state.errors[:PAGE_FAILURES], total=state.results.failed)
+
+    def receive(self, message: Mapping[str, Any]) -> None:
+        if message["type"] == "page":
+            towards = text_of(message, "towards")
+            if towards in ("older", "newer", "first"):
+                run_soon(lambda: self.model.page_failures(towards))

@@ -1,0 +1,165 @@
+"""The head of a run's page: what it is called, how it is, who started it, Copy link and Cancel. And what went wrong on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dashboards.session import RunModel
+from dashboards.views import words
+from dashboards.views.base import Component, View, run_soon
+from streamer.state import RunState
+
+#: A run that was silent for longer than this, in seconds, says so in the tone of a warning.
+QUIET_SECONDS = 30.0
+
+
+class RunHeader(Component):
+    """Title, status, sign of life; Copy link; Cancel, after a question."""
+
+
+class HeaderView(View):
+    """The head of a run's page."""
+
+    names = ("state", "run_id", "now", "cancel_asked", "connection", "link")
+    component_class = RunHeader
+    model: RunModel
+
+    def present(self) -> dict[str, Any]:
+        model, state = self.model, self.model.state
+        if state is None:
+            return {"title": model.run_id, "word": "", "tone": "wait", "about": [], "cancel": "none", "link": ""}
+        return {
+            "title": state.title or state.pipeline or state.run,
+            "word": words.status_word(state.status),
+            "tone": words.STATUS_TONES[state.status],
+            "live": state.status in ("running", "cancelling"),
+            "about": _about(state),
+            **_life(state, model.now),
+            "link": model.link,
+            **self._cancel(state),
+        }
+
+    def _cancel(self, state: RunState) -> dict[str, str]:
+        if state.is_over:
+            return {"cancel": "none", "why": ""}
+        if state.status == "cancelling":
+            return {"cancel": "cancelling", "why": "The run was told and is coming to its end."}
+        if self.model.cancel_asked:
+            return {"cancel": "asked", "why": "Asked; the run has not answered yet."}
+        if self.model.commands is None:
+            return {"cancel": "disabled", "why": "There is no streamer here to ask."}
+        if self.model.connection != "live":
+            return {"cancel": "disabled", "why": "The streamer is away."}
+        return {"cancel": "ask", "why": ""}
+
+    def receive(self, message: Mapping[str, Any]) -> None:
+        if message["type"] == "cancel":
+            run_soon(self.model.cancel)
+
+
+def _about(state: RunState) -> list[Any]:
+    """Say when, by whom and where; numbers are times, which the browser writes in its own zone."""
+    if state.started is None:
+        parts: list[Any] = ["Queued "] if not state.is_over else ["Asked for "]
+        when = state.created
+    else:
+        parts, when = ["Started "], state.started
+    if when is not None:
+        parts.append(when)
+    if state.owner:
+        parts.append(f" by {state.owner}")
+    if state.host:
+        parts.append(f" on {state.host}")
+    if state.is_over and state.ended is not None:
+        parts += [" · ended ", state.ended]
+        seconds = state.duration(state.ended)
+        if seconds is not None:
+            parts.append(f", after {words.duration(seconds)}")
+    return parts
+
+
+def _life(state: RunState, now: float) -> dict[str, Any]:
+    if state.is_over or state.last_time is None:
+        return {"life": "", "quiet": False}
+    age = max(now - state.last_time, 0.0)
+    if state.status == "queued":
+        return {"life": f"waiting for {words.duration(age)}", "quiet": False}
+    if state.status == "stalled":
+        return {"life": f"no sign of life for {words.duration(age)}", "quiet": True}
+    return {"life": f"last event {words.ago(age)}", "quiet": age > QUIET_SECONDS}
+
+
+class Notice(Component):
+    """What the reader has to know first; nothing when there is nothing."""
+
+
+class NoticeView(View):
+    """Says that a run is missing, the streamer away, or that something asked for did not work."""
+
+    names = ("connection", "connection_message", "notice", "state", "run_id", "now")
+    component_class = Notice
+    model: RunModel
+
+    def present(self) -> dict[str, Any]:
+        model = self.model
+        known = model.state is not None
+        if model.connection == "missing" and not known:
+            return _notice(
+                "missing",
+                "No such run",
+                model.connection_message
+                or "The streamer knows no run with this id. The page will show it as soon as there is one.",
+                code=model.run_id,
+                link=("?", "All runs"),
+                page=True,
+            )
+        if model.connection == "away":
+            text = model.connection_message or "Trying again until it is back."
+            if known and model.state is not None and not model.state.is_over:
+                text += " What is shown is how it was; the run itself goes on."
+            return _notice("away", "The streamer is away", text, page=not known)
+        if model.connection == "connecting" and not known:
+            return _notice("connecting", "Connecting", "Asking the streamer about this run…", page=True)
+        if model.notice:
+            return _notice("notice", "That did not work", model.notice)
+        return _notice("", "", "")
+
+
+def _notice(
+    kind: str, title: str, text: str, *, code: str = "", link: tuple[str, str] | None = None, page: bool = False
+) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "title": title,
+        "text": words.cut(text, 2_000),
+        "code": words.cut(code, 200),
+        "link": list(link) if link else [],
+        "page": page,
+    }
+
+
+class RunError(Component):
+    """A failed run's error, its traceback one click away."""
+
+
+class ErrorView(View):
+    """Why a run failed or how it was cancelled; nothing while neither is so."""
+
+    names = ("state",)
+    component_class = RunError
+    model: RunModel
+
+    def present(self) -> dict[str, Any]:
+        state = self.model.state
+        if state is None or state.status != "failed":
+            return {"shown": False, "type": "", "message": "", "traceback": "", "where": ""}
+        error = state.error
+        where = next((p.name for p in state.phases if p.status == "failed"), "")
+        return {
+            "shown": True,
+            "type": error.type if error else "Failed",
+            "message": (error.message if error else "") or state.message,
+            "traceback": error.traceback if error else "",
+            "where": where,
+        }

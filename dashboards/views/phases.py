@@ -1,0 +1,226 @@
+"""The phases as one Bokeh bar: segments as wide as their weights that fill as they go, each named in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+from bokeh.models import CategoricalColorMapper, ColumnDataSource, Quad, Range1d
+from bokeh.plotting import figure
+from panel.viewable import Child
+
+from dashboards import theme
+from dashboards.session import RunModel
+from dashboards.views import words
+from dashboards.views.base import Component, View
+from streamer.state import PhaseState, RunState
+
+#: What a segment can be; the colours are in this order.
+KINDS = ("waiting", "active", "done", "failed", "stopped", "skipped")
+COLOURS = ("wait", "accent", "ok", "bad", "soft", "wait")
+#: The bar's height in pixels, its outline of 1.5 included, which separates the segments.
+BAR_HEIGHT = 17
+_MARKS = {"done": "✓", "failed": "✕", "stopped": "■", "skipped": "↷"}
+
+
+class RunPhases(Component):
+    """Holds the bar, draws what a canvas cannot (motion, labels that fit), and gives the bar the page's colours."""
+
+    bar = Child(doc="The Bokeh figure.")
+
+
+class PhasesView(View):
+    """A run's phases. A run without phases has one segment: the whole."""
+
+    names = ("state", "now")
+    component_class = RunPhases
+    model: RunModel
+
+    def build(self) -> Component:
+        segments = _segments(self.model.state)
+        self.source = ColumnDataSource(_columns(segments))
+        self.figure = _figure(self.source)
+        pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_width", height=BAR_HEIGHT, margin=0)
+        return RunPhases(bar=pane, state=self.present())
+
+    def refresh(self, *_events: Any) -> None:
+        self._patch(_columns(_segments(self.model.state)))
+        super().refresh()
+
+    def _patch(self, columns: dict[str, list[Any]]) -> None:
+        """Send the cells that changed; everything only when there are other segments than before."""
+        shown = self.source.data
+        if list(shown["right"]) != columns["right"]:
+            self.source.data = columns
+            return
+        patches = {
+            name: [
+                (i, value)
+                for i, (value, old) in enumerate(zip(columns[name], shown[name], strict=True))
+                if value != old
+            ]
+            for name in ("fill", "kind", "pattern")
+        }
+        patches = {name: cells for name, cells in patches.items() if cells}
+        if patches:
+            self.source.patch(patches)
+
+    def present(self) -> dict[str, Any]:
+        state = self.model.state
+        segments = _segments(state)
+        labels = [] if state is None else [_label(phase, state, self.model.now) for phase in state.phases]
+        return {
+            "segments": [
+                {"left": s["left"], "right": s["right"], "moving": s["moving"]} for s in segments
+            ],
+            "labels": labels,
+            "spoken": _spoken(labels, state),
+        }
+
+
+def _segments(state: RunState | None) -> list[dict[str, Any]]:
+    """Lay the phases out from 0 to 1, as wide as their weights; `fill` is where the filled part ends."""
+    if state is None or not state.phases:
+        return [_whole(state)]
+    total = sum(phase.weight for phase in state.phases)
+    segments, left = [], 0.0
+    for phase in state.phases:
+        width = phase.weight / total if total > 0 else 1 / len(state.phases)
+        kind = _kind(phase, state)
+        moving = kind == "active" and phase.progress is None and not state.is_over
+        fraction = 1.0 if kind == "done" else 0.0 if kind == "skipped" else phase.fraction
+        right = left + width
+        segments.append(
+            {
+                "left": round(left, 5),
+                "right": round(right, 5),
+                "fill": round(left + width * fraction, 4) if fraction < 1 else round(right, 5),
+                "kind": kind,
+                "moving": moving,
+            }
+        )
+        left = right
+    return segments
+
+
+def _whole(state: RunState | None) -> dict[str, Any]:
+    fraction = 0.0 if state is None else state.overall_progress / 100
+    moving = state is not None and state.indeterminate and fraction == 0
+    kinds = {"queued": "waiting", "complete": "done", "failed": "failed", "cancelled": "stopped"}
+    kind = "waiting" if state is None else kinds.get(state.status, "active")
+    return {"left": 0.0, "right": 1.0, "fill": round(fraction, 4), "kind": kind, "moving": moving}
+
+
+def _kind(phase: PhaseState, state: RunState) -> str:
+    if phase.status == "failed":
+        return "stopped" if state.status == "cancelled" else "failed"
+    return {"waiting": "waiting", "started": "active", "finished": "done", "skipped": "skipped"}[phase.status]
+
+
+def _pattern(segment: dict[str, Any]) -> str:
+    if segment["moving"]:
+        return "right_diagonal_line"
+    return {"failed": "cross", "stopped": "horizontal_line", "skipped": "left_diagonal_line"}.get(
+        segment["kind"], "blank"
+    )
+
+
+def _columns(segments: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {
+        "left": [s["left"] for s in segments],
+        "right": [s["right"] for s in segments],
+        "fill": [s["fill"] for s in segments],
+        "kind": [s["kind"] for s in segments],
+        "pattern": [_pattern(s) for s in segments],
+    }
+
+
+def _figure(source: ColumnDataSource) -> Any:
+    plot = figure(
+        height=BAR_HEIGHT,
+        sizing_mode="stretch_width",
+        x_range=Range1d(0, 1),
+        y_range=Range1d(0, 1),
+        toolbar_location=None,
+        tools="",
+        min_border=0,
+        outline_line_color=None,
+        background_fill_color=None,
+        border_fill_color=None,
+    )
+    plot.axis.visible = False
+    plot.grid.visible = False
+    light = theme.LIGHT
+    mapper = CategoricalColorMapper(
+        name="kinds", factors=list(KINDS), palette=[light[name] for name in COLOURS], nan_color=light["wait"]
+    )
+    edges = {"left": "left", "bottom": 0, "top": 1, "line_color": None}
+    tracks = Quad(
+        **edges,
+        right="right",
+        fill_color=light["wait"],
+        hatch_pattern="pattern",
+        hatch_color=light["soft"],
+        hatch_alpha=0.55,
+        hatch_scale=7,
+        hatch_weight=1.5,
+    )
+    fills = Quad(**edges, right="fill", fill_color={"field": "kind", "transform": mapper})
+    # The outline is of the paper's colour: it separates the segments by the same three pixels at every width, and
+    # rounds their corners, which clipping cannot do inside one canvas.
+    frames = Quad(
+        left="left",
+        right="right",
+        bottom=0,
+        top=1,
+        fill_color=None,
+        line_color=light["paper"],
+        line_width=3,
+        border_radius=3,
+    )
+    for name, glyph in (("track", tracks), ("fill", fills), ("frame", frames)):
+        renderer = plot.add_glyph(source, glyph)
+        renderer.name = name
+        renderer.level = "glyph"
+    return plot
+
+
+def _label(phase: PhaseState, state: RunState, now: float) -> dict[str, Any]:
+    kind = _kind(phase, state)
+    parts = []
+    weight = f"weight {phase.weight:g}"
+    if kind == "waiting":
+        parts = [weight, "waiting" if not state.is_over else "not reached"]
+    elif kind == "skipped":
+        parts = [weight, "skipped"]
+    elif kind == "done":
+        parts = ["100 %", _took(phase, state, now)]
+    else:
+        known = words.percent(phase.progress) if phase.progress is not None else words.done_of(phase.done, None, phase.unit)
+        parts = [weight] if kind == "active" else [{"failed": "failed at", "stopped": "stopped at"}[kind]]
+        parts.append(known or ("working" if kind == "active" else "an unknown point"))
+        if kind != "active":
+            parts = [" ".join(parts)]
+        parts.append(_took(phase, state, now))
+    return {
+        "name": words.cut(phase.name, 200),
+        "detail": " · ".join(part for part in parts if part),
+        "kind": kind,
+        "mark": _MARKS.get(kind, ""),
+        "progress": 100.0 if kind == "done" else phase.progress,
+        "weight": f"{phase.weight:g}",
+    }
+
+
+def _took(phase: PhaseState, state: RunState, now: float) -> str:
+    if phase.started is None:
+        return ""
+    end = phase.ended if phase.ended is not None else (state.ended if state.is_over else now)
+    return words.duration((end if end is not None else now) - phase.started)
+
+
+def _spoken(labels: list[dict[str, Any]], state: RunState | None) -> str:
+    if not labels:
+        return "No phases" if state is None else f"Overall progress, {words.percent(state.overall_progress)}"
+    names = "; ".join(f"{label['name']}: {label['detail']}" for label in labels[:40])
+    return f"Phases, as wide as their weights: {words.cut(names, 2_000)}"

@@ -1,0 +1,81 @@
+"""The number first: overall progress, and where the run is at and how fast."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dashboards.session import RunModel
+from dashboards.views import words
+from dashboards.views.base import Component, View
+from streamer.state import RunState
+
+
+class RunProgress(Component):
+    """A large number with the role of a progress bar, and a line that says what it is made of."""
+
+
+class ProgressView(View):
+    """Overall progress of a run, large; the phase, how much of it is done, and the rate."""
+
+    names = ("state",)
+    component_class = RunProgress
+    model: RunModel
+
+    def present(self) -> dict[str, Any]:
+        state = self.model.state
+        if state is None:
+            return {"number": words.NOT_KNOWN, "unit": "", "value": None, "phase": "", "now": "", "spoken": "not known"}
+        number, unit = _number(state)
+        phase, now = _now(state)
+        value = None if unit != "%" else state.progress
+        spoken = ", ".join(part for part in (f"{number} {unit}".strip(), phase, now) if part)
+        if number == words.NOT_KNOWN:
+            spoken = words.status_word(state.status).lower()
+        return {
+            "number": number,
+            "unit": unit,
+            "value": value,
+            "phase": phase,
+            "now": now,
+            "spoken": spoken,
+            "tone": "soft" if number == words.NOT_KNOWN else "",
+        }
+
+
+def _number(state: RunState) -> tuple[str, str]:
+    if state.status == "queued":
+        return words.NOT_KNOWN, ""
+    if state.indeterminate and state.overall_progress == 0 and state.done is not None:
+        # Nobody knows how much there is: a count is true, a percentage would be made up.
+        text = words.amount(state.done, state.unit)
+        number, _, unit = text.partition(" ")
+        return number, unit
+    return str(state.progress), "%"
+
+
+def _now(state: RunState) -> tuple[str, str]:
+    if state.status == "queued":
+        return "", "Waiting for a place"
+    if state.is_over:
+        return _over(state)
+    parts = [
+        words.done_of(state.done, state.total, state.unit),
+        words.rate(state.rate, state.unit) if state.status != "stalled" else "",
+    ]
+    if state.indeterminate and state.total is None and state.done is not None:
+        parts.insert(1, "how much there is, is not known")
+    if not any(parts) and state.message:
+        parts = [words.cut(state.message, 120)]
+    if not any(parts):
+        parts = ["Working"] if state.phase is None else []
+    return state.phase or "", " · ".join(part for part in parts if part)
+
+
+def _over(state: RunState) -> tuple[str, str]:
+    failed, success = state.results.failed, state.results.success
+    if state.status == "complete":
+        if failed:
+            return "Complete", f"{failed:,} of {failed + success:,} failed"
+        return "Complete", f"{success:,} succeeded" if success else ""
+    reached = state.phase or ""
+    return words.status_word(state.status), f"in {words.cut(reached, 60)}" if reached else ""

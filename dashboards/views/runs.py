@@ -1,0 +1,204 @@
+"""The list of runs, live, with what it is filtered by; when there are none, how to start one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import panel as pn
+import param
+from panel.viewable import Viewer
+
+from dashboards import theme
+from dashboards.session import RunsModel
+from dashboards.views import words
+from dashboards.views.base import Component, View, run_soon, text_of
+from dashboards.views.header import Notice, _notice
+from streamer.state import RunState
+
+#: The most rows a page draws; older ones are found with the filters.
+ROWS_SHOWN: Final = 500
+
+
+class RunsTable(Component):
+    """A table of runs and its filters. `rows` is where it starts; later changes arrive as messages."""
+
+    rows = param.List(default=[], doc="The rows when the component is drawn.")
+
+    def keep(self, rows: list[dict[str, Any]]) -> None:
+        """Remember what a new drawing of the component starts with, without sending it."""
+        with param.parameterized.discard_events(self):
+            self.rows = rows
+
+
+class RunsTableView(View):
+    """The runs at hand that match the filters."""
+
+    names = (
+        "rows",
+        "counts",
+        "status",
+        "pipeline",
+        "search",
+        "pipelines",
+        "has_older",
+        "busy",
+        "connection",
+        "first_pipeline",
+    )
+    component_class = RunsTable
+    model: RunsModel
+
+    def __init__(self, model: RunsModel, *, run_href: str, start_href: str) -> None:
+        self.run_href, self.start_href = run_href, start_href
+        self.model = model
+        self._shown = self._rows()
+        self._version = 0
+        super().__init__(model)
+        model.listen(self._changed, ("rows", "status", "pipeline", "search", "now"))
+
+    def build(self) -> Component:
+        return RunsTable(state=self.present(), rows=list(self._shown.values()))
+
+    def _rows(self) -> dict[str, dict[str, Any]]:
+        now = self.model.now
+        return {row.run: self._row(row, now) for row in self.model.visible[:ROWS_SHOWN]}
+
+    def _changed(self, *_events: Any) -> None:
+        """Send the rows that changed, and the order when it did."""
+        shown, self._shown = self._shown, self._rows()
+        changed = [row for run, row in self._shown.items() if shown.get(run) != row]
+        order = list(self._shown) if list(shown) != list(self._shown) else None
+        if not changed and order is None:
+            return
+        self.component.keep(list(self._shown.values()))
+        self._version += 1
+        self.component._send_msg({"kind": "changed", "rows": changed, "order": order, "version": self._version})
+
+    def _row(self, state: RunState, now: float) -> dict[str, Any]:
+        queued = state.status == "queued"
+        counted = state.indeterminate and not state.overall_progress and state.done is not None
+        progress = words.amount(state.done, state.unit) if counted else words.percent(state.overall_progress)
+        return {
+            "run": state.run,
+            "href": self.run_href.format(quote(state.run, safe="")),
+            "title": words.cut(state.title or state.pipeline or state.run, 300),
+            "about": words.cut(" · ".join(part for part in (state.owner, state.host) if part), 200),
+            "word": words.status_word(state.status),
+            "tone": words.STATUS_TONES[state.status],
+            "live": state.status in ("running", "cancelling"),
+            "progress": words.NOT_KNOWN if queued else progress,
+            "value": 0 if queued else round(state.overall_progress, 1),
+            "moving": state.indeterminate and not state.overall_progress,
+            "phase": words.NOT_KNOWN if queued or not state.phase else words.cut(state.phase, 100),
+            "elapsed": words.clock(state.duration(now)),
+            "failed": words.NOT_KNOWN if queued else words.count(state.results.failed),
+            "bad": state.results.failed > 0,
+            "when": state.started if state.started is not None else state.created,
+        }
+
+    def present(self) -> dict[str, Any]:
+        model = self.model
+        names = {row.pipeline for row in model.rows if row.pipeline} | set(model.pipelines)
+        if model.pipeline:
+            names.add(model.pipeline)
+        return {
+            "counts": _counts(model),
+            "status": model.status,
+            "pipeline": model.pipeline,
+            "pipelines": sorted(words.cut(name, 100) for name in names)[:200],
+            "search": model.search,
+            "older": model.has_older,
+            "busy": model.busy or (model.connection == "connecting" and not model.rows),
+            "asks": model.commands is not None,
+            "empty": not model.rows,
+            "filtered": bool(model.status or model.pipeline or model.search),
+            "start": self.start_href,
+            "snippet": _snippet(model.first_pipeline),
+        }
+
+    def receive(self, message: Mapping[str, Any]) -> None:
+        model = self.model
+        match message["type"]:
+            case "status":
+                status = text_of(message, "status")
+                run_soon(lambda: model.filter(status=status))
+            case "pipeline":
+                pipeline = text_of(message, "pipeline")
+                run_soon(lambda: model.filter(pipeline=pipeline))
+            case "search":
+                search = text_of(message, "search")
+                run_soon(lambda: model.filter(search=search))
+            case "older":
+                run_soon(model.load_older)
+            case "rows":
+                self.component._send_msg(
+                    {
+                        "kind": "changed",
+                        "rows": list(self._shown.values()),
+                        "order": list(self._shown),
+                        "version": self._version,
+                    }
+                )
+
+
+def _counts(model: RunsModel) -> str:
+    parts = []
+    for key, text in (("running", "running"), ("queued", "queued"), ("week", "in the last week")):
+        value = model.counts.get(key)
+        if isinstance(value, int) and (value or key == "running"):
+            parts.append(f"{value:,} {text}")
+    return " · ".join(parts)
+
+
+def _snippet(pipeline: str) -> str:
+    return (
+        "import streamer\n\n"
+        'for name in streamer.track(names, "Loading"):\n'
+        "    load(name)\n\n"
+        f"# or from a terminal:  streamer run {pipeline}"
+    )
+
+
+class RunsNoticeView(View):
+    """Says that the streamer is away, or that something asked for did not work."""
+
+    names = ("connection", "connection_message", "notice")
+    component_class = Notice
+    model: RunsModel
+
+    def present(self) -> dict[str, Any]:
+        model = self.model
+        if model.connection == "away":
+            text = model.connection_message or "Trying again until it is back."
+            return _notice("away", "The streamer is away", text + " What is listed is how it was." * bool(model.rows))
+        if model.notice:
+            return _notice("notice", "That did not work", model.notice)
+        return _notice("", "", "")
+
+
+class RunsView(Viewer):
+    """The list of runs as a page shows it. `run_href` is a run's address with ``{}`` for its id, `start_href` the form's."""
+
+    def __init__(
+        self, model: RunsModel, *, run_href: str = "?run={}", start_href: str = "?start=", **params: Any
+    ) -> None:
+        super().__init__(**params)
+        self.model = model
+        self.notice = RunsNoticeView(model)
+        self.table = RunsTableView(model, run_href=run_href, start_href=start_href)
+        self.layout = pn.Column(
+            self.notice.component,
+            self.table.component,
+            sizing_mode="stretch_width",
+            margin=0,
+            stylesheets=[theme.PAGE_CSS],
+        )
+
+    def close(self) -> None:
+        """End what keeps the view up to date."""
+        self.model.close()
+
+    def __panel__(self) -> pn.Column:
+        return self.layout

@@ -1,0 +1,154 @@
+"""Throughput of the phase under way, or of the longest one of a run that is over, as a small Bokeh plot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+from bokeh.models import BasicTicker, ColumnDataSource, DataRange1d, HoverTool, NumeralTickFormatter
+from bokeh.plotting import figure
+from panel.viewable import Child
+
+from dashboards import theme
+from dashboards.session import RunModel
+from dashboards.views import words
+from dashboards.views.base import Component, View
+from streamer.state import PhaseState, RunState
+
+PLOT_HEIGHT = 124
+
+
+class RunThroughput(Component):
+    """Holds the plot, names its unit, and gives it the page's colours; says so when nothing is known."""
+
+    plot = Child(doc="The Bokeh figure.")
+
+
+class ThroughputView(View):
+    """Units per second over the time since the phase started."""
+
+    names = ("state",)
+    component_class = RunThroughput
+    model: RunModel
+
+    def build(self) -> Component:
+        self._points: tuple[tuple[float, float], ...] = ()
+        phase = shown_phase(self.model.state)
+        self._key = None if phase is None else phase.name
+        self._points = () if phase is None else phase.curve.points
+        self.source = ColumnDataSource(_columns(self._points))
+        self.figure = _figure(self.source, phase.unit if phase else "")
+        pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_width", height=PLOT_HEIGHT, margin=0)
+        return RunThroughput(plot=pane, state=self.present())
+
+    def refresh(self, *_events: Any) -> None:
+        phase = shown_phase(self.model.state)
+        key = None if phase is None else phase.name
+        points = () if phase is None else phase.curve.points
+        if key != self._key and phase is not None:
+            self.figure.yaxis[0].formatter.format = _format(phase.unit)
+        self._send(points, same=key == self._key)
+        self._key = key
+        super().refresh()
+
+    def _send(self, points: tuple[tuple[float, float], ...], *, same: bool) -> None:
+        """Send the points that are new; all of them only when the curve is another one or was thinned out."""
+        shown, self._points = self._points, points
+        if points == shown:
+            return
+        last = len(shown) - 1
+        if not same or last < 0 or len(points) <= last or points[:last] != shown[:last]:
+            self.source.data = _columns(points)
+            return
+        if points[last] != shown[last]:
+            self.source.patch({"t": [(last, points[last][0])], "rate": [(last, points[last][1])]})
+        if len(points) > len(shown):
+            self.source.stream(_columns(points[last + 1 :]))
+
+    def present(self) -> dict[str, Any]:
+        state = self.model.state
+        phase = shown_phase(state)
+        if state is None or phase is None or len(phase.curve.points) < 2:
+            return {"known": False, "label": "Throughput", "span": "", "text": _nothing(state), "spoken": ""}
+        per = "bytes/s" if words.in_bytes(phase.unit) else f"{phase.unit or 'items'}/s"
+        seconds = phase.curve.points[-1][0]
+        highest = max(rate for _, rate in phase.curve.points)
+        return {
+            "known": True,
+            "label": f"Throughput, {words.cut(per, 40)}",
+            "span": f"{words.cut(phase.name, 40)} · {words.duration(seconds)}",
+            "text": "",
+            "spoken": f"Throughput of {words.cut(phase.name, 100)}, at most {words.rate(highest, phase.unit)}",
+        }
+
+
+def shown_phase(state: RunState | None) -> PhaseState | None:
+    """Return the phase whose curve says most: the one under way when it has one, else the longest that has one."""
+    if state is None:
+        return None
+    current = state.find_phase(state.phase)
+    if current is not None and len(current.curve.points) > 1:
+        if not state.is_over:
+            return current
+    known = [phase for phase in state.phases if len(phase.curve.points) > 1]
+    if not known:
+        return None
+    if not state.is_over:
+        return known[-1]
+    return max(known, key=lambda phase: phase.curve.points[-1][0])
+
+
+def _nothing(state: RunState | None) -> str:
+    if state is None or state.status == "queued":
+        return "Nothing to measure yet"
+    return "Nothing was counted in this run" if state.is_over else "Not known yet"
+
+
+def _columns(points: tuple[tuple[float, float], ...]) -> dict[str, list[float]]:
+    return {"t": [t for t, _ in points], "rate": [rate for _, rate in points]}
+
+
+def _format(unit: str) -> str:
+    return "0.[0] b" if words.in_bytes(unit) else "0.[0]a"
+
+
+def _figure(source: ColumnDataSource, unit: str) -> Any:
+    light = theme.LIGHT
+    plot = figure(
+        height=PLOT_HEIGHT,
+        sizing_mode="stretch_width",
+        x_range=DataRange1d(range_padding=0, min_interval=1),
+        y_range=DataRange1d(start=0, range_padding=0.12, min_interval=0.001),
+        toolbar_location=None,
+        tools="",
+        min_border=0,
+        min_border_top=6,
+        min_border_bottom=2,
+        outline_line_color=None,
+        background_fill_color=None,
+        border_fill_color=None,
+    )
+    plot.xaxis.visible = False
+    plot.xgrid.visible = False
+    plot.yaxis.ticker = BasicTicker(desired_num_ticks=3, num_minor_ticks=0)
+    plot.yaxis.formatter = NumeralTickFormatter(format=_format(unit))
+    plot.yaxis.axis_line_color = None
+    plot.yaxis.major_tick_line_color = None
+    plot.yaxis.major_label_text_color = light["soft"]
+    plot.yaxis.major_label_text_font = theme.FONT
+    plot.yaxis.major_label_text_font_size = "12px"
+    plot.yaxis.major_label_standoff = 8
+    plot.ygrid.grid_line_color = light["line"]
+    area = plot.varea("t", 0, "rate", source=source, fill_color=light["accent-soft"], fill_alpha=1, name="area")
+    area.level = "underlay"
+    line = plot.line("t", "rate", source=source, line_color=light["accent"], line_width=2, line_join="round", name="line")
+    plot.add_tools(
+        HoverTool(
+            renderers=[line],
+            mode="vline",
+            line_policy="nearest",
+            point_policy="snap_to_data",
+            tooltips=[("per second", "@rate{0,0.[00]}"), ("after seconds", "@t{0,0.[0]}")],
+        )
+    )
+    return plot

@@ -1,0 +1,136 @@
+"""Parameters and result: plain data as a table where it is one, as indented JSON where it is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dashboards.session import RunModel
+from dashboards.views import words
+from dashboards.views.base import Component, View
+
+#: What a page shows at most; the rest is in the API's answer.
+ROWS_SHOWN = 200
+COLUMNS_SHOWN = 30
+TEXT_SHOWN = 60_000
+CELL_SHOWN = 2_000
+
+
+class RunValues(Component):
+    """A table, a mapping, or text."""
+
+
+class ParametersView(View):
+    """The parameters a run was started with."""
+
+    names = ("state",)
+    component_class = RunValues
+    model: RunModel
+
+    def present(self) -> dict[str, Any]:
+        state = self.model.state
+        if state is None or not state.parameters:
+            return _empty("This run has no parameters.")
+        return _mapping(state.parameters)
+
+
+class ResultView(View):
+    """What a run returned, or why there is nothing."""
+
+    names = ("state",)
+    component_class = RunValues
+    model: RunModel
+
+    def present(self) -> dict[str, Any]:
+        state = self.model.state
+        if state is None or not state.is_over:
+            return _empty("The result appears here when the run is complete.")
+        if state.status == "failed":
+            error = state.error
+            shown = _empty("The run failed: there is no result.")
+            if error is not None:
+                shown["error"] = {"type": error.type, "message": error.message, "traceback": error.traceback}
+            return shown
+        if state.status == "cancelled":
+            return _empty("The run was cancelled: there is no result.")
+        if state.result is None:
+            return _empty("The run is complete and returned nothing.")
+        return show_value(state.result)
+
+
+def show_value(value: Any) -> dict[str, Any]:
+    """Return how plain JSON data is shown: a list of rows or a mapping as a table, anything else as text."""
+    if isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
+        return _table(value)
+    if isinstance(value, Mapping) and value:
+        rows = [key for key, inner in value.items() if _is_rows(inner)]
+        if len(rows) == 1:
+            # A summary around one table, as many pipelines return: the table first, what is around it above.
+            rest = {key: inner for key, inner in value.items() if key != rows[0]}
+            shown = _table(value[rows[0]], title=str(rows[0]))
+            shown["around"] = _mapping(rest)["rows"] if rest else []
+            return shown
+        return _mapping(value)
+    if isinstance(value, str | int | float | bool):
+        return {**_empty(""), "kind": "text", "text": words.cut(_cell(value), TEXT_SHOWN)}
+    return {**_empty(""), "kind": "text", "text": _json(value)}
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
+
+
+def _empty(note: str) -> dict[str, Any]:
+    return {"kind": "empty", "columns": [], "rows": [], "text": "", "note": note, "error": None, "around": [], "title": ""}
+
+
+def _table(rows: list[Mapping[str, Any]], title: str = "") -> dict[str, Any]:
+    names: dict[str, None] = {}
+    for row in rows[:ROWS_SHOWN]:
+        for name in row:
+            names.setdefault(str(name))
+    columns = list(names)[:COLUMNS_SHOWN]
+    shown = _empty(
+        f"The first {ROWS_SHOWN} of {len(rows):,} rows." if len(rows) > ROWS_SHOWN else ""
+    )
+    numeric = {
+        name
+        for name in columns
+        if all(isinstance(row.get(name), int | float | None) and not isinstance(row.get(name), bool) for row in rows)
+    }
+    return {
+        **shown,
+        "kind": "table",
+        "title": words.cut(title, 100),
+        "columns": [{"name": words.cut(name, 100), "numeric": name in numeric} for name in columns],
+        "rows": [[_cell(row.get(name), of_many=True) for name in columns] for row in rows[:ROWS_SHOWN]],
+    }
+
+
+def _mapping(value: Mapping[str, Any]) -> dict[str, Any]:
+    rows = []
+    for name, inner in list(value.items())[:ROWS_SHOWN]:
+        nested = isinstance(inner, Mapping | list)
+        rows.append([words.cut(str(name), 200), _json(inner) if nested else _cell(inner), nested])
+    note = f"The first {ROWS_SHOWN} of {len(value):,}." if len(value) > ROWS_SHOWN else ""
+    return {**_empty(note), "kind": "mapping", "rows": rows}
+
+
+def _cell(value: Any, *, of_many: bool = False) -> str:
+    if value is None:
+        return words.NOT_KNOWN
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        # An id or a year is not a quantity: thousands are separated where there are more than four digits.
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.2f}"
+    if isinstance(value, Mapping | list):
+        return words.cut(json.dumps(value, ensure_ascii=False), 300 if of_many else CELL_SHOWN)
+    return words.cut(str(value), CELL_SHOWN)
+
+
+def _json(value: Any) -> str:
+    return words.cut(json.dumps(value, indent=2, ensure_ascii=False, default=str), TEXT_SHOWN)

@@ -1,0 +1,1099 @@
+// The elements of the dashboards' views, one per export, named as their Python class. Each shows `state` and says what its
+// reader did with `send_msg`. Everything that is shown is set as text: nothing in here makes markup of data.
+
+// -- the look ----------------------------------------------------------------------------------------------------------
+
+const PALETTES = {
+  light: {
+    "bg": "#f7f8fa", "paper": "#ffffff", "ink": "#14181f", "soft": "#5b6573", "line": "#e3e7ee", "accent": "#0b6bcb",
+    "accent-soft": "#dcebfb", "on-accent": "#ffffff", "ok": "#1a7f4b", "warn": "#8f5f00", "bad": "#c0272d", "wait": "#cfd6e0",
+  },
+  dark: {
+    "bg": "#0e1116", "paper": "#161b22", "ink": "#e8ecf2", "soft": "#9aa5b4", "line": "#262d38", "accent": "#4a9cf0",
+    "accent-soft": "#12314f", "on-accent": "#0b1520", "ok": "#3fb27f", "warn": "#d9a441", "bad": "#f0686d", "wait": "#323b48",
+  },
+}
+
+const CSS = `
+:host { display: block; box-sizing: border-box; min-width: 0; width: 100% !important; color: var(--st-ink);
+  font: 14px/1.45 Roboto, Inter, "DejaVu Sans", sans-serif; font-variant-numeric: tabular-nums; }
+:host([hidden]) { display: none; }
+*, *::before, *::after { box-sizing: border-box; }
+h1, h2, p, ul, ol, dl, dd, figure, fieldset { margin: 0; padding: 0; border: 0; }
+a { color: var(--st-accent); text-decoration: none; font-weight: 500; }
+a:hover { text-decoration: underline; }
+button, input, select, textarea { font: inherit; color: inherit; }
+:focus-visible { outline: 2px solid var(--st-accent); outline-offset: 2px; }
+.seen-by-readers { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.card { background: var(--st-paper); border: 1px solid var(--st-line); border-radius: 12px; }
+.soft { color: var(--st-soft); } .bad { color: var(--st-bad); } .warn { color: var(--st-warn); }
+.small { font-size: 13px; }
+.mono { font-family: "DejaVu Sans Mono", ui-monospace, monospace; }
+.row { display: flex; align-items: center; gap: 12px; }
+.between { justify-content: space-between; }
+h1 { font-size: 24px; line-height: 1.2; font-weight: 600; overflow-wrap: anywhere; unicode-bidi: plaintext; }
+h2 { font-size: 15px; font-weight: 600; }
+.btn { min-height: 34px; padding: 0 14px; border: 1px solid var(--st-line); border-radius: 8px; background: var(--st-paper);
+  color: var(--st-ink); font-weight: 500; font-size: 13px; display: inline-flex; align-items: center; justify-content: center;
+  gap: 7px; cursor: pointer; white-space: nowrap; }
+.btn:hover:not(:disabled) { border-color: var(--st-soft); text-decoration: none; }
+.btn:disabled { color: var(--st-soft); cursor: not-allowed; }
+.btn.danger:not(:disabled) { color: var(--st-bad); }
+.btn.primary { background: var(--st-accent); border-color: var(--st-accent); color: var(--st-on-accent); }
+.btn.primary:disabled { background: var(--st-wait); border-color: var(--st-wait); color: var(--st-soft); }
+.btn.solid-danger { background: var(--st-bad); border-color: var(--st-bad); color: var(--st-paper); }
+.in { min-height: 32px; border: 1px solid var(--st-line); border-radius: 8px; padding: 0 11px; background: var(--st-bg);
+  font-size: 13px; min-width: 0; }
+.in::placeholder { color: var(--st-soft); opacity: 1; }
+select.in { appearance: none; padding-right: 28px; cursor: pointer; max-width: 220px; text-overflow: ellipsis;
+  background-image: linear-gradient(45deg, transparent 50%, var(--st-soft) 50%), linear-gradient(135deg, var(--st-soft) 50%, transparent 50%);
+  background-position: calc(100% - 16px) 55%, calc(100% - 11px) 55%; background-size: 5px 5px; background-repeat: no-repeat; }
+select.in option { background: var(--st-paper); color: var(--st-ink); }
+.chip { display: inline-flex; align-items: center; gap: 7px; height: 26px; padding: 0 11px; border-radius: 13px; font-weight: 500;
+  font-size: 13px; white-space: nowrap; flex: none; --tone: var(--st-soft);
+  background: color-mix(in srgb, var(--tone) 13%, transparent); color: var(--tone); }
+.chip::before { content: ""; width: 8px; height: 8px; border-radius: 50%; background: currentColor; }
+.chip.accent { --tone: var(--st-accent); background: var(--st-accent-soft); color: var(--st-chip-accent); }
+.chip.ok { --tone: var(--st-ok); color: var(--st-chip-ok); } .chip.bad { --tone: var(--st-bad); color: var(--st-chip-bad); }
+.chip.warn { --tone: var(--st-warn); }
+.chip.live::before { animation: breathe 2s ease-in-out infinite; }
+@keyframes breathe { 50% { opacity: .35; } }
+.spin { width: 14px; height: 14px; border-radius: 50%; border: 2px solid currentColor; border-right-color: transparent;
+  animation: spin .9s linear infinite; flex: none; }
+@keyframes spin { to { transform: rotate(1turn); } }
+pre { margin: 0; font: 12.5px/1.6 "DejaVu Sans Mono", ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere;
+  background: var(--st-bg); border: 1px solid var(--st-line); border-radius: 8px; padding: 12px 14px; max-height: 420px; overflow: auto;
+  tab-size: 4; }
+summary { cursor: pointer; }
+.empty { padding: 34px 20px; text-align: center; color: var(--st-soft); }
+@media (prefers-reduced-motion: reduce) { *, *::before, *::after { animation: none !important; transition: none !important; } }
+
+/* head */
+.head { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: 14px 24px; }
+.head > div:first-child { flex: 1 1 420px; min-width: 0; }
+.head .title { display: flex; flex-wrap: wrap; align-items: center; gap: 8px 12px; }
+.head .title h1 { display: -webkit-box; -webkit-line-clamp: 3; -webkit-box-orient: vertical; overflow: hidden; }
+.sub { color: var(--st-soft); margin-top: 6px; overflow-wrap: anywhere; }
+.sub .quiet { color: var(--st-warn); font-weight: 500; }
+dialog { border: 1px solid var(--st-line); border-radius: 12px; padding: 22px 24px; max-width: min(420px, calc(100vw - 32px));
+  background: var(--st-paper); color: var(--st-ink); font: inherit; }
+dialog::backdrop { background: rgb(8 12 18 / .5); }
+dialog p { margin: 8px 0 20px; color: var(--st-soft); }
+dialog .row { justify-content: flex-end; flex-wrap: wrap; }
+
+/* notice and error */
+.notice { display: flex; gap: 12px; align-items: flex-start; padding: 13px 18px; margin-bottom: 18px; border-radius: 12px;
+  border: 1px solid color-mix(in srgb, var(--tone) 35%, transparent); background: color-mix(in srgb, var(--tone) 9%, var(--st-paper)); }
+.notice b { font-weight: 600; } .notice p { overflow-wrap: anywhere; }
+.notice .mark { color: var(--tone); font-weight: 700; line-height: 1.45; }
+.notice .spin { color: var(--tone); margin-top: 3px; }
+.page-notice { text-align: center; padding: 72px 24px 80px; }
+.page-notice h1 { margin-bottom: 10px; }
+.page-notice p { color: var(--st-soft); max-width: 460px; margin: 0 auto; overflow-wrap: anywhere; }
+.page-notice .code { display: inline-block; margin-top: 16px; max-width: 100%; padding: 4px 10px; border-radius: 6px; background: var(--st-bg);
+  border: 1px solid var(--st-line); overflow-wrap: anywhere; }
+.page-notice .spin { width: 22px; height: 22px; margin: 0 auto 16px; color: var(--st-accent); }
+.page-notice .btn { margin-top: 22px; }
+.error { margin-top: 22px; padding: 16px 20px; border-color: color-mix(in srgb, var(--st-bad) 40%, var(--st-line)); }
+.error .what { overflow-wrap: anywhere; white-space: pre-wrap; max-height: 12em; overflow: auto; }
+.error .what b { color: var(--st-bad); font-weight: 600; }
+.error details { margin-top: 10px; } .error summary { color: var(--st-soft); font-size: 13px; font-weight: 500; width: fit-content; }
+.error pre { margin-top: 10px; }
+
+/* progress */
+.progress { display: flex; flex-wrap: wrap; align-items: flex-end; justify-content: space-between; gap: 10px 24px; }
+.pct { font-size: 64px; line-height: 1; font-weight: 500; letter-spacing: -1.5px; white-space: nowrap; }
+.pct small { font-size: 30px; color: var(--st-soft); font-weight: 400; margin-left: 4px; letter-spacing: 0; }
+.pct.soft { color: var(--st-soft); }
+.now { color: var(--st-soft); font-size: 15px; min-width: 0; overflow-wrap: anywhere; padding-bottom: 2px; }
+.now b { color: var(--st-ink); font-weight: 500; unicode-bidi: isolate; }
+@media (max-width: 640px) { .pct { font-size: 52px; } .pct small { font-size: 26px; } }
+
+/* phases */
+.bar { position: relative; height: 17px; margin: 18px -1.5px 0; }
+.bar > .figure { position: absolute; inset: 0; clip-path: inset(1.5px round 7px); }
+.bar > .moving { position: absolute; top: 1.5px; bottom: 1.5px; border-radius: 3px; overflow: hidden; pointer-events: none; }
+.bar > .moving::after { content: ""; position: absolute; inset: 0; width: 45%; border-radius: inherit;
+  background: linear-gradient(90deg, transparent, color-mix(in srgb, var(--st-accent) 75%, transparent), transparent);
+  animation: pass 1.8s ease-in-out infinite; }
+@keyframes pass { from { transform: translateX(-100%); } to { transform: translateX(222%); } }
+@media (prefers-reduced-motion: reduce) { .bar > .moving::after { width: 100%; background: color-mix(in srgb, var(--st-accent) 22%, transparent); } }
+.labels { position: relative; height: 40px; margin-top: 8px; }
+.labels > div { position: absolute; top: 0; white-space: nowrap; padding-right: 10px; }
+.labels .name, .list .name { font-weight: 500; }
+.labels .detail { color: var(--st-soft); font-size: 13px; }
+.mark { font-weight: 700; margin-right: 5px; font-size: 12px; }
+.mark.done { color: var(--st-ok); } .mark.failed { color: var(--st-bad); } .mark.stopped, .mark.skipped { color: var(--st-soft); }
+.mark.active { color: var(--st-accent); } .mark.waiting { color: var(--st-soft); }
+.list { display: grid; grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); gap: 2px 28px; margin-top: 12px; list-style: none; }
+.list li { display: flex; justify-content: space-between; gap: 12px; padding: 3px 0; min-width: 0; }
+.list .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; min-width: 0; unicode-bidi: plaintext; }
+.list .mark { display: inline-block; width: 14px; text-align: center; }
+.list .detail { color: var(--st-soft); font-size: 13px; white-space: nowrap; flex: none; }
+.list .waiting .name { color: var(--st-soft); font-weight: 400; }
+.more { margin-top: 8px; border: 0; background: none; padding: 4px 0; color: var(--st-accent); font-weight: 500; font-size: 13px; cursor: pointer; }
+
+/* throughput and stats */
+.pad { padding: 16px 20px; height: 100%; }
+.lab { color: var(--st-soft); font-size: 13px; overflow-wrap: anywhere; }
+.plot { height: 124px; margin-top: 6px; position: relative; }
+.plot.hidden { display: none; }
+.plot-empty { height: 124px; margin-top: 6px; display: grid; place-items: center; color: var(--st-soft); font-size: 13px;
+  border: 1px dashed var(--st-line); border-radius: 8px; text-align: center; padding: 0 16px; }
+.stats { display: grid; grid-template-columns: 1fr 1fr; gap: 14px 20px; align-content: space-between; }
+.num { font-size: 24px; font-weight: 500; overflow-wrap: anywhere; line-height: 1.35; }
+
+/* tabs */
+.tabs { display: flex; gap: 22px; padding: 0 20px; border-bottom: 1px solid var(--st-line); overflow-x: auto; scrollbar-width: none; }
+.tabs button { border: 0; background: none; padding: 13px 0 11px; color: var(--st-soft); font-weight: 500; cursor: pointer;
+  border-bottom: 2px solid transparent; white-space: nowrap; margin-bottom: -1px; }
+.tabs button:focus-visible { outline-offset: -2px; border-radius: 4px; }
+.tabs button[aria-selected=true] { color: var(--st-ink); border-bottom-color: var(--st-accent); }
+.tabs em { font-style: normal; color: var(--st-soft); font-weight: 400; margin-left: 5px; }
+.tabs em:empty { display: none; }
+.details { margin-top: 16px; overflow: hidden; }
+.panel[hidden] { display: none; }
+
+/* log */
+.tools { display: flex; gap: 10px; padding: 12px 20px; align-items: center; }
+.tools .in[type=search] { flex: 1; }
+.follow { gap: 6px; color: var(--st-soft); background: var(--st-bg); min-height: 32px; padding: 0 11px; }
+.follow::before { content: ""; width: 10px; height: 10px; border-radius: 50%; border: 2px solid currentColor; }
+.follow[aria-pressed=true] { color: var(--st-chip-accent); } .follow[aria-pressed=true]::before { background: currentColor; }
+.lines-outer { position: relative; }
+.lines { font: 12.5px/1.75 "DejaVu Sans Mono", ui-monospace, monospace; padding: 0 0 10px; min-height: 132px; max-height: min(56vh, 460px);
+  overflow-y: auto; overflow-x: hidden; overscroll-behavior: contain; }
+.line { display: grid; grid-template-columns: 112px 80px minmax(60px, 96px) minmax(0, 1fr); padding: 0 20px; }
+.line > span { color: var(--st-soft); white-space: nowrap; overflow: hidden; text-overflow: ellipsis; padding-right: 10px; }
+.line > .message { color: var(--st-ink); white-space: pre-wrap; overflow-wrap: anywhere; padding-right: 0; unicode-bidi: plaintext;
+  display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 12; }
+.line.open > .message { -webkit-line-clamp: none; display: block; }
+.line.warning > .level, .line.warning > .message { color: var(--st-warn); }
+.line.error-line { background: color-mix(in srgb, var(--st-bad) 7%, transparent); }
+.line.error-line > .level, .line.error-line > .message { color: var(--st-bad); }
+.line.debug > .message { color: var(--st-soft); }
+.edge { text-align: center; padding: 4px 20px 8px; color: var(--st-soft); font-size: 13px; font-family: Roboto, Inter, "DejaVu Sans", sans-serif; }
+.pill { position: absolute; bottom: 12px; left: 50%; transform: translateX(-50%); box-shadow: 0 2px 10px rgb(8 12 18 / .18); border-radius: 17px; }
+.pill[hidden] { display: none; }
+@media (max-width: 640px) {
+  .tools { padding: 12px 14px; flex-wrap: wrap; } .tools .in[type=search] { flex: 1 1 120px; }
+  .tabs { padding: 0 14px; gap: 18px; }
+  .line { grid-template-columns: 1fr; padding: 3px 14px; line-height: 1.5; }
+  .line > .time { float: left; } .line > span:not(.message) { display: inline; padding-right: 12px; font-size: 11.5px; }
+  .line { display: block; } .line > .message { display: -webkit-box; }
+  .line.log-info > .level { display: none; }
+}
+
+/* failed items */
+.items { list-style: none; }
+.items li { border-bottom: 1px solid var(--st-line); } .items li:last-child { border-bottom: 0; }
+.items summary, .items .plain { display: grid; grid-template-columns: minmax(120px, 1fr) minmax(60px, 110px) minmax(0, 2.2fr) 16px; gap: 4px 16px;
+  padding: 11px 20px; list-style: none; align-items: baseline; }
+.items summary::-webkit-details-marker { display: none; }
+.items summary::after { content: "›"; color: var(--st-soft); transition: transform .15s; justify-self: end; }
+.items details[open] summary::after { transform: rotate(90deg); }
+.items summary:hover { background: var(--st-bg); }
+.items .item { font-weight: 500; overflow-wrap: anywhere; unicode-bidi: plaintext; }
+.items .why { overflow-wrap: anywhere; } .items .why b { font-weight: 500; color: var(--st-bad); }
+.items .why { display: -webkit-box; -webkit-line-clamp: 3; -webkit-box-orient: vertical; overflow: hidden; }
+.items details[open] .why { -webkit-line-clamp: none; }
+.items pre { margin: 2px 20px 16px; }
+.pager { display: flex; justify-content: space-between; align-items: center; gap: 12px; padding: 12px 20px; border-top: 1px solid var(--st-line); }
+@media (max-width: 640px) {
+  .items summary, .items .plain { grid-template-columns: 1fr auto; padding: 11px 14px; }
+  .items .item { grid-column: 1; } .items .in-phase { grid-column: 1 / -1; grid-row: 3; font-size: 13px; } .items .why { grid-column: 1 / -1; grid-row: 2; }
+  .items summary::after { grid-column: 2; grid-row: 1; } .items pre { margin: 2px 14px 14px; }
+}
+
+/* values and tables */
+.scroll { overflow-x: auto; }
+table { width: 100%; border-collapse: collapse; }
+th { font-weight: 500; color: var(--st-soft); text-align: left; font-size: 13px; padding: 11px 14px; border-bottom: 1px solid var(--st-line); white-space: nowrap; }
+td { padding: 10px 14px; border-bottom: 1px solid var(--st-line); vertical-align: top; overflow-wrap: anywhere; unicode-bidi: plaintext; }
+tr:last-child > td { border-bottom: 0; }
+th:first-child, td:first-child { padding-left: 20px; } th:last-child, td:last-child { padding-right: 20px; }
+.values td.num-cell, .values th.num-cell { text-align: right; overflow-wrap: normal; white-space: nowrap; }
+.values .pairs th { width: 1%; min-width: 140px; max-width: 300px; white-space: normal; overflow-wrap: anywhere; vertical-align: top; border-bottom: 1px solid var(--st-line); padding-right: 28px; }
+.values .pairs tr:last-child > * { border-bottom: 0; }
+.values pre.nested { max-height: 220px; }
+.values .text { padding: 16px 20px; }
+.values .note { padding: 12px 20px; color: var(--st-soft); font-size: 13px; }
+.values .facts { display: flex; flex-wrap: wrap; gap: 6px 28px; padding: 14px 20px; border-bottom: 1px solid var(--st-line); }
+.values .facts b { font-weight: 500; overflow-wrap: anywhere; }
+.values .error-text { padding: 0 20px 20px; }
+@media (max-width: 640px) { .values .pairs th { min-width: 96px; max-width: 140px; padding-left: 14px; padding-right: 10px; } th:first-child, td:first-child { padding-left: 14px; } }
+
+/* runs */
+.filters { display: flex; gap: 10px; margin-top: 18px; flex-wrap: wrap; } .filters .in { background-color: var(--st-paper); }
+.filters .in[type=search] { flex: 1 1 200px; }
+.runs { margin-top: 14px; overflow: hidden; }
+.runs tbody tr { cursor: pointer; } .runs tbody tr:hover { background: color-mix(in srgb, var(--st-bg) 70%, transparent); }
+.runs td { padding: 12px 14px; vertical-align: middle; }
+.runs .name a { overflow-wrap: anywhere; display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; }
+.runs .name .lab { display: -webkit-box; -webkit-line-clamp: 1; -webkit-box-orient: vertical; overflow: hidden; }
+.runs td.name { max-width: 320px; min-width: 150px; }
+.runs td.tight { white-space: nowrap; }
+.runs td.phase { max-width: 150px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.mini { display: inline-block; position: relative; width: 150px; max-width: 22vw; height: 8px; border-radius: 4px; background: var(--st-wait); overflow: hidden; vertical-align: middle; margin-right: 10px; }
+.mini i { position: absolute; inset: 0 auto 0 0; background: var(--st-accent); }
+.mini.ok i { background: var(--st-ok); } .mini.bad i { background: var(--st-bad); } .mini.warn i { background: var(--st-warn); } .mini.wait i { background: var(--st-soft); }
+.mini.moving::after { content: ""; position: absolute; inset: 0; width: 40%; background: var(--st-accent); opacity: .7; border-radius: 4px; animation: pass 1.8s ease-in-out infinite; }
+.runs .foot { padding: 12px 20px; text-align: center; border-top: 1px solid var(--st-line); }
+.start-empty { padding: 56px 24px 60px; display: grid; justify-items: center; gap: 10px; text-align: center; }
+.start-empty p { color: var(--st-soft); max-width: 480px; }
+.start-empty pre { text-align: left; margin: 14px 0 6px; width: min(520px, 100%); }
+@media (max-width: 860px) { .runs .lean { display: none; } .mini { width: 90px; } }
+@media (max-width: 640px) {
+  .runs table, .runs tbody { display: block; } .runs thead { display: none; }
+  .runs tbody tr { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 6px 12px; padding: 13px 14px; border-bottom: 1px solid var(--st-line); }
+  .runs tbody tr:last-child { border-bottom: 0; }
+  .runs td, .runs td:first-child, .runs td:last-child { padding: 0; border: 0; max-width: none; }
+  .runs td.name { min-width: 0; } .runs td.state { grid-column: 2; grid-row: 1; }
+  .runs td.amount { grid-column: 1 / -1; display: flex; align-items: center; } .mini { flex: 1; width: auto; max-width: none; }
+  .runs .phone { display: block; } .filters select.in { flex: 1 1 40%; max-width: none; }
+}
+
+/* start */
+.start-grid { display: grid; grid-template-columns: 300px minmax(0, 1fr); gap: 16px; margin-top: 20px; align-items: start; }
+.offers { list-style: none; padding: 8px; }
+.offers button { display: block; width: 100%; text-align: left; border: 0; background: none; border-radius: 8px; padding: 10px 12px; cursor: pointer; }
+.offers button:hover { background: var(--st-bg); }
+.offers button[aria-current=true] { background: var(--st-accent-soft); }
+.offers b { display: block; font-weight: 500; overflow-wrap: anywhere; } .offers button[aria-current=true] b { color: var(--st-chip-accent); }
+.offers span { color: var(--st-soft); font-size: 13px; display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; overflow-wrap: anywhere; }
+.offers button[aria-current=true] span { color: var(--st-ink); }
+.form { padding: 22px 26px 24px; }
+.form h2 { font-size: 18px; overflow-wrap: anywhere; }
+.form .doc { color: var(--st-soft); margin-top: 6px; white-space: pre-line; overflow-wrap: anywhere; max-width: 68ch; }
+.form .phases { display: flex; flex-wrap: wrap; gap: 6px 8px; margin-top: 14px; list-style: none; }
+.form .phases li { font-size: 13px; color: var(--st-soft); border: 1px solid var(--st-line); border-radius: 12px; padding: 2px 10px; overflow-wrap: anywhere; }
+.form .phases b { color: var(--st-ink); font-weight: 500; margin-right: 4px; }
+.fields { display: grid; gap: 18px; margin-top: 22px; padding-top: 20px; border-top: 1px solid var(--st-line); }
+.fields:empty { display: none; }
+.field { max-width: 560px; min-width: 0; }
+.field label, .field .as-label { font-weight: 500; display: block; margin-bottom: 5px; overflow-wrap: anywhere; }
+.field label small { font-weight: 400; color: var(--st-soft); font-size: 13px; margin-left: 6px; }
+.field .in { width: 100%; min-height: 36px; font-size: 14px; max-width: none; } .field .in.short { max-width: 200px; }
+.field textarea.in { padding: 8px 11px; min-height: 76px; resize: vertical; }
+.field .help { color: var(--st-soft); font-size: 13px; margin-top: 5px; overflow-wrap: anywhere; }
+.field .wrong { color: var(--st-bad); font-size: 13px; margin-top: 5px; font-weight: 500; overflow-wrap: anywhere; }
+.field .wrong::before { content: "✕ "; }
+.field .in[aria-invalid=true] { border-color: var(--st-bad); }
+.field.tick { display: grid; grid-template-columns: auto 1fr; gap: 0 10px; align-items: start; }
+.field.tick input { width: 17px; height: 17px; margin: 2px 0 0; accent-color: var(--st-accent); } .field.tick label { margin: 0; }
+.field.tick .help, .field.tick .wrong { grid-column: 2; margin-top: 2px; }
+.submit { display: flex; align-items: center; gap: 14px; margin-top: 24px; flex-wrap: wrap; }
+.submit .btn { min-height: 38px; padding: 0 22px; font-size: 14px; }
+.form .refused { margin-top: 18px; margin-bottom: 0; }
+@media (max-width: 760px) { .start-grid { grid-template-columns: minmax(0, 1fr); } .form { padding: 18px 16px 20px; }
+  .offers { display: flex; gap: 4px; overflow-x: auto; } .offers li { flex: 0 0 min(200px, 60vw); } }
+`
+
+const sheet = new CSSStyleSheet()
+sheet.replaceSync(CSS)
+
+// One per window, whichever view comes first: keeps the document's colours in step with its theme.
+function theme() {
+  if (window.__streamer_theme != null) { return window.__streamer_theme }
+  const root = document.documentElement
+  const style = document.createElement("style")
+  const rules = (palette, more) => Object.entries({...palette, ...more}).map(([name, value]) => `--st-${name}:${value};`).join("")
+  // A tone on its own tint needs a little more contrast than the tone on paper.
+  const light = rules(PALETTES.light, {"chip-accent": "#0a5cae", "chip-ok": "#15693e", "chip-bad": "#a91f26"})
+  const dark = rules(PALETTES.dark, {"chip-accent": "#6fb2f5", "chip-ok": "#55c792", "chip-bad": "#f5868a"})
+  style.textContent = `:root{${light}}:root[data-st-theme=dark]{${dark}}`
+  document.head.append(style)
+  const own = {dark: null, listeners: new Set()}
+  window.__streamer_theme = own
+  const look = () => {
+    const dark = is_dark()
+    if (dark === own.dark) { return }
+    own.dark = dark
+    root.dataset.stTheme = dark ? "dark" : "light"
+    for (const listener of own.listeners) { listener(PALETTES[dark ? "dark" : "light"]) }
+  }
+  let asked = false
+  const soon = () => {
+    if (asked) { return }
+    asked = true
+    requestAnimationFrame(() => { asked = false; look() })
+  }
+  const observer = new MutationObserver(soon)
+  observer.observe(root, {attributes: true, attributeFilter: ["data-theme", "class", "style"]})
+  observer.observe(document.body, {attributes: true})
+  observer.observe(document.head, {childList: true, characterData: true, subtree: true})
+  look()
+  return own
+}
+
+// A notebook says what it is on its body; a Panel page says which surface colour it has.
+function is_dark() {
+  const body = document.body.dataset
+  if (body.vscodeThemeKind != null) { return /dark|high-contrast$/.test(body.vscodeThemeKind) }
+  if (body.jpThemeLight != null) { return body.jpThemeLight === "false" }
+  const named = document.documentElement.dataset.theme
+  if (named === "dark" || named === "light") { return named === "dark" }
+  const surface = getComputedStyle(document.documentElement).getPropertyValue("--panel-surface-color").trim()
+  if (surface === "") { return new URLSearchParams(location.search).get("theme") === "dark" }
+  const context = document.createElement("canvas").getContext("2d")
+  context.fillStyle = surface
+  context.fillRect(0, 0, 1, 1)
+  const [red, green, blue] = context.getImageData(0, 0, 1, 1).data
+  return 0.299 * red + 0.587 * green + 0.114 * blue < 110
+}
+
+function on_theme(model, listener) {
+  const own = theme()
+  own.listeners.add(listener)
+  model.on("lifecycle:remove", () => own.listeners.delete(listener))
+  listener(PALETTES[own.dark ? "dark" : "light"])
+}
+
+// -- small tools -------------------------------------------------------------------------------------------------------
+
+// Bokeh brings mappings as Map; what the views send is plain data.
+function plain(value) {
+  if (value instanceof Map) { return Object.fromEntries([...value].map(([key, inner]) => [key, plain(inner)])) }
+  if (Array.isArray(value)) { return value.map(plain) }
+  if (value != null && typeof value === "object" && value.constructor === Object) {
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]))
+  }
+  return value
+}
+
+// Makes an element: attributes, "on…" listeners, and children that are elements or text. Never markup.
+function h(name, attributes, ...children) {
+  const element = document.createElement(name)
+  for (const [key, value] of Object.entries(attributes ?? {})) {
+    if (value == null || value === false) { continue }
+    if (key.startsWith("on")) {
+      element.addEventListener(key.slice(2), value)
+    } else if (key === "class") {
+      element.className = value
+    } else {
+      element.setAttribute(key, value === true ? "" : String(value))
+    }
+  }
+  for (const child of children.flat()) {
+    if (child != null && child !== false) { element.append(child) }
+  }
+  return element
+}
+
+function set_text(element, text) {
+  if (element.textContent !== text) { element.textContent = text }
+}
+
+function set_attribute(element, name, value) {
+  if (value == null || value === false) {
+    element.removeAttribute(name)
+  } else if (element.getAttribute(name) !== String(value)) {
+    element.setAttribute(name, value === true ? "" : String(value))
+  }
+}
+
+const two = (number) => String(number).padStart(2, "0")
+
+// A time of day in the reader's zone, with the date when it is another day.
+function time_text(seconds) {
+  const date = new Date(seconds * 1000)
+  const clock = `${two(date.getHours())}:${two(date.getMinutes())}`
+  const now = new Date()
+  if (date.toDateString() === now.toDateString()) { return clock }
+  const options = {day: "numeric", month: "short"}
+  if (date.getFullYear() !== now.getFullYear()) { options.year = "numeric" }
+  return `${date.toLocaleDateString("en-GB", options)} ${clock}`
+}
+
+function time_to_ms(seconds) {
+  const date = new Date(seconds * 1000)
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, "0")}`
+}
+
+function when(seconds) {
+  const iso = new Date(seconds * 1000).toISOString()
+  return h("time", {datetime: iso, title: iso}, time_text(seconds))
+}
+
+function debounced(action, milliseconds) {
+  let timer = null
+  return (...values) => {
+    clearTimeout(timer)
+    timer = setTimeout(() => action(...values), milliseconds)
+  }
+}
+
+// Draws once, then again what changed whenever the state does.
+function element(build) {
+  return {
+    render({model, view, el}) {
+      theme()
+      const root = el.getRootNode()
+      if (root instanceof ShadowRoot && !root.adoptedStyleSheets.includes(sheet)) {
+        root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet]
+      }
+      const {node, show} = build(model, view)
+      const update = () => show(plain(model.state))
+      model.on("state", update)
+      update()
+      return node
+    },
+  }
+}
+
+function write_parts(target, parts) {
+  const key = JSON.stringify(parts)
+  if (target.dataset.key === key) { return }
+  target.dataset.key = key
+  target.replaceChildren(...parts.map((part) => (typeof part === "number" ? when(part) : document.createTextNode(part))))
+}
+
+// -- the run -----------------------------------------------------------------------------------------------------------
+
+const RunHeader = element((model) => {
+  const title = h("h1", {dir: "auto"})
+  const chip = h("span", {class: "chip", role: "status"})
+  const about = h("span")
+  const life = h("span")
+  const copied = h("span", {class: "seen-by-readers", "aria-live": "polite"})
+  let link = ""
+  const copy = h("button", {class: "btn", type: "button", onclick: async () => {
+    const done = await copy_text(link === "" ? location.href : link)
+    copy.textContent = done ? "Copied" : "Not copied"
+    copied.textContent = done ? "The link was copied." : "The link could not be copied; it is in the address bar."
+    setTimeout(() => { copy.textContent = "Copy link"; copied.textContent = "" }, 2000)
+  }}, "Copy link")
+  const dialog = h("dialog", {"aria-labelledby": "question"},
+    h("h2", {id: "question"}, "Cancel this run?"),
+    h("p", null, "It ends at the next point where it looks, or is ended after a grace period. What it did so far stays."),
+    h("div", {class: "row"},
+      h("button", {class: "btn", type: "button", onclick: () => dialog.close()}, "Keep running"),
+      h("button", {class: "btn solid-danger", type: "button", onclick: () => { dialog.close(); model.send_msg({type: "cancel"}) }}, "Cancel run")))
+  const cancel = h("button", {class: "btn danger", type: "button", onclick: () => dialog.showModal()}, "Cancel")
+  const node = h("div", {class: "head"},
+    h("div", null, h("div", {class: "title"}, title, chip), h("div", {class: "sub"}, about, life)),
+    h("div", {class: "row"}, copy, cancel), copied, dialog)
+  const words = {ask: "Cancel", disabled: "Cancel", asked: "Cancel asked…", cancelling: "Cancelling…"}
+  const show = (state) => {
+    set_text(title, state.title)
+    title.title = state.title.length > 60 ? state.title : ""
+    set_text(chip, state.word)
+    chip.className = `chip ${state.tone} ${state.live ? "live" : ""}`
+    chip.style.display = state.word === "" ? "none" : ""
+    write_parts(about, state.about)
+    set_text(life, state.life ? `${state.about.length ? " · " : ""}${state.life}` : "")
+    life.className = state.quiet ? "quiet" : ""
+    link = state.link
+    cancel.style.display = state.cancel === "none" ? "none" : ""
+    set_text(cancel, words[state.cancel] ?? "Cancel")
+    cancel.disabled = state.cancel !== "ask"
+    set_attribute(cancel, "title", state.why || null)
+    if (state.cancel !== "ask" && dialog.open) { dialog.close() }
+  }
+  return {node, show}
+})
+
+async function copy_text(text) {
+  try {
+    await navigator.clipboard.writeText(text)
+    return true
+  } catch {
+    // Without https the clipboard is out of reach; the old way still works there.
+    const field = h("textarea", {style: "position:fixed;opacity:0"})
+    field.value = text
+    document.body.append(field)
+    field.select()
+    const done = document.execCommand("copy")
+    field.remove()
+    return done
+  }
+}
+
+const Notice = element((model) => {
+  const node = h("div")
+  const show = (state) => {
+    const {kind, title, text, code, link, page} = state
+    if (kind === "") { node.replaceChildren(); return }
+    const moving = kind === "away" || kind === "connecting"
+    if (page) {
+      node.replaceChildren(h("div", {class: "card page-notice", role: "status"},
+        moving ? h("div", {class: "spin"}) : null, h("h1", null, title), h("p", null, text),
+        code ? h("div", null, h("span", {class: "code mono small"}, code)) : null,
+        link.length ? h("div", null, h("a", {class: "btn", href: link[0]}, link[1])) : null))
+      return
+    }
+    const tone = kind === "notice" ? "bad" : "warn"
+    node.replaceChildren(h("div", {class: "notice", role: kind === "notice" ? "alert" : "status", style: `--tone:var(--st-${tone})`},
+      moving ? h("span", {class: "spin"}) : h("span", {class: "mark", "aria-hidden": "true"}, "!"),
+      h("p", null, h("b", null, `${title}. `), text)))
+  }
+  return {node, show}
+})
+
+const RunError = element((model) => {
+  const node = h("div")
+  const show = (state) => {
+    if (!state.shown) { node.replaceChildren(); return }
+    node.replaceChildren(h("div", {class: "card error", role: "alert"},
+      h("div", {class: "what", dir: "auto"}, h("b", null, state.type), state.message ? `: ${state.message}` : ""),
+      state.where ? h("div", {class: "soft small"}, `in phase ${state.where}`) : null,
+      state.traceback ? h("details", null, h("summary", null, "Traceback"), h("pre", {tabindex: "0"}, state.traceback)) : null))
+  }
+  return {node, show}
+})
+
+const RunProgress = element((model) => {
+  const number = document.createTextNode("")
+  const unit = h("small")
+  const pct = h("div", {class: "pct", role: "progressbar", "aria-label": "Overall progress", "aria-valuemin": 0, "aria-valuemax": 100}, number, unit)
+  const phase = h("b")
+  const now = h("span")
+  const node = h("div", {class: "progress"}, pct, h("div", {class: "now"}, phase, now))
+  const show = (state) => {
+    if (number.data !== state.number) { number.data = state.number }
+    set_text(unit, state.unit)
+    unit.style.display = state.unit === "" ? "none" : ""
+    pct.className = `pct ${state.tone ?? ""}`
+    set_attribute(pct, "aria-valuenow", state.value)
+    set_attribute(pct, "aria-valuetext", state.spoken)
+    set_text(phase, state.phase)
+    set_text(now, `${state.phase && state.now ? " · " : ""}${state.now}`)
+  }
+  return {node, show}
+})
+
+const KIND_COLOURS = ["wait", "accent", "ok", "bad", "soft", "wait"]
+
+// The colours of a figure's glyphs follow the theme here, in the browser: nothing is sent for it.
+function paint(figure, colours) {
+  for (const renderer of figure.renderers) {
+    const set = colours[renderer.name]
+    if (set != null) { renderer.glyph.setv(set, {sync: false}) }
+  }
+}
+
+const RunPhases = element((model, view) => {
+  const holder = h("div", {class: "figure"}, model.get_child("bar"))
+  const bar = h("div", {class: "bar", role: "img"}, holder)
+  const labels = h("div", {class: "labels", "aria-hidden": "true"})
+  const list = h("ul", {class: "list"})
+  let all = false
+  const more = h("button", {class: "more", type: "button", onclick: () => { all = !all; arrange() }})
+  const node = h("div", null, bar, labels, list, more)
+  const figure = view.model.data.bar
+  on_theme(model, (colours) => {
+    paint(figure, {
+      track: {fill_color: {value: colours.wait}, hatch_color: {value: colours.soft}},
+      frame: {line_color: {value: colours.paper}},
+    })
+    const fill = figure.renderers.find((renderer) => renderer.name === "fill")
+    fill.glyph.fill_color.transform.setv({palette: KIND_COLOURS.map((name) => colours[name])}, {sync: false})
+    figure.renderers.forEach((renderer) => renderer.change.emit())
+  })
+  let state = {segments: [], labels: []}
+  const bits = []
+  const rows = []
+  const mark = (label, always) => (label.mark || always ? h("span", {class: `mark ${label.kind}`, "aria-hidden": "true"}, label.mark || (label.kind === "active" ? "●" : "○")) : null)
+  const arrange = () => {
+    const width = bar.clientWidth
+    if (width === 0) { return }
+    labels.style.display = ""
+    let fits = true
+    state.labels.forEach((label, i) => {
+      const segment = state.segments[i]
+      const room = (i + 1 < state.segments.length ? state.segments[i + 1].left : 1) - segment.left
+      bits[i].style.left = `calc(${segment.left * 100}% + 1.5px)`
+      // The last one may not run out of the card; the others not into the next.
+      fits &&= bits[i].offsetWidth <= room * width + (i + 1 === state.segments.length ? 8 : 0)
+    })
+    labels.style.display = fits && state.labels.length > 0 ? "" : "none"
+    list.style.display = fits || state.labels.length === 0 ? "none" : ""
+    const long = state.labels.length > 9
+    const at = Math.max(state.labels.findIndex((label) => ["active", "failed", "stopped"].includes(label.kind)), 0)
+    const first = Math.min(Math.max(at - 2, 0), Math.max(state.labels.length - 6, 0))
+    const narrow = width < 560
+    rows.forEach((row, i) => { row.style.display = long && narrow && !all && (i < first || i >= first + 6) ? "none" : "" })
+    more.style.display = !fits && long && narrow ? "" : "none"
+    set_text(more, all ? "Fewer phases" : `All ${state.labels.length} phases`)
+  }
+  const observer = new ResizeObserver(arrange)
+  observer.observe(node)
+  model.on("lifecycle:remove", () => observer.disconnect())
+  document.fonts?.ready.then(arrange)
+  const show = (next) => {
+    const before = state
+    state = next
+    set_attribute(bar, "aria-label", next.spoken)
+    bar.querySelectorAll(".moving").forEach((old) => old.remove())
+    for (const {left, right, moving} of next.segments) {
+      if (moving) { bar.append(h("div", {class: "moving", style: `left:calc(${left * 100}% + 1.5px);width:calc(${(right - left) * 100}% - 3px)`})) }
+    }
+    next.labels.forEach((label, i) => {
+      if (JSON.stringify(before.labels[i]) === JSON.stringify(label) && bits[i] != null) { return }
+      const bit = h("div", {title: `${label.name} · ${label.detail}`},
+        h("div", {class: "name"}, mark(label, false), label.name), h("div", {class: "detail"}, label.detail))
+      const row = h("li", {class: label.kind, title: label.name}, h("span", {class: "name"}, mark(label, true), label.name), h("span", {class: "detail"}, label.detail))
+      if (bits[i] == null) { labels.append(bit); list.append(row) } else { bits[i].replaceWith(bit); rows[i].replaceWith(row) }
+      bits[i] = bit
+      rows[i] = row
+    })
+    for (const extra of [...bits.splice(next.labels.length), ...rows.splice(next.labels.length)]) { extra.remove() }
+    arrange()
+  }
+  return {node, show}
+})
+
+const RunThroughput = element((model, view) => {
+  const label = h("span", {class: "lab"})
+  const span = h("span", {class: "lab"})
+  const holder = h("div", {class: "plot", role: "img"}, model.get_child("plot"))
+  const nothing = h("div", {class: "plot-empty"})
+  const node = h("section", {class: "card pad"}, h("div", {class: "row between"}, label, span), holder, nothing)
+  const figure = view.model.data.plot
+  on_theme(model, (colours) => {
+    paint(figure, {area: {fill_color: {value: colours["accent-soft"]}}, line: {line_color: {value: colours.accent}}})
+    for (const axis of figure.left) { axis.setv({major_label_text_color: colours.soft}, {sync: false}) }
+    for (const grid of figure.center) { grid.setv({grid_line_color: colours.line}, {sync: false}) }
+    figure.renderers.forEach((renderer) => renderer.change.emit())
+  })
+  const show = (state) => {
+    set_text(label, state.label)
+    set_text(span, state.span)
+    holder.classList.toggle("hidden", !state.known)
+    nothing.style.display = state.known ? "none" : ""
+    set_text(nothing, state.text)
+    set_attribute(holder, "aria-label", state.spoken)
+  }
+  return {node, show}
+})
+
+const RunStats = element((model) => {
+  const cells = []
+  const node = h("section", {class: "card pad stats"})
+  const show = (state) => state.cells.forEach((cell, i) => {
+    if (cells[i] == null) {
+      cells[i] = [h("div", {class: "lab"}), h("div", {class: "num"})]
+      node.append(h("div", null, cells[i]))
+    }
+    set_text(cells[i][0], cell.label)
+    set_text(cells[i][1], cell.value)
+    cells[i][1].className = `num ${cell.tone}`
+  })
+  return {node, show}
+})
+
+const TAB_NAMES = {log: "Log", failures: "Failed items", parameters: "Parameters", result: "Result"}
+
+const DetailTabs = element((model) => {
+  const names = Object.keys(TAB_NAMES)
+  const counts = {}
+  const buttons = {}
+  const panels = {}
+  const choose = (name) => { show({...plain(model.state), tab: name}); model.send_msg({type: "tab", tab: name}) }
+  for (const name of names) {
+    counts[name] = h("em")
+    buttons[name] = h("button", {type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, onclick: () => choose(name)}, TAB_NAMES[name], counts[name])
+    panels[name] = h("div", {class: "panel", role: "tabpanel", id: `panel-${name}`, "aria-labelledby": `tab-${name}`}, model.get_child(name))
+  }
+  const tabs = h("div", {class: "tabs", role: "tablist", "aria-label": "Details", onkeydown: (event) => {
+    const step = {ArrowRight: 1, ArrowLeft: -1}[event.key]
+    if (step == null) { return }
+    const at = names.findIndex((name) => buttons[name].getAttribute("aria-selected") === "true")
+    const next = names[(at + step + names.length) % names.length]
+    choose(next)
+    buttons[next].focus()
+  }}, Object.values(buttons))
+  const node = h("section", {class: "card details"}, tabs, Object.values(panels))
+  const show = (state) => {
+    for (const name of names) {
+      set_attribute(buttons[name], "aria-selected", String(state.tab === name))
+      buttons[name].tabIndex = state.tab === name ? 0 : -1
+      panels[name].hidden = state.tab !== name
+      set_text(counts[name], state.counts[name] ?? "")
+    }
+  }
+  return {node, show}
+})
+
+const LEVELS = [["", "All levels"], ["DEBUG", "Debug and above"], ["INFO", "Info and above"], ["WARNING", "Warnings and above"], ["ERROR", "Errors"]]
+const WINDOW_LINES = 500
+
+const RunLog = element((model) => {
+  let state = {following: true, older: false, newer: false, busy: false}
+  let missed = 0
+  const level = h("select", {class: "in", "aria-label": "Level", onchange: () => model.send_msg({type: "level", level: level.value})},
+    LEVELS.map(([value, text]) => h("option", {value}, text)))
+  const ask = debounced(() => model.send_msg({type: "search", search: search.value}), 300)
+  const search = h("input", {class: "in", type: "search", placeholder: "Search the whole log", "aria-label": "Search the whole log", maxlength: 200, oninput: ask})
+  const follow = h("button", {class: "btn follow", type: "button", onclick: () => set_following(!state.following)})
+  const older = h("div", {class: "edge"})
+  const newer = h("div", {class: "edge"})
+  const body = h("div", {role: "rowgroup"})
+  const nothing = h("div", {class: "empty"})
+  const lines = h("div", {class: "lines", role: "table", "aria-label": "Log", tabindex: 0}, older, body, nothing, newer)
+  const pill = h("button", {class: "btn pill", type: "button", hidden: true, onclick: () => set_following(true)})
+  const node = h("div", null, h("div", {class: "tools"}, level, search, follow), h("div", {class: "lines-outer"}, lines, pill))
+
+  // What is drawn, oldest first: the offsets of the rows in `body`.
+  let offsets = []
+  const draw = ([offset, time, name, phase, message]) => {
+    const kind = {WARNING: "warning", ERROR: "error-line", CRITICAL: "error-line", DEBUG: "debug", INFO: "log-info"}[name] ?? ""
+    return h("div", {class: `line ${kind}`, role: "row"},
+      h("span", {class: "time", role: "cell", title: new Date(time * 1000).toISOString()}, time_to_ms(time)),
+      h("span", {class: "level", role: "cell"}, name), h("span", {class: "phase", role: "cell", title: phase}, phase),
+      h("span", {class: "message", role: "cell"}, message))
+  }
+  const fill = (rows) => { body.replaceChildren(...rows.map(draw)); offsets = rows.map((row) => row[0]) }
+  const at_end = () => lines.scrollHeight - lines.scrollTop - lines.clientHeight < 24
+  // Scrolling by the program is told apart from the reader's by where it led.
+  let expected = -1
+  const to_end = () => { lines.scrollTop = lines.scrollHeight; expected = lines.scrollTop }
+  const set_following = (following) => {
+    if (following) { missed = 0; to_end() }
+    state = {...state, following}
+    show(state)
+    model.send_msg({type: "follow", following})
+  }
+  body.addEventListener("click", (event) => {
+    if (getSelection()?.toString()) { return }
+    const line = event.target.closest(".line")
+    const message = line?.querySelector(".message")
+    if (message != null && (line.classList.contains("open") || message.scrollHeight > message.clientHeight + 2)) { line.classList.toggle("open") }
+  })
+  lines.addEventListener("scroll", () => {
+    const top = lines.scrollTop
+    const own = Math.abs(top - expected) < 2
+    expected = -1
+    if (own) { return }
+    if (state.following && !at_end()) {
+      set_following(false)
+    } else if (!state.following && at_end() && !state.newer && offsets.length > 0) {
+      set_following(true)
+    }
+    if (top < 80 && state.older && !state.busy) { model.send_msg({type: "older"}) }
+    if (at_end() && state.newer && !state.busy) { model.send_msg({type: "newer"}) }
+  })
+  const receive = (message) => {
+    const {kind, lines: rows, after} = plain(message)
+    if (kind === "replaced") {
+      fill(rows)
+      missed = 0
+      if (state.following) { to_end() }
+    } else if (kind === "appended") {
+      if ((offsets.at(-1) ?? null) !== after) { model.send_msg({type: "window"}); return }
+      body.append(...rows.map(draw))
+      offsets.push(...rows.map((row) => row[0]))
+      drop(offsets.length - WINDOW_LINES, "first")
+      if (state.following) { to_end() } else { missed += rows.length }
+    } else if (kind === "prepended") {
+      if ((offsets[0] ?? null) !== after) { model.send_msg({type: "window"}); return }
+      const height = lines.scrollHeight
+      body.prepend(...rows.map(draw))
+      offsets.unshift(...rows.map((row) => row[0]))
+      lines.scrollTop += lines.scrollHeight - height
+      expected = lines.scrollTop
+      drop(offsets.length - WINDOW_LINES, "last")
+    }
+    show(state)
+  }
+  const drop = (many, which) => {
+    for (let i = 0; i < many; i++) {
+      if (which === "first") {
+        const gone = body.firstElementChild
+        const height = gone.offsetHeight
+        gone.remove()
+        offsets.shift()
+        if (!state.following) { lines.scrollTop -= height; expected = lines.scrollTop }
+      } else {
+        body.lastElementChild.remove()
+        offsets.pop()
+      }
+    }
+  }
+  const show = (next) => {
+    state = next
+    if (level.value !== next.level && document.activeElement !== level) { level.value = next.level }
+    // What is being typed is not overwritten by what was typed before.
+    if (search.getRootNode().activeElement !== search) { search.value = next.search }
+    set_attribute(follow, "aria-pressed", String(next.following))
+    set_text(follow, next.following ? "Following" : "Follow")
+    const filtered = next.level !== "" || next.search !== ""
+    nothing.style.display = offsets.length > 0 ? "none" : ""
+    set_text(nothing, next.busy ? "Reading the log…" : filtered ? "No lines match." : next.over ? "This run logged nothing." : "No log lines yet.")
+    older.style.display = next.older ? "" : "none"
+    set_text(older, next.asks ? (next.busy ? "Reading earlier lines…" : "Earlier lines: scroll up") : "Earlier lines are not shown here.")
+    newer.style.display = next.newer ? "" : "none"
+    set_text(newer, next.asks ? "Later lines: scroll down" : "Later lines are not shown here.")
+    pill.hidden = next.following || (missed === 0 && !next.newer)
+    set_text(pill, missed > 0 ? `${missed.toLocaleString("en")} new ${missed === 1 ? "line" : "lines"} ↓` : "To the end ↓")
+  }
+  model.on("msg:custom", receive)
+  fill(plain(model.lines))
+  // Hidden or not yet on the page it cannot scroll; it does when it is first seen.
+  const observer = new ResizeObserver(() => { if (state.following) { to_end() } })
+  observer.observe(lines)
+  model.on("lifecycle:remove", () => observer.disconnect())
+  return {node, show}
+})
+
+const RunFailures = element((model) => {
+  const list = h("ul", {class: "items"})
+  const nothing = h("div", {class: "empty"})
+  const range = h("span", {class: "soft small"})
+  const older = h("button", {class: "btn", type: "button", onclick: () => model.send_msg({type: "page", towards: "older"})}, "Previous")
+  const newer = h("button", {class: "btn", type: "button", onclick: () => model.send_msg({type: "page", towards: "newer"})}, "Next")
+  const pager = h("div", {class: "pager"}, older, range, newer)
+  const node = h("div", null, list, nothing, pager)
+  let drawn = []
+  const draw = (failure) => {
+    const facts = [h("span", {class: "item"}, failure.item), h("span", {class: "in-phase soft"}, failure.phase),
+      h("span", {class: "why", dir: "auto"}, h("b", null, failure.type), failure.message ? `: ${failure.message}` : "")]
+    if (!failure.traceback) { return h("li", null, h("div", {class: "plain"}, facts)) }
+    return h("li", null, h("details", null, h("summary", null, facts), h("pre", {tabindex: 0}, failure.traceback)))
+  }
+  const show = (state) => {
+    const keys = state.items.map((failure) => JSON.stringify(failure))
+    keys.forEach((key, i) => {
+      if (drawn[i] === key) { return }
+      const row = draw(state.items[i])
+      if (list.children[i] == null) { list.append(row) } else { list.children[i].replaceWith(row) }
+    })
+    while (list.children.length > keys.length) { list.lastElementChild.remove() }
+    drawn = keys
+    nothing.style.display = keys.length ? "none" : ""
+    set_text(nothing, state.busy ? "Reading…" : state.total ? "The failed items are not at hand." : state.over ? "No item failed." : "No item has failed so far.")
+    const paged = state.older || state.newer || state.total > keys.length
+    pager.style.display = paged && keys.length ? "" : "none"
+    older.disabled = !state.older || state.busy
+    newer.disabled = !state.newer || state.busy
+    set_text(range, `${(state.first + 1).toLocaleString("en")} to ${(state.first + keys.length).toLocaleString("en")} of ${state.total.toLocaleString("en")}`)
+  }
+  return {node, show}
+})
+
+const RunValues = element((model) => {
+  const node = h("div", {class: "values"})
+  let key = ""
+  const pairs = (rows) => h("table", {class: "pairs"}, h("tbody", null, rows.map(([name, value, nested]) =>
+    h("tr", null, h("th", {scope: "row", dir: "auto"}, name), h("td", null, nested ? h("pre", {class: "nested"}, value) : value)))))
+  const table = (state) => h("div", {class: "scroll"}, h("table", null,
+    state.title ? h("caption", {class: "seen-by-readers"}, state.title) : null,
+    h("thead", null, h("tr", null, state.columns.map((column) => h("th", {scope: "col", class: column.numeric ? "num-cell" : ""}, column.name)))),
+    h("tbody", null, state.rows.map((row) => h("tr", null, row.map((cell, i) => h("td", {class: state.columns[i].numeric ? "num-cell" : ""}, cell)))))))
+  const show = (state) => {
+    if (JSON.stringify(state) === key) { return }
+    key = JSON.stringify(state)
+    const parts = []
+    if (state.around.length) {
+      parts.push(h("div", {class: "facts"}, state.around.map(([name, value]) => h("span", null, h("span", {class: "lab"}, `${name} `), h("b", null, value)))))
+    }
+    if (state.kind === "empty") { parts.push(h("div", {class: "empty"}, state.note)) }
+    if (state.kind === "table") { parts.push(table(state)) }
+    if (state.kind === "mapping") { parts.push(pairs(state.rows)) }
+    if (state.kind === "text") { parts.push(h("div", {class: "text"}, h("pre", {tabindex: 0}, state.text))) }
+    if (state.kind !== "empty" && state.note) { parts.push(h("div", {class: "note"}, state.note)) }
+    if (state.error) {
+      const said = `${state.error.type}${state.error.message ? `: ${state.error.message}` : ""}`
+      parts.push(h("div", {class: "error-text"}, h("pre", {tabindex: 0}, state.error.traceback || said)))
+    }
+    node.replaceChildren(...parts)
+  }
+  return {node, show}
+})
+
+// -- the list of runs --------------------------------------------------------------------------------------------------
+
+const STATUSES = [["", "Any status"], ["queued", "Queued"], ["running", "Running"], ["stalled", "Stalled"], ["cancelling", "Cancelling"],
+  ["complete", "Complete"], ["failed", "Failed"], ["cancelled", "Cancelled"]]
+
+const RunsTable = element((model) => {
+  const counts = h("div", {class: "sub"})
+  const start = h("a", {class: "btn primary"}, "Start a pipeline")
+  const status = h("select", {class: "in", "aria-label": "Status", onchange: () => model.send_msg({type: "status", status: status.value})},
+    STATUSES.map(([value, text]) => h("option", {value}, text)))
+  const pipeline = h("select", {class: "in", "aria-label": "Pipeline", onchange: () => model.send_msg({type: "pipeline", pipeline: pipeline.value})})
+  const ask = debounced(() => model.send_msg({type: "search", search: search.value}), 250)
+  const search = h("input", {class: "in", type: "search", placeholder: "Search title, owner, parameters", "aria-label": "Search title, owner, parameters", maxlength: 200, oninput: ask})
+  const filters = h("div", {class: "filters"}, status, pipeline, search)
+  const body = h("tbody")
+  const columns = [["Run", ""], ["Status", ""], ["Progress", ""], ["Phase", "lean"], ["Elapsed", "lean"], ["Failed", "lean"], ["Started", "lean"]]
+  const table = h("table", {"aria-label": "Runs"}, h("thead", null, h("tr", null, columns.map(([name, kind]) => h("th", {scope: "col", class: kind}, name)))), body)
+  const nothing = h("div")
+  const more = h("button", {class: "btn", type: "button", onclick: () => model.send_msg({type: "older"})}, "Older runs")
+  const foot = h("div", {class: "foot"}, more)
+  const node = h("div", null, h("div", {class: "head"}, h("div", null, h("h1", null, "Runs"), counts), start), filters,
+    h("section", {class: "card runs"}, table, nothing, foot))
+
+  const rows = new Map()
+  let version = null
+  const draw = (row) => {
+    const bar = h("span", {class: `mini ${row.tone} ${row.moving ? "moving" : ""}`, role: "progressbar", "aria-label": `Progress of ${row.title}`,
+      "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": row.moving ? null : row.value, "aria-valuetext": row.progress},
+      h("i", {style: `width:${row.value}%`}))
+    return h("tr", {onclick: (event) => { if (!event.target.closest("a") && !getSelection()?.toString()) { location.assign(row.href) } }},
+      h("td", {class: "name"}, h("a", {href: row.href, dir: "auto"}, row.title), h("div", {class: "lab"}, row.about)),
+      h("td", {class: "state"}, h("span", {class: `chip ${row.tone} ${row.live ? "live" : ""}`}, row.word)),
+      h("td", {class: "amount tight"}, bar, row.progress),
+      h("td", {class: "lean phase", title: row.phase.length > 14 ? row.phase : null}, row.phase), h("td", {class: "lean tight"}, row.elapsed),
+      h("td", {class: `lean tight ${row.bad ? "bad" : ""}`}, row.failed), h("td", {class: "lean tight"}, row.when == null ? "—" : when(row.when)))
+  }
+  const put = (row) => {
+    const drawn = draw(row)
+    const old = rows.get(row.run)
+    if (old != null) {
+      // A click and a selection must not be lost to an update while they are being made.
+      const focused = old.contains(node.getRootNode().activeElement)
+      old.replaceWith(drawn)
+      if (focused) { drawn.querySelector("a").focus() }
+    }
+    rows.set(row.run, drawn)
+  }
+  const order = (runs) => {
+    for (const [run, drawn] of rows) {
+      if (!runs.includes(run)) { drawn.remove(); rows.delete(run) }
+    }
+    let at = body.firstElementChild
+    for (const run of runs) {
+      const drawn = rows.get(run)
+      if (drawn === at) { at = at.nextElementSibling } else { body.insertBefore(drawn, at) }
+    }
+  }
+  const receive = (message) => {
+    const change = plain(message)
+    if (change.order == null && change.rows.some((row) => !rows.has(row.run))) { model.send_msg({type: "rows"}); return }
+    if (change.order != null) {
+      const coming = new Set(change.rows.map((row) => row.run))
+      if (change.order.some((run) => !rows.has(run) && !coming.has(run))) { model.send_msg({type: "rows"}); return }
+    }
+    version = change.version
+    change.rows.forEach(put)
+    if (change.order != null) { order(change.order) }
+    show(plain(model.state))
+  }
+  const show = (state) => {
+    set_text(counts, state.counts)
+    set_attribute(start, "href", state.start)
+    if (status.value !== state.status) { status.value = state.status }
+    const names = ["", ...state.pipelines]
+    if (JSON.stringify(names) !== pipeline.dataset.names) {
+      pipeline.dataset.names = JSON.stringify(names)
+      pipeline.replaceChildren(...names.map((name) => h("option", {value: name}, name === "" ? "Any pipeline" : name)))
+    }
+    if (pipeline.value !== state.pipeline) { pipeline.value = state.pipeline }
+    if (search.getRootNode().activeElement !== search) { search.value = state.search }
+    filters.style.display = state.empty && !state.filtered ? "none" : ""
+    table.style.display = rows.size ? "" : "none"
+    foot.style.display = state.older && rows.size ? "" : "none"
+    more.disabled = state.busy || !state.asks
+    set_text(more, state.busy ? "Reading…" : "Older runs")
+    const key = rows.size ? "" : state.busy ? "busy" : state.filtered ? "filtered" : `empty ${state.start} ${state.snippet}`
+    if (nothing.dataset.key === key) { return }
+    nothing.dataset.key = key
+    nothing.replaceChildren(...(key === "" ? [] : key === "busy" ? [h("div", {class: "empty"}, "Reading the runs…")]
+      : key === "filtered" ? [h("div", {class: "empty"}, "No run matches.")]
+      : [h("div", {class: "start-empty"}, h("h2", null, "No runs yet"),
+        h("p", null, "A run appears here as soon as one is started: from this page, from a script or notebook, or from a terminal."),
+        h("pre", {tabindex: 0}, state.snippet), h("a", {class: "btn primary", href: state.start}, "Start a pipeline"))]))
+  }
+  plain(model.rows).forEach((row) => { put(row); body.append(rows.get(row.run)) })
+  model.on("msg:custom", receive)
+  return {node, show}
+})
+
+// -- the start form ----------------------------------------------------------------------------------------------------
+
+const StartForm = element((model) => {
+  const offers = h("ul", {class: "card offers", "aria-label": "Pipelines"})
+  const title = h("h2")
+  const doc = h("p", {class: "doc"})
+  const phases = h("ul", {class: "phases", "aria-label": "Phases and their weights"})
+  const fields = h("div", {class: "fields"})
+  const notice = h("div", {class: "notice refused", role: "alert", style: "--tone:var(--st-bad)"})
+  const button = h("button", {class: "btn primary", type: "submit"})
+  const why = h("span", {class: "soft small", role: "status"})
+  const inputs = new Map()
+  const form = h("form", {class: "card form", novalidate: true, onsubmit: (event) => {
+    event.preventDefault()
+    const values = {}
+    for (const [name, {input}] of inputs) { values[name] = input.type === "checkbox" ? input.checked : input.value.trim() }
+    model.send_msg({type: "start", values})
+  }}, title, doc, phases, fields, notice, h("div", {class: "submit"}, button, why))
+  const grid = h("div", {class: "start-grid"}, offers, form)
+  const nothing = h("div", {class: "card empty", style: "margin-top:20px"})
+  const back = h("a", {class: "btn"}, "All runs")
+  const node = h("div", null, h("div", {class: "head"}, h("div", null, h("h1", null, "Start a pipeline"),
+    h("div", {class: "sub"}, "Choose what to run; its page opens as soon as it is started.")), back), grid, nothing)
+  let chosen = null
+  let described = ""
+  const draw = (field) => {
+    const id = `field-${field.name}`
+    const about = h("div", {class: "help", id: `${id}-help`}, field.help)
+    const wrong = h("div", {class: "wrong", id: `${id}-wrong`})
+    const common = {id, name: field.name, class: "in", "aria-describedby": `${id}-help ${id}-wrong`, "aria-required": field.required ? "true" : null}
+    const label = h("label", {for: id}, field.label, h("small", null, [field.bounds, field.required ? "required" : ""].filter(Boolean).join(" · ")))
+    let input
+    if (field.kind === "boolean") {
+      input = h("input", {...common, class: "", type: "checkbox"})
+      input.checked = field.value
+      inputs.set(field.name, {input, wrong})
+      return h("div", {class: "field tick"}, input, label, field.help ? about : null, wrong)
+    }
+    if (field.kind === "choice") {
+      input = h("select", common, field.required && field.value !== "" ? null : h("option", {value: ""}, "—"),
+        field.choices.map((choice, i) => h("option", {value: i}, choice)))
+    } else if (field.kind === "json") {
+      input = h("textarea", {...common, class: "in mono", spellcheck: "false", rows: 3})
+    } else {
+      const kinds = {integer: "in short", number: "in short", path: "in mono", date: "in short"}
+      input = h("input", {...common, class: kinds[field.kind] ?? "in", type: field.kind === "date" ? "date" : "text",
+        inputmode: {integer: "numeric", number: "decimal"}[field.kind], placeholder: field.default || null, spellcheck: "false", autocomplete: "off"})
+    }
+    input.value = field.value
+    inputs.set(field.name, {input, wrong})
+    return h("div", {class: "field"}, label, input, field.help ? about : null, wrong)
+  }
+  const show = (state) => {
+    set_attribute(back, "href", state.runs)
+    grid.style.display = state.pipelines.length ? "" : "none"
+    nothing.style.display = state.pipelines.length ? "none" : ""
+    set_text(nothing, state.disabled || "No pipelines are on offer. Name modules or folders that hold some in STREAMER_PIPELINES.")
+    const key = JSON.stringify([state.pipelines, state.chosen])
+    if (offers.dataset.key !== key) {
+      offers.dataset.key = key
+      offers.replaceChildren(...state.pipelines.map((one) => h("li", null, h("button", {type: "button", "aria-current": one.name === state.chosen ? "true" : "false",
+        onclick: () => model.send_msg({type: "choose", name: one.name})}, h("b", null, one.title), h("span", null, one.brief)))))
+    }
+    set_text(title, state.title)
+    set_text(doc, state.doc)
+    phases.replaceChildren(...state.phases.map(([name, weight]) => h("li", null, h("b", null, name), weight)))
+    phases.style.display = state.phases.length ? "" : "none"
+    // The fields are drawn anew for another pipeline only: what was typed stays when the answer comes.
+    const shape = JSON.stringify(state.fields.map((field) => ({...field, value: null})))
+    if (chosen !== state.chosen || described !== shape) {
+      chosen = state.chosen
+      described = shape
+      inputs.clear()
+      fields.replaceChildren(...state.fields.map(draw))
+    }
+    let first = null
+    for (const [name, {input, wrong}] of inputs) {
+      const text = state.errors[name] ?? ""
+      if (text !== "" && wrong.textContent === "") { first ??= input }
+      set_text(wrong, text)
+      wrong.style.display = text === "" ? "none" : ""
+      set_attribute(input, "aria-invalid", text === "" ? null : "true")
+      input.disabled = state.busy
+    }
+    if (form.contains(button.getRootNode().activeElement)) { first?.focus() }
+    notice.style.display = state.notice === "" ? "none" : ""
+    notice.replaceChildren(h("span", {class: "mark", "aria-hidden": "true"}, "!"), h("p", null, state.notice))
+    button.disabled = state.busy || state.disabled !== ""
+    button.replaceChildren(...(state.busy ? [h("span", {class: "spin"}), "Starting…"] : ["Start"]))
+    set_text(why, state.busy ? "" : state.disabled)
+  }
+  return {node, show}
+})
+
+export default {
+  DetailTabs, Notice, RunError, RunFailures, RunHeader, RunLog, RunPhases, RunProgress, RunStats, RunThroughput, RunValues, RunsTable, StartForm,
+}
