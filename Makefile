@@ -16,7 +16,7 @@ CHECKED := streamer dashboards tests tools benchmarks
 QUICK := not slow and not browser and not notebook
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test quick lint format bench clean
+.PHONY: help run install test quick lint format clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile

@@ -21,6 +21,10 @@ ADDRESS = "127.0.0.1"
 PATH = "/dashboards"
 #: Seconds between two looks at the page while the server starts.
 LOOK_SECONDS = 0.1
+#: Seconds the first page has to answer: it imports and builds everything.
+PAGE_SECONDS = 60.0
+#: Seconds whoever has the port already has to say whether it is a page like ours.
+OTHER_SECONDS = 5.0
 
 
 def main(arguments: list[str]) -> int:
@@ -72,7 +76,7 @@ def check_free(port: int) -> None:
 def in_use(port: int) -> str:
     """Say who has the port, as far as that can be told, and what to do."""
     other = port + 1 if port < 65535 else port - 1
-    if status(port) == 200:
+    if status(port, OTHER_SECONDS) == 200:
         return (
             f"The dashboards are running already: http://{ADDRESS}:{port}{PATH} "
             f"(a second server: make run PORT={other})"
@@ -83,7 +87,7 @@ def in_use(port: int) -> str:
 def announce(port: int) -> None:
     """Wait until the page answers, and print its URL; runs in a thread, which ends with the process."""
     pause = threading.Event()
-    while (seen := status(port)) != 200:
+    while (seen := status(port, PAGE_SECONDS)) != 200:
         if seen is not None:
             print(f"The page answers with {seen}; what went wrong stands above", file=sys.stderr, flush=True)
             return
@@ -91,10 +95,10 @@ def announce(port: int) -> None:
     print(f"\n  http://{ADDRESS}:{port}{PATH}\n\n  Ctrl+C ends the server.\n", flush=True)
 
 
-def status(port: int) -> int | None:
+def status(port: int, seconds: float) -> int | None:
     """Return the status with which the page answers; None when nobody does."""
     # Why not urllib: it would ask a proxy, where one is configured, for the loopback address.
-    connection = http.client.HTTPConnection(ADDRESS, port, timeout=60)
+    connection = http.client.HTTPConnection(ADDRESS, port, timeout=seconds)
     try:
         connection.request("GET", PATH)
         return connection.getresponse().status

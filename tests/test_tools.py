@@ -1,0 +1,355 @@
+"""What the Makefile runs: an environment made once, a browser found or fetched, a URL printed when it is true."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import httpx
+import pytest
+
+from tests.support import ROOT, free_port, wait_until
+from tools import browser, install, run
+
+# -- the environment ---------------------------------------------------------------------------------------------------
+
+
+class Steps:
+    """Stands for the two slow steps of an installation, and says which were taken."""
+
+    def __init__(self, monkeypatch):
+        self.taken = []
+        monkeypatch.setattr(
+            install, "make_environment", lambda folder: self._step("make", folder.mkdir(exist_ok=True))
+        )
+        monkeypatch.setattr(
+            install, "pip_install", lambda folder, arguments: self._step(arguments[-1]) or 1.0
+        )
+        monkeypatch.setattr(install, "is_usable", lambda folder: folder.exists())
+
+    def _step(self, what, _=None):
+        self.taken.append(what)
+
+    def of(self, root, *extras):
+        """Install, and return the steps that took; a path is written as a dot."""
+        self.taken.clear()
+        install.install(root, set(extras))
+        return [step.replace(str(root), ".") for step in self.taken]
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    return Steps(monkeypatch)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    root = tmp_path / "checkout"
+    root.mkdir()
+    (root / "pyproject.toml").write_text("[project]")
+    return root
+
+
+def test_the_second_make_installs_nothing_and_says_nothing(steps, checkout, capsys):
+    assert ["make", "."] == steps.of(checkout)
+    capsys.readouterr()
+    assert [] == steps.of(checkout)
+    assert "" == capsys.readouterr().out
+
+
+def test_a_changed_pyproject_installs_again_in_the_same_environment(steps, checkout):
+    steps.of(checkout)
+    (checkout / "pyproject.toml").write_text("[project]\nchanged")
+    assert ["."] == steps.of(checkout)
+
+
+def test_extras_are_added_and_never_taken_away(steps, checkout):
+    assert ["make", ".[test]"] == steps.of(checkout, "test")
+    assert [] == steps.of(checkout)
+    assert [".[lint,test]"] == steps.of(checkout, "lint")
+
+
+def test_a_moved_checkout_gets_a_new_environment(steps, checkout):
+    steps.of(checkout, "test")
+    moved = checkout.rename(checkout.with_name("moved"))
+    assert ["make", "."] == steps.of(moved)
+
+
+def test_an_installation_that_was_cut_short_is_done_again(steps, checkout, monkeypatch):
+    def broken(folder, arguments):
+        raise install.InstallError("no network")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(install, "pip_install", broken)
+        with pytest.raises(install.InstallError, match="no network"):
+            install.install(checkout, set())
+    assert ["make", "."] == steps.of(checkout)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"x"'])
+def test_a_damaged_stamp_counts_as_none(tmp_path, text):
+    (tmp_path / "installed.json").write_text(text)
+    assert {} == install.read_stamp(tmp_path / "installed.json")
+
+
+def test_an_environment_whose_python_is_gone_is_not_usable(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(tmp_path / "python3.9")
+    assert not install.is_usable(tmp_path)
+    assert install.is_usable(install.Path(sys.prefix))
+
+
+def fake_pip(folder, script):
+    python = folder / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    return folder
+
+
+def test_a_failing_pip_is_shown_and_explained(tmp_path):
+    folder = fake_pip(tmp_path, "echo 'ERROR: No matching distribution'; exit 1")
+    with pytest.raises(
+        install.InstallError, match=r"(?s)No matching distribution.*could not install.*install\.log"
+    ):
+        install.pip_install(folder, ["x"])
+    assert "ERROR: No matching distribution\n" == (tmp_path / "install.log").read_text()
+
+
+def test_the_progress_of_pip_is_shown_in_words(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(install, "REPORT_SECONDS", 0.0)
+    script = "echo 'Collecting panel>=1.9'; echo 'Installing collected packages: a, b, c'"
+    install.pip_install(fake_pip(tmp_path, script), ["x"])
+    said = capsys.readouterr().out
+    assert "1 packages found, panel>=1.9" in said
+    assert "unpacking 3 packages" in said
+
+
+def test_a_python_that_can_make_no_environment_is_explained(tmp_path, monkeypatch):
+    failed = subprocess.CompletedProcess([], 1)
+    monkeypatch.setattr(install.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(install.subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(install.InstallError, match="apt-get install python3-venv"):
+        install.make_environment(tmp_path / ".venv")
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_two_installations_in_one_folder_wait_for_each_other(tmp_path, capsys):
+    order = []
+
+    def second():
+        with install.locked(tmp_path / "lock"):
+            order.append("second")
+
+    with install.locked(tmp_path / "lock"):
+        other = threading.Thread(target=second)
+        other.start()
+        wait_until(lambda: "Waiting for another make" in capsys.readouterr().out)
+        order.append("first")
+    other.join(10)
+    assert ["first", "second"] == order
+
+
+# -- the browser -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """A machine with apt-get, fonts, no browser; returns the commands it was told. `machine.has` are its programs."""
+    told = []
+    told_has = {"apt-get"}
+
+    def command(words, **_):
+        told.append(words)
+        return subprocess.CompletedProcess(words, 0, stdout="")
+
+    monkeypatch.setattr(browser.shutil, "which", lambda name: name if name in told_has else None)
+    monkeypatch.setattr(browser.subprocess, "run", command)
+    monkeypatch.setattr(browser, "FONTS", {"fonts-roboto-unhinted": tmp_path})
+    monkeypatch.setattr(browser.os, "geteuid", lambda: 0)
+    return told, told_has
+
+
+def test_an_installed_browser_needs_nothing(machine):
+    told, has = machine
+    has.add("chromium-browser")
+    assert 0 == browser.main()
+    assert [] == told
+
+
+def test_root_installs_the_browser_and_missing_fonts(machine, monkeypatch, tmp_path):
+    told, _ = machine
+    monkeypatch.setattr(browser, "FONTS", {"fonts-roboto-unhinted": tmp_path / "none"})
+    assert 0 == browser.main()
+    assert ["apt-get", "apt-get"] == [words[0] for words in told]
+    assert ["chromium", "fonts-roboto-unhinted"] == told[1][-2:]
+
+
+def test_others_install_through_sudo(machine, monkeypatch):
+    told, has = machine
+    has.add("sudo")
+    monkeypatch.setattr(browser.os, "geteuid", lambda: 1000)
+    assert 0 == browser.main()
+    assert ["sudo", "-n", "true"] == told[0]
+    assert ["sudo", "-n"] == told[-1][:2]
+
+
+def test_without_the_right_to_install_the_missing_browser_is_named(machine, monkeypatch, capsys):
+    monkeypatch.setattr(browser.os, "geteuid", lambda: 1000)
+    assert 1 == browser.main()
+    assert "only root can install. Install by hand: chromium" in capsys.readouterr().err
+
+
+def test_missing_fonts_alone_fail_nothing(machine, monkeypatch, tmp_path):
+    told, has = machine
+    has.add("chromium")
+    monkeypatch.setattr(browser.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(browser, "FONTS", {"fonts-roboto-unhinted": tmp_path / "none"})
+    assert 0 == browser.main()
+    assert [] == told
+
+
+# -- make run ----------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def page(answer):
+    """Serve something that answers every request with one status."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(answer)
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            """Say nothing."""
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+@pytest.mark.parametrize("text", ["", "abc", "0", "65536", "-1", "80 80", "²"])
+def test_a_port_that_is_none_is_said_in_a_sentence(text, capsys):
+    assert 1 == run.main([text])
+    assert f"PORT: expected a number from 1 to 65535, received {text!r}\n" == capsys.readouterr().err
+
+
+def test_a_port_in_use_is_said_in_a_sentence(capsys):
+    with page(404) as port:
+        assert 1 == run.main([str(port)])
+        said = capsys.readouterr().err
+    assert f"Port {port} is in use by another program. Take another: make run PORT={port + 1}\n" == said
+
+
+def test_a_port_held_by_something_that_does_not_answer_is_said_as_well(monkeypatch, capsys):
+    monkeypatch.setattr(run, "OTHER_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert 1 == run.main([str(silent.getsockname()[1])])
+    assert "is in use by another program" in capsys.readouterr().err
+
+
+def test_dashboards_that_run_already_are_named(capsys):
+    with page(200) as port:
+        assert 1 == run.main([str(port)])
+    assert (
+        f"The dashboards are running already: http://127.0.0.1:{port}/dashboards" in capsys.readouterr().err
+    )
+
+
+def test_the_url_is_printed_when_the_page_answers(capsys):
+    with page(200) as port:
+        run.announce(port)
+    assert f"  http://127.0.0.1:{port}/dashboards\n" in capsys.readouterr().out
+
+
+def test_no_url_is_printed_for_a_page_that_fails(capsys):
+    with page(500) as port:
+        run.announce(port)
+    said = capsys.readouterr()
+    assert "" == said.out
+    assert "The page answers with 500" in said.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_served_page_answers_when_its_url_is_printed_and_a_signal_ends_it(number, tmp_path):
+    port = free_port()
+    environment = {**os.environ, "STREAMER_PORT": "0", "PYTHONUNBUFFERED": "1"}
+    output = tmp_path / "output"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "tools/run.py", str(port)],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}/dashboards"
+        wait_until(lambda: url in output.read_text() or process.poll() is not None, timeout=60)
+        assert process.poll() is None, output.read_text()
+        assert 200 == httpx.get(url, timeout=30).status_code, output.read_text()
+        process.send_signal(number)
+        assert 0 == process.wait(20), output.read_text()
+        assert "Traceback" not in output.read_text()
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+# -- the Makefile ------------------------------------------------------------------------------------------------------
+
+
+def make(*arguments, environment=None):
+    ended = subprocess.run(
+        ["make", "--no-print-directory", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_make_help_explains_every_target():
+    text = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    code, said = make("help")
+    assert 0 == code
+    assert phony.split() == re.findall(r"^  make (\S+) +\S", said, re.MULTILINE)
+
+
+def test_make_alone_explains_itself():
+    assert make("help") == make()
+
+
+def test_a_machine_without_a_new_enough_python_is_told_so(tmp_path):
+    (tmp_path / "make").symlink_to(shutil.which("make"))
+    (tmp_path / "sh").symlink_to("/bin/sh")
+    code, said = make("run", environment={"PATH": str(tmp_path)})
+    assert 2 == code
+    assert "needs Python 3.11 or newer, and none was found" in said
+
+
+def test_a_python_that_is_too_old_is_told_so(monkeypatch, capsys):
+    monkeypatch.setattr(install.sys, "version_info", (3, 10, 4))
+    assert 1 == install.main([])
+    assert "needs Python 3.11 or newer" in capsys.readouterr().err
