@@ -9,6 +9,7 @@ wanted extras, the Python or the folder changed. The log of pip is `.venv/instal
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import importlib.util
 import json
@@ -96,7 +97,7 @@ def read_stamp(path: Path) -> dict[str, list[str] | str]:
 
 def python_of(folder: Path) -> Path:
     """Return the interpreter of a virtual environment."""
-    return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
+    return folder / "bin" / "python"
 
 
 def is_usable(folder: Path) -> bool:
@@ -112,7 +113,7 @@ def make_environment(folder: Path) -> None:
     """Make a new, empty environment with pip. Raises `InstallError` when this Python has no way to get pip there."""
     has_ensurepip = importlib.util.find_spec("ensurepip") is not None
     try:
-        venv.EnvBuilder(clear=True, symlinks=os.name != "nt", with_pip=has_ensurepip).create(folder)
+        venv.EnvBuilder(clear=True, symlinks=True, with_pip=has_ensurepip).create(folder)
     except (OSError, subprocess.CalledProcessError) as error:
         raise InstallError(f"Could not make {folder}: {error}") from None
     if has_ensurepip:
@@ -209,11 +210,6 @@ def show(lines: queue.Queue[str | None], copy: IO[str], started: float) -> None:
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Let one installation at a time work in this folder (`make run` and `make test` typed in two terminals)."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
