@@ -76,9 +76,10 @@ def install(root: Path, extras: set[str]) -> None:
         print(f"Making the environment {folder} with Python {sys.version.split()[0]}", flush=True)
         make_environment(folder)
     stamp.unlink(missing_ok=True)
+    patience = "" if works else "; the first time takes a minute"
     what = f"{root}[{','.join(sorted(extras))}]" if extras else str(root)
     names = f" ({', '.join(sorted(extras))})" if extras else ""
-    print(f"Installing panel-streamer and what it needs{names}; the first time takes a minute", flush=True)
+    print(f"Installing panel-streamer and what it needs{names}{patience}", flush=True)
     # To compile all modules takes a third of the time, and the first page imports few of them: Python compiles those.
     lazily = [] if extras or sys.dont_write_bytecode else ["--no-compile"]
     seconds = pip_install(folder, [*lazily, "--editable", what])

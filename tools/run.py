@@ -75,7 +75,7 @@ def check_free(port: int) -> None:
 
 def in_use(port: int) -> str:
     """Say who has the port, as far as that can be told, and what to do."""
-    other = port + 1 if port < 65535 else port - 1
+    other = port + 1000 if port <= 64535 else port - 1000  # not the next one: the streamer's own may be there
     if status(port, OTHER_SECONDS) == 200:
         return (
             f"The dashboards are running already: http://{ADDRESS}:{port}{PATH} "
