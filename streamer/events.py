@@ -109,8 +109,8 @@ class Progressed(_Event, frozen=True, kw_only=True, tag="progress"):
     overall_progress: float | None = None
     phase: str | None = None
     phase_progress: float | None = None
-    done: float | None = None
-    total: float | None = None
+    done: int | float | None = None
+    total: int | float | None = None
     unit: str = ""
     rate: float | None = None
     message: str = ""
@@ -272,7 +272,8 @@ def parse_time(text: str) -> float:
         offset = int(zone[1:3]) * 3600 + int(zone[4:6]) * 60
         seconds -= offset if zone[0] == "+" else -offset
     milliseconds = int((match[7] or "0").ljust(3, "0")[:3])
-    return max(seconds, 0) + milliseconds / 1000
+    # One division: the sum of two fractions need not be the float nearest to the milliseconds.
+    return (max(seconds, 0) * 1000 + milliseconds) / 1000
 
 
 # -- bounds ------------------------------------------------------------------------------------------------------------

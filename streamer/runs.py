@@ -54,6 +54,8 @@ _ID_LETTERS: Final = "23456789abcdefghjkmnpqrstvwxyz"
 #: How many places in the queue are announced; further behind the order matters to nobody yet.
 _PLACES_ANNOUNCED: Final = 20
 _TICK_SECONDS: Final = 0.25
+#: Seconds that a worker of which nothing is known but that it may exist has for its first sign of life.
+_FIRST_SIGN_SECONDS: Final = 10.0
 
 
 class UnknownPipeline(LookupError):
@@ -410,12 +412,20 @@ class Runs:
         await self._watch(run_id, live, handle)
 
     async def _recover(self, run_id: str, live: _Live) -> None:
-        handle = None if live.note.identity is None else self._backend.attach(live.note.identity)
-        if live.state.status == "cancelling":
-            live.cancelling = True
+        live.cancelling = live.state.status == "cancelling"
+        identity = live.note.identity
+        if identity is None:
+            # The streamer died in the moment of starting it: whether there is a worker, only the worker can say.
+            began = live.seen
+            await asyncio.sleep(_FIRST_SIGN_SECONDS)
+            if live.seen > began or live.state.is_over:
+                live.note.kind = "external"
+                self._executing.discard(run_id)
+                return
+        handle = None if identity is None else self._backend.attach(identity)
         if handle is None:
-            reason = "its process ended while the streamer was away"
-            await self._end_gone(run_id, live, reason, "")
+            output = "" if identity is None else self._backend.examine(identity).output_tail
+            await self._end_gone(run_id, live, "its process ended while the streamer was away", output)
             self._leave(run_id)
             return
         live.handle = handle

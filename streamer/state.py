@@ -75,15 +75,15 @@ class PhaseState(Struct, frozen=True, rename="camel"):
     weight: float = 1.0
     status: PhaseStatus = "waiting"
     progress: float | None = None
-    done: float | None = None
-    total: float | None = None
+    done: int | float | None = None
+    total: int | float | None = None
     unit: str = ""
     rate: float | None = None
     started: float | None = None
     ended: float | None = None
     message: str = ""
     rate_time: float | None = None
-    rate_done: float = 0.0
+    rate_done: int | float = 0
     curve: Curve = Curve()
 
     @property
@@ -117,8 +117,8 @@ class RunState(Struct, frozen=True, rename="camel"):
     overall_progress: float = 0.0
     phase: str | None = None
     phases: tuple[PhaseState, ...] = ()
-    done: float | None = None
-    total: float | None = None
+    done: int | float | None = None
+    total: int | float | None = None
     unit: str = ""
     rate: float | None = None
     results: Results = Results()
@@ -432,7 +432,7 @@ def _rated(phase: PhaseState, done: float, time: float) -> PhaseState:
         start = phase.started if phase.rate_time is None and phase.started is not None else time
         if start >= time or done < phase.rate_done:
             return replace(phase, rate_time=time, rate_done=done)
-        phase = replace(phase, rate_time=start, rate_done=0.0)
+        phase = replace(phase, rate_time=start, rate_done=0)
     assert phase.rate_time is not None
     seconds = time - phase.rate_time
     if seconds < 0.05:

@@ -1,0 +1,259 @@
+"""The reducer: what is known of a run follows from its entries alone, whatever the order of looking."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.events import (
+    ERRORS_LISTED,
+    Completed,
+    Entry,
+    ErrorInfo,
+    Event,
+    ItemFailed,
+    Logged,
+    PhaseChanged,
+    PhaseSpec,
+    Progressed,
+    Results,
+    RunCancelled,
+    RunFailed,
+    StatusChanged,
+)
+from streamer.state import (
+    CURVE_POINTS,
+    Curve,
+    RunState,
+    apply,
+    decode_state,
+    encode_state,
+    fold,
+    settle,
+)
+
+PHASES = (PhaseSpec("validate", 10), PhaseSpec("load", 70), PhaseSpec("summarise", 20))
+FIRST = StatusChanged(
+    status="queued", title="Import prices", pipeline="ImportPrices", phases=PHASES, owner="ada"
+)
+
+
+def numbered(events: list[Event], start: float = 1000.0, step: float = 1.0) -> list[Entry]:
+    return [Entry(10 + n, "r1", n + 1, start + n * step, event) for n, event in enumerate(events)]
+
+
+def state_after(*events: Event) -> RunState:
+    return fold(RunState(run="r1"), numbered([FIRST, StatusChanged(status="running"), *events]))
+
+
+# -- strategies --------------------------------------------------------------------------------------------------------
+
+names = st.sampled_from([None, "validate", "load", "summarise", "not declared"])
+amounts = st.none() | st.integers(0, 50) | st.floats(0, 50, allow_nan=False)
+percents = st.none() | st.floats(-10, 200, allow_nan=False)
+events = st.one_of(
+    st.builds(
+        StatusChanged,
+        status=st.sampled_from(["running", "stalled", "cancelling"]),
+        message=st.text(max_size=5),
+    ),
+    st.builds(
+        PhaseChanged,
+        phase=names.filter(lambda name: name is not None),
+        phase_status=st.sampled_from(["started", "finished", "skipped", "failed"]),
+        weight=st.none() | st.floats(0.1, 10),
+    ),
+    st.builds(
+        Progressed,
+        phase=names,
+        done=amounts,
+        total=amounts,
+        phase_progress=percents,
+        overall_progress=percents,
+        unit=st.sampled_from(["", "rows"]),
+        results=st.builds(Results, success=st.integers(0, 9), failed=st.integers(0, 9)),
+    ),
+    st.builds(Logged, level=st.sampled_from(["INFO", "WARNING", "ERROR"]), message=st.text(max_size=5)),
+    st.builds(ItemFailed, item=st.text(max_size=5), error=st.just(ErrorInfo("ValueError", "no"))),
+)
+endings = st.sampled_from([[], [Completed(result=1)], [RunFailed(message="no")], [RunCancelled()]])
+histories = st.tuples(
+    st.lists(events, max_size=25), endings, st.lists(st.floats(-1, 3).map(lambda s: round(s, 3)), min_size=30)
+)
+
+
+def history(drawn: tuple[list[Event], list[Event], list[float]]) -> list[Entry]:
+    middle, ending, steps = drawn
+    time = 1000.0
+    entries = []
+    for number, event in enumerate([FIRST, StatusChanged(status="running"), *middle, *ending]):
+        time = round(time + steps[number % len(steps)], 3)
+        entries.append(Entry(100 + 3 * number, "r1", number + 1, time, event))
+    return entries
+
+
+@given(histories, st.data())
+def test_folding_the_rest_onto_a_snapshot_equals_folding_all(drawn, data):
+    entries = history(drawn)
+    cut = data.draw(st.integers(0, len(entries)))
+    snapshot = decode_state(encode_state(fold(RunState(run="r1"), entries[:cut])))
+    assert fold(RunState(run="r1"), entries) == fold(snapshot, entries[cut:])
+
+
+@given(histories, st.data())
+def test_applying_an_entry_twice_changes_nothing(drawn, data):
+    entries = history(drawn)
+    again = data.draw(st.integers(0, len(entries) - 1))
+    state = fold(RunState(run="r1"), entries[: again + 1])
+    assert state == apply(state, entries[again])
+    assert fold(RunState(run="r1"), entries) == fold(state, entries)
+
+
+@given(histories)
+def test_a_settled_event_folds_as_the_bare_one_does(drawn):
+    bare, settled = RunState(run="r1"), RunState(run="r1")
+    for entry in history(drawn):
+        bare = apply(bare, entry)
+        settled = apply(settled, msgspec.structs.replace(entry, event=settle(bare, entry)))
+        assert bare == settled
+
+
+@given(histories)
+def test_progress_never_falls_and_is_100_only_on_completion(drawn):
+    state, reached = RunState(run="r1"), 0.0
+    for entry in history(drawn):
+        state = apply(state, entry)
+        assert reached <= state.overall_progress
+        assert int(state.overall_progress) == state.progress
+        assert (state.progress == 100) == (state.status == "complete")
+        reached = state.overall_progress
+
+
+@given(histories)
+def test_a_phase_never_goes_back(drawn):
+    state, reached = RunState(run="r1"), {}
+    for entry in history(drawn):
+        state = apply(state, entry)
+        for phase in state.phases:
+            assert reached.get(phase.name, 0) <= (phase.progress or 0) <= 100
+            reached[phase.name] = phase.progress or 0
+
+
+@given(histories)
+def test_nothing_changes_after_the_terminal_event(drawn):
+    entries = history(drawn)
+    state = fold(RunState(run="r1"), entries)
+    if state.is_over:
+        late = Entry(9999, "r1", len(entries) + 1, 9999.0, Progressed(phase="load", done=1, total=1))
+        after = apply(state, late)
+        assert msgspec.structs.replace(state, seq=after.seq, offset=9999) == after
+
+
+def test_overall_progress_is_the_weighted_sum_of_the_phases():
+    state = state_after(
+        PhaseChanged(phase="validate", phase_status="started"),
+        PhaseChanged(phase="validate", phase_status="finished"),
+        PhaseChanged(phase="load", phase_status="started"),
+        Progressed(phase="load", done=3664, total=4812, unit="rows"),
+    )
+    assert 63.3 == state.overall_progress
+    assert 63 == state.progress
+    assert ("load", 3664, 4812, "rows") == (state.phase, state.done, state.total, state.unit)
+
+
+def test_all_phases_finished_is_not_complete_yet():
+    state = state_after(*(PhaseChanged(phase=p.name, phase_status="finished") for p in PHASES))
+    assert 99 == state.progress
+    assert 100 == apply(state, Entry(99, "r1", state.seq + 1, 1010.0, Completed())).progress
+
+
+def test_a_total_that_is_not_known_is_indeterminate():
+    state = state_after(Progressed(phase="load", done=17, unit="files"))
+    assert state.indeterminate
+    assert state.find_phase("load").progress is None
+    assert 17 == state.done
+
+
+def test_nothing_to_do_is_all_done():
+    state = state_after(Progressed(phase="load", done=0, total=0))
+    assert 100 == state.find_phase("load").progress
+
+
+def test_failed_items_are_counted_and_the_first_ones_listed():
+    error = ErrorInfo("ValueError", "high below low", "Traceback …")
+    failures = [ItemFailed(item=f"row {n}", error=error) for n in range(ERRORS_LISTED + 5)]
+    state = state_after(
+        Progressed(phase="load", done=1, total=1, results=Results(success=1000)), *failures, Completed()
+    )
+    assert Results(1000, ERRORS_LISTED + 5) == state.results
+    assert ERRORS_LISTED == len(state.errors)
+    assert ("row 0", "load", ErrorInfo("ValueError", "high below low")) == (
+        state.errors[0].item,
+        state.errors[0].phase,
+        state.errors[0].error,
+    )
+    assert "complete, 105 of 1,105 failed" == state.message
+
+
+def test_the_rate_follows_what_was_done_in_time():
+    samples = [Progressed(phase="load", done=128 * n, total=10_000, unit="rows") for n in range(20)]
+    state = state_after(PhaseChanged(phase="load", phase_status="started"), *samples)
+    assert pytest.approx(128, rel=0.05) == state.rate
+
+
+def test_the_rate_falls_while_nothing_moves():
+    moving = [Progressed(phase="load", done=100 * n, total=10_000) for n in range(10)]
+    stuck = [Progressed(phase="load", done=900, total=10_000) for _ in range(20)]
+    assert state_after(*moving).rate > 90
+    assert state_after(*moving, *stuck).rate < 1
+
+
+def test_the_curve_of_a_long_phase_stays_bounded_and_spans_it_all():
+    curve = Curve()
+    for second in range(100_000):
+        curve = curve.add(second, second % 7)
+    assert len(curve.points) <= CURVE_POINTS
+    assert len(curve.points) > CURVE_POINTS / 3
+    assert 99_999 == curve.points[-1][0]
+    assert curve.points[0][0] < 2 * curve.step_seconds
+    assert sorted(curve.points) == list(curve.points)
+
+
+def test_levels_that_somebody_invents_do_not_grow_the_state():
+    state = state_after(*(Logged(level=f"LEVEL{n}", message="x") for n in range(200)))
+    assert len(state.log_counts) <= 21
+    assert 200 == state.log_lines
+
+
+def test_asked_to_cancel_stays_visible_until_the_end():
+    state = state_after(StatusChanged(status="cancelling"), StatusChanged(status="running"))
+    assert "cancelling" == state.status
+
+
+def test_the_longest_gap_is_the_longest_silence():
+    first, rest = numbered([FIRST, StatusChanged(status="running")]), [1002.0, 1009.5, 1010.0]
+    entries = first + [Entry(20 + n, "r1", 3 + n, t, Logged(message="x")) for n, t in enumerate(rest)]
+    assert 7.5 == fold(RunState(run="r1"), entries).longest_gap
+
+
+def test_a_run_without_phases_takes_its_producer_s_word():
+    state = fold(
+        RunState(run="r1"),
+        numbered(
+            [StatusChanged(status="running", title="t"), Progressed(progress=40), Progressed(progress=30)]
+        ),
+    )
+    assert 40 == state.progress
+
+
+def test_a_late_sample_does_not_take_the_headline_back():
+    state = state_after(
+        Progressed(phase="validate", done=5, total=5),
+        PhaseChanged(phase="validate", phase_status="finished"),
+        PhaseChanged(phase="load", phase_status="started"),
+        Progressed(phase="load", done=1, total=9),
+        Progressed(phase="validate", done=5, total=5),
+    )
+    assert ("load", 1, 9) == (state.phase, state.done, state.total)
