@@ -152,7 +152,7 @@ async def test_a_run_is_queued_started_and_complete(bench):
 async def test_what_param_refuses_is_refused_and_no_run_is_made(bench):
     with pytest.raises(ParametersRefused):
         await bench.runs.start("Count", {"n": -1})
-    with pytest.raises(UnknownPipeline, match="on offer: .*Count"):
+    with pytest.raises(UnknownPipeline, match=r"on offer: .*Count"):
         await bench.runs.start("Nothing", {})
     assert {} == bench.log.counts()
 
