@@ -1,0 +1,50 @@
+"""Where the streamer is: `find_streamer` looks it up, `read_address` reads what one noted. Makes no connection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from streamer.settings import Settings
+
+#: The file in the data folder in which a streamer notes where it is reached: ``{"url", "pid", "page"}``.
+ADDRESS_FILE: Final = "streamer.json"
+#: More than any such file has; what is larger is not one.
+_LARGEST_FILE: Final = 10_000
+_DEFAULT_PORT: Final = 5007
+
+
+class Address(msgspec.Struct, frozen=True):
+    """What a streamer noted: its API's URL, its process, and the URL of the dashboards (empty: not known)."""
+
+    url: str
+    pid: int = 0
+    page: str = ""
+
+
+def read_address(data: Path) -> Address | None:
+    """Return what a streamer noted in its data folder; None when there is nothing that can be used.
+
+    The streamer may have died since without removing it.
+    """
+    try:
+        with (data / ADDRESS_FILE).open("rb") as file:
+            address = msgspec.json.decode(file.read(_LARGEST_FILE), type=Address)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return address if address.url.startswith(("http://", "https://")) else None
+
+
+def find_streamer(settings: Settings) -> str:
+    """Return a streamer's URL, without a slash at its end: STREAMER_URL, else what the local one noted, else a default.
+
+    The default is the port of the settings, 5007 unless it was changed, on this machine.
+    """
+    if settings.url:
+        return settings.url.rstrip("/")
+    address = read_address(settings.data)
+    if address is not None:
+        return address.url.rstrip("/")
+    return f"http://127.0.0.1:{settings.port or _DEFAULT_PORT}"
