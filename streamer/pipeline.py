@@ -64,10 +64,14 @@ def phase(method: Any = None, /, *, weight: float = 1.0) -> Any:
     """Mark a method of a `Pipeline` as a phase; phases run in the order they are written.
 
     `weight` is the phase's share of the overall progress, relative to the other phases' weights; raises `ValueError`
-    unless it is a positive number.
+    unless it is a positive number, and `TypeError` when it is not given by name.
     """
     if not 0 < weight < math.inf:
         raise ValueError(f"phase(weight=…): expected a positive number, received {weight!r}")
+    if method is not None and not callable(method):
+        raise TypeError(
+            f"phase: expected a method, received {method!r}; a weight is written @phase(weight=…)"
+        )
 
     def mark(function: Method) -> Method:
         function.__phase_weight__ = float(weight)  # type: ignore[attr-defined]  # a plain function takes attributes
@@ -183,10 +187,13 @@ class _SilentCounter:
         pass
 
 
+_NOT_PLAIN = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+
+
 def phases_of(pipeline: type[Pipeline]) -> tuple[PhaseSpec, ...]:
     """Return the declared phases in the order they are written, base classes first.
 
-    Raises `TypeError` when there is none, too many, or one is not a plain method without arguments.
+    Raises `TypeError` when there is none, too many, or one is no plain method without arguments.
     """
     found: dict[str, PhaseSpec] = {}
     for base in reversed(pipeline.__mro__):
@@ -200,7 +207,13 @@ def phases_of(pipeline: type[Pipeline]) -> tuple[PhaseSpec, ...]:
             f"{pipeline.__qualname__}: expected 1 to {PHASES_LIMIT} @phase methods, found {len(found)}"
         )
     for name in found:
-        parameters = list(inspect.signature(getattr(pipeline, name)).parameters.values())
+        function = getattr(pipeline, name)
+        if any(is_other(function) for is_other in _NOT_PLAIN):
+            # Calling it would run nothing, and the phase would look as if it had succeeded.
+            raise TypeError(
+                f"{pipeline.__qualname__}.{name}: a phase is a plain method, neither async nor with yield"
+            )
+        parameters = list(inspect.signature(function).parameters.values())
         if any(
             p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
             for p in parameters[1:]

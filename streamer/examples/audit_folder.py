@@ -111,7 +111,7 @@ class AuditFolder(Pipeline):
             self._files.append(file)
         self._log_part(part, first)
         for what, number in self._left_out.items():
-            self.log.info("%s %s left out", f"{number:,}", what)
+            self.log.info("left out: %s (%s)", what, f"{number:,}")
         if len(self._files) == self.max_files:
             self.log.warning("the scan ended at %s files, as max_files says", f"{self.max_files:,}")
 
