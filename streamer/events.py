@@ -18,6 +18,8 @@ from msgspec import UNSET, Struct, UnsetType
 NAME_LIMIT: Final = 300
 MESSAGE_LIMIT: Final = 8_000
 TRACEBACK_LIMIT: Final = 32_000
+#: Bound of a count and of a weight: up to this every reader of JSON has integers exactly, and sums stay finite.
+COUNT_LIMIT: Final = 2**53
 #: Bound, in bytes of JSON, of a run's result and of its parameters.
 RESULT_LIMIT: Final = 256_000
 #: How many failed items a terminal event repeats; all of them stay in the log.
@@ -262,12 +264,18 @@ def parse_time(text: str) -> float:
             f"expected an RFC 3339 time such as 2026-01-31T09:41:32.118Z, received {text[:60]!r}"
         )
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    zone = match[8]
     if not (
-        1970 <= year and 1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second <= 60
+        1970 <= year
+        and 1 <= month <= 12
+        and 1 <= day <= calendar.monthrange(year, month)[1]
+        and hour < 24
+        and minute < 60
+        and second <= 60
+        and (zone in "Zz" or (int(zone[1:3]) < 24 and int(zone[4:6]) < 60))
     ):
         raise ValueError(f"expected a time from 1970 on with valid date and hour, received {text[:60]!r}")
     seconds = calendar.timegm((year, month, day, hour, minute, second))
-    zone = match[8]
     if zone not in "Zz":
         offset = int(zone[1:3]) * 3600 + int(zone[4:6]) * 60
         seconds -= offset if zone[0] == "+" else -offset
@@ -292,7 +300,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def bounded(event: Event) -> Event:
-    """Return the event with every text within its bound; the same object when nothing had to be cut."""
+    """Return the event with every text and count within its bound; the same object when nothing had to change."""
     match event:
         case Logged():
             level = _LEVEL_NAMES.get(event.level.upper(), event.level.upper())
@@ -302,6 +310,7 @@ def bounded(event: Event) -> Event:
                 level=cut(level, 20),
                 type=type_of_level(level),
                 logger=cut(event.logger, NAME_LIMIT),
+                timestamp=cut(event.timestamp, 100),
                 phase=_name(event.phase),
                 item=_name(event.item),
             )
@@ -311,6 +320,10 @@ def bounded(event: Event) -> Event:
                 message=cut(event.message, MESSAGE_LIMIT),
                 unit=cut(event.unit, 40),
                 phase=_name(event.phase),
+                progress=min(max(event.progress, 0), 100),
+                done=counted(event.done),
+                total=counted(event.total),
+                results=Results(_number(event.results.success), _number(event.results.failed)),
             )
         case ItemFailed():
             return _replaced(
@@ -390,7 +403,16 @@ def cut_middle(text: str, limit: int) -> str:
 
 def _bounded_results(results: FinalResults) -> FinalResults:
     errors = tuple(brief(error) for error in results.errors[:ERRORS_LISTED])
-    return FinalResults(success=results.success, failed=results.failed, errors=errors)
+    return FinalResults(_number(results.success), _number(results.failed), errors)
+
+
+def counted(value: float | None) -> float | None:
+    """Return a count; None (not known) when it is below 0, above `COUNT_LIMIT`, or no number."""
+    return value if value is not None and 0 <= value <= COUNT_LIMIT else None
+
+
+def _number(value: int) -> int:
+    return min(max(value, 0), COUNT_LIMIT)
 
 
 def brief(failed: FailedItem) -> FailedItem:

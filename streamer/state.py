@@ -15,6 +15,7 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from streamer.events import (
+    COUNT_LIMIT,
     ERRORS_LISTED,
     PHASES_LIMIT,
     TERMINAL,
@@ -36,6 +37,7 @@ from streamer.events import (
     RunStatus,
     StatusChanged,
     brief,
+    counted,
     format_time,
 )
 
@@ -456,13 +458,12 @@ def _percent(done: float | None, total: float | None, said: float | None) -> flo
 
 
 def _count(value: float | None) -> float | None:
-    if value is None or not math.isfinite(value) or value < 0:
-        return None
-    return int(value) if float(value).is_integer() else value
+    value = counted(value)
+    return int(value) if value is not None and float(value).is_integer() else value
 
 
 def _weight(weight: float | None) -> float:
-    return weight if weight is not None and math.isfinite(weight) and weight >= 0 else 1.0
+    return min(weight, COUNT_LIMIT) if weight is not None and weight >= 0 else 1.0
 
 
 def _final(state: RunState, given: FinalResults) -> FinalResults:

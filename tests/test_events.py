@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.events import (
+    COUNT_LIMIT,
     KINDS,
     MESSAGE_LIMIT,
     NAME_LIMIT,
@@ -22,6 +23,7 @@ from streamer.events import (
     ItemFailed,
     Logged,
     Progressed,
+    Results,
     RunFailed,
     StatusChanged,
     bounded,
@@ -140,6 +142,22 @@ def test_a_terminal_event_is_small_however_much_failed():
     assert len(encode_event(event)) < 200_000
 
 
+@pytest.mark.parametrize("count", [-1, -1e308, 1e308, 2**70, 10**400, float("inf"), float("nan")])
+def test_a_count_that_no_reader_could_hold_is_not_known(count):
+    event = bounded(Progressed(done=count, total=count))
+    assert (None, None) == (event.done, event.total)
+
+
+def test_numbers_of_items_stay_what_every_reader_holds():
+    event = bounded(Progressed(progress=10**400, results=Results(success=-5, failed=2**70)))
+    assert (100, Results(0, COUNT_LIMIT)) == (event.progress, event.results)
+    assert FinalResults(COUNT_LIMIT, 0) == bounded(Completed(results=FinalResults(10**400, -1))).results
+
+
+def test_a_timestamp_is_bounded_like_every_text():
+    assert len(bounded(Logged(timestamp="9" * 100_000)).timestamp) <= 100
+
+
 def test_an_item_s_name_is_bounded():
     assert len(bounded(ItemFailed(item="i" * 10_000, error=ErrorInfo("E"))).item) <= NAME_LIMIT
 
@@ -168,6 +186,12 @@ def test_rfc_3339_times_are_read(text, seconds):
         "2026-01-31T09:41:32",
         "2026-13-31T09:41:32Z",
         "2026-01-31T25:00:00Z",
+        "2026-02-29T00:00:00Z",
+        "2026-04-31T00:00:00Z",
+        "2026-01-31T09:41:32+24:00",
+        "2026-01-31T09:41:32+01:60",
+        "2026-01-31 09:41:32Z",
+        "1969-12-31T23:59:59Z",
         "٢٠٢٦-01-31T09:41:32Z",
     ],
 )

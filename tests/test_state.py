@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -51,7 +53,8 @@ def state_after(*events: Event) -> RunState:
 # -- strategies --------------------------------------------------------------------------------------------------------
 
 names = st.sampled_from([None, "validate", "load", "summarise", "not declared"])
-amounts = st.none() | st.integers(0, 50) | st.floats(0, 50, allow_nan=False)
+absurd = st.sampled_from([-1, 1e308, -1e308, 2**70, 10**400])
+amounts = st.none() | st.integers(0, 50) | st.floats(0, 50, allow_nan=False) | absurd
 percents = st.none() | st.floats(-10, 200, allow_nan=False)
 events = st.one_of(
     st.builds(
@@ -63,7 +66,7 @@ events = st.one_of(
         PhaseChanged,
         phase=names.filter(lambda name: name is not None),
         phase_status=st.sampled_from(["started", "finished", "skipped", "failed"]),
-        weight=st.none() | st.floats(0.1, 10),
+        weight=st.none() | st.floats(0.1, 10) | st.sampled_from([1e308, float("inf"), 0.0, -1.0]),
     ),
     st.builds(
         Progressed,
@@ -109,6 +112,15 @@ def test_applying_an_entry_twice_changes_nothing(drawn, data):
     state = fold(RunState(run="r1"), entries[: again + 1])
     assert state == apply(state, entries[again])
     assert fold(RunState(run="r1"), entries) == fold(state, entries)
+
+
+@given(histories)
+def test_a_state_is_read_back_as_it_was_written(drawn):
+    state = RunState(run="r1")
+    for entry in history(drawn):
+        state = apply(state, entry)
+        assert state == decode_state(encode_state(state))
+        assert all(math.isfinite(rate) for phase in state.phases for _, rate in phase.curve.points)
 
 
 @given(histories)
