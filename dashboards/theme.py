@@ -72,8 +72,9 @@ PAGE_SX: Final = {
     "& .MuiAppBar-root .title": {"color": "text.primary", "fontSize": "15px", "fontWeight": 600},
     "& .MuiAppBar-root .MuiToolbar-root": {"minHeight": "52px", "px": {"xs": "14px", "sm": "28px"}},
     "& .MuiAppBar-root .MuiIconButton-root": {"color": "text.secondary"},
+    "& .MuiAppBar-root .MuiLinearProgress-root": {"display": "none"},
     "& .main": {"backgroundColor": "background.default"},
-    "& .main .MuiToolbar-root": {"minHeight": "52px"},
+    "& .main .MuiToolbar-root": {"minHeight": "52px", "margin": 0},
 }
 
 
@@ -97,7 +98,6 @@ PAGE_CSS: Final = """
 CARD_CSS: Final = """
 :host { display: block !important; box-sizing: border-box; width: 100% !important; margin: 16px 0 0 !important;
   background: var(--st-paper, #fff); border: 1px solid var(--st-line, #e3e7ee); border-radius: 12px; min-width: 0; }
-:host(.st-hidden) { display: none !important; }
 """
 HERO_CSS: Final = """
 :host { padding: 24px 26px 22px; margin-top: 22px !important; }
@@ -106,8 +106,9 @@ HERO_CSS: Final = """
 GRID_CSS: Final = """
 :host { display: grid !important; grid-template-columns: minmax(0, 1.55fr) minmax(0, 1fr); gap: 16px;
   width: 100% !important; margin: 16px 0 0 !important; }
+.scroll-button { display: none !important; }
 @media (max-width: 640px) { :host { grid-template-columns: minmax(0, 1fr); } }
 """
 STACK_CSS: Final = """
-:host { display: block !important; width: 100% !important; margin: 0 !important; min-width: 0; }
+:host { display: block; width: 100% !important; margin: 0 !important; min-width: 0; }
 """

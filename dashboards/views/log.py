@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from streamer.events import LEVELS
 
 #: Longer messages are cut for display, in characters; the streamer bounds them already.
 SHOWN_LIMIT = 8_000
+#: Colours and cursor movements of terminals (ECMA-48), which the output of commands is full of.
+_TERMINAL_CODES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class RunLog(Component):
@@ -92,5 +95,7 @@ def _rows(lines: tuple[LogLine, ...]) -> list[list[Any]]:
 
 
 def _message(line: LogLine) -> str:
-    message = line.message if len(line.message) <= SHOWN_LIMIT else f"{line.message[:SHOWN_LIMIT]}…"
+    message = _TERMINAL_CODES.sub("", line.message)
+    if len(message) > SHOWN_LIMIT:
+        message = f"{message[:SHOWN_LIMIT]}…"
     return f"{line.item}: {message}" if line.item and line.item not in message else message

@@ -161,7 +161,7 @@ def _figure(source: ColumnDataSource) -> Any:
         fill_color=light["wait"],
         hatch_pattern="pattern",
         hatch_color=light["soft"],
-        hatch_alpha=0.55,
+        hatch_alpha=0.4,
         hatch_scale=7,
         hatch_weight=1.5,
     )
@@ -175,7 +175,8 @@ def _figure(source: ColumnDataSource) -> Any:
         top=1,
         fill_color=None,
         line_color=light["paper"],
-        line_width=3,
+        # Many narrow segments would be eaten up by wide gaps.
+        line_width=3 if len(source.data["left"]) <= 12 else 2,
         border_radius=3,
     )
     for name, glyph in (("track", tracks), ("fill", fills), ("frame", frames)):
@@ -186,30 +187,36 @@ def _figure(source: ColumnDataSource) -> Any:
 
 
 def _label(phase: PhaseState, state: RunState, now: float) -> dict[str, Any]:
+    """Return what is said of a phase; `details` from the longest wording to the shortest, for narrow segments."""
     kind = _kind(phase, state)
-    parts = []
-    weight = f"weight {phase.weight:g}"
+    weight, took = f"weight {phase.weight:g}", _took(phase, state, now)
     if kind == "waiting":
-        parts = [weight, "waiting" if not state.is_over else "not reached"]
+        parts = [weight, "not reached" if state.is_over else "waiting"]
+        details = [parts, parts[1:]]
     elif kind == "skipped":
-        parts = [weight, "skipped"]
+        details = [[weight, "skipped"], ["skipped"]]
     elif kind == "done":
-        parts = ["100 %", _took(phase, state, now)]
+        details = [["100 %", took], ["100 %"]]
     else:
-        known = words.percent(phase.progress) if phase.progress is not None else words.done_of(phase.done, None, phase.unit)
-        parts = [weight] if kind == "active" else [{"failed": "failed at", "stopped": "stopped at"}[kind]]
-        parts.append(known or ("working" if kind == "active" else "an unknown point"))
-        if kind != "active":
-            parts = [" ".join(parts)]
-        parts.append(_took(phase, state, now))
+        reached = _reached(phase)
+        if kind == "active":
+            details = [[weight, reached, took], [reached, took], [reached]]
+        else:
+            word = "failed" if kind == "failed" else "stopped"
+            at = f"{word} at {reached}" if phase.progress is not None or phase.done is not None else word
+            details = [[at, took], [at], [word]]
     return {
         "name": words.cut(phase.name, 200),
-        "detail": " · ".join(part for part in parts if part),
+        "details": [" · ".join(part for part in parts if part) for parts in details],
         "kind": kind,
         "mark": _MARKS.get(kind, ""),
-        "progress": 100.0 if kind == "done" else phase.progress,
-        "weight": f"{phase.weight:g}",
     }
+
+
+def _reached(phase: PhaseState) -> str:
+    if phase.progress is not None:
+        return words.percent(phase.progress)
+    return words.done_of(phase.done, None, words.cut(phase.unit, 20)) or "working"
 
 
 def _took(phase: PhaseState, state: RunState, now: float) -> str:
@@ -222,5 +229,5 @@ def _took(phase: PhaseState, state: RunState, now: float) -> str:
 def _spoken(labels: list[dict[str, Any]], state: RunState | None) -> str:
     if not labels:
         return "No phases" if state is None else f"Overall progress, {words.percent(state.overall_progress)}"
-    names = "; ".join(f"{label['name']}: {label['detail']}" for label in labels[:40])
+    names = "; ".join(f"{label['name']}: {label['details'][0]}" for label in labels[:40])
     return f"Phases, as wide as their weights: {words.cut(names, 2_000)}"

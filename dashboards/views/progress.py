@@ -35,7 +35,7 @@ class ProgressView(View):
             "number": number,
             "unit": unit,
             "value": value,
-            "phase": phase,
+            "phase": words.cut(phase, 80),
             "now": now,
             "spoken": spoken,
             "tone": "soft" if number == words.NOT_KNOWN else "",
@@ -58,12 +58,11 @@ def _now(state: RunState) -> tuple[str, str]:
         return "", "Waiting for a place"
     if state.is_over:
         return _over(state)
-    parts = [
-        words.done_of(state.done, state.total, state.unit),
-        words.rate(state.rate, state.unit) if state.status != "stalled" else "",
-    ]
-    if state.indeterminate and state.total is None and state.done is not None:
-        parts.insert(1, "how much there is, is not known")
+    done = words.done_of(state.done, state.total, state.unit)
+    if state.indeterminate and state.done is not None:
+        # The count is the large number then, unless earlier phases gave a percentage.
+        done = f"{done}, total not known" if state.overall_progress else "total not known"
+    parts = [done, words.rate(state.rate, state.unit) if state.status != "stalled" else ""]
     if not any(parts) and state.message:
         parts = [words.cut(state.message, 120)]
     if not any(parts):

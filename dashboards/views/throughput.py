@@ -101,10 +101,14 @@ def shown_phase(state: RunState | None) -> PhaseState | None:
 def _nothing(state: RunState | None) -> str:
     if state is None or state.status == "queued":
         return "Nothing to measure yet"
+    if not state.phases:
+        return "Measured phase by phase; this run has none"
     return "Nothing was counted in this run" if state.is_over else "Not known yet"
 
 
 def _columns(points: tuple[tuple[float, float], ...]) -> dict[str, list[float]]:
+    # A range that follows its data needs some; the plot is not seen until there are two points.
+    points = points or ((0.0, 0.0),)
     return {"t": [t for t, _ in points], "rate": [rate for _, rate in points]}
 
 
@@ -123,7 +127,7 @@ def _figure(source: ColumnDataSource, unit: str) -> Any:
         tools="",
         min_border=0,
         min_border_top=6,
-        min_border_bottom=2,
+        min_border_bottom=9,
         outline_line_color=None,
         background_fill_color=None,
         border_fill_color=None,
@@ -139,8 +143,7 @@ def _figure(source: ColumnDataSource, unit: str) -> Any:
     plot.yaxis.major_label_text_font_size = "12px"
     plot.yaxis.major_label_standoff = 8
     plot.ygrid.grid_line_color = light["line"]
-    area = plot.varea("t", 0, "rate", source=source, fill_color=light["accent-soft"], fill_alpha=1, name="area")
-    area.level = "underlay"
+    plot.varea("t", 0, "rate", source=source, fill_color=light["accent-soft"], fill_alpha=1, name="area")
     line = plot.line("t", "rate", source=source, line_color=light["accent"], line_width=2, line_join="round", name="line")
     plot.add_tools(
         HoverTool(

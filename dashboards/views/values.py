@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ ROWS_SHOWN = 200
 COLUMNS_SHOWN = 30
 TEXT_SHOWN = 60_000
 CELL_SHOWN = 2_000
+#: Names of numbers that are read digit by digit: thousands are not separated in them.
+_NOT_A_QUANTITY = re.compile(r"year|(^|[_\s-])(id|pid|port|code|zip|version|seed)$", re.IGNORECASE)
 
 
 class RunValues(Component):
@@ -104,7 +107,7 @@ def _table(rows: list[Mapping[str, Any]], title: str = "") -> dict[str, Any]:
         "kind": "table",
         "title": words.cut(title, 100),
         "columns": [{"name": words.cut(name, 100), "numeric": name in numeric} for name in columns],
-        "rows": [[_cell(row.get(name), of_many=True) for name in columns] for row in rows[:ROWS_SHOWN]],
+        "rows": [[_cell(row.get(name), name, of_many=True) for name in columns] for row in rows[:ROWS_SHOWN]],
     }
 
 
@@ -112,19 +115,18 @@ def _mapping(value: Mapping[str, Any]) -> dict[str, Any]:
     rows = []
     for name, inner in list(value.items())[:ROWS_SHOWN]:
         nested = isinstance(inner, Mapping | list)
-        rows.append([words.cut(str(name), 200), _json(inner) if nested else _cell(inner), nested])
+        rows.append([words.cut(str(name), 200), _json(inner) if nested else _cell(inner, str(name)), nested])
     note = f"The first {ROWS_SHOWN} of {len(value):,}." if len(value) > ROWS_SHOWN else ""
     return {**_empty(note), "kind": "mapping", "rows": rows}
 
 
-def _cell(value: Any, *, of_many: bool = False) -> str:
+def _cell(value: Any, name: str = "", *, of_many: bool = False) -> str:
     if value is None:
         return words.NOT_KNOWN
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        # An id or a year is not a quantity: thousands are separated where there are more than four digits.
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+        return str(value) if _NOT_A_QUANTITY.search(name) else f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.2f}"
     if isinstance(value, Mapping | list):

@@ -15,12 +15,14 @@ const PALETTES = {
 }
 
 const CSS = `
-:host { display: block; box-sizing: border-box; min-width: 0; width: 100% !important; color: var(--st-ink);
-  font: 14px/1.45 Roboto, Inter, "DejaVu Sans", sans-serif; font-variant-numeric: tabular-nums; }
+:host { display: block; box-sizing: border-box; min-width: 0; width: 100% !important; height: auto !important; }
 :host([hidden]) { display: none; }
+/* On the inner element: what styles the host from outside wins over the host's own style. */
+:host > div { height: 100%; color: var(--st-ink); color-scheme: var(--st-scheme); font: 14px/1.45 "Streamer Sans", Roboto, Inter, "DejaVu Sans", sans-serif;
+  font-variant-numeric: tabular-nums; }
 *, *::before, *::after { box-sizing: border-box; }
 h1, h2, p, ul, ol, dl, dd, figure, fieldset { margin: 0; padding: 0; border: 0; }
-a { color: var(--st-accent); text-decoration: none; font-weight: 500; }
+a { color: var(--st-accent); text-decoration: none; font-weight: 600; }
 a:hover { text-decoration: underline; }
 button, input, select, textarea { font: inherit; color: inherit; }
 :focus-visible { outline: 2px solid var(--st-accent); outline-offset: 2px; }
@@ -31,10 +33,10 @@ button, input, select, textarea { font: inherit; color: inherit; }
 .mono { font-family: "DejaVu Sans Mono", ui-monospace, monospace; }
 .row { display: flex; align-items: center; gap: 12px; }
 .between { justify-content: space-between; }
-h1 { font-size: 24px; line-height: 1.2; font-weight: 600; overflow-wrap: anywhere; unicode-bidi: plaintext; }
+h1 { font-size: 24px; line-height: 1.2; font-weight: 700; overflow-wrap: anywhere; unicode-bidi: plaintext; }
 h2 { font-size: 15px; font-weight: 600; }
 .btn { min-height: 34px; padding: 0 14px; border: 1px solid var(--st-line); border-radius: 8px; background: var(--st-paper);
-  color: var(--st-ink); font-weight: 500; font-size: 13px; display: inline-flex; align-items: center; justify-content: center;
+  color: var(--st-ink); font-weight: 600; font-size: 13px; display: inline-flex; align-items: center; justify-content: center;
   gap: 7px; cursor: pointer; white-space: nowrap; }
 .btn:hover:not(:disabled) { border-color: var(--st-soft); text-decoration: none; }
 .btn:disabled { color: var(--st-soft); cursor: not-allowed; }
@@ -46,10 +48,10 @@ h2 { font-size: 15px; font-weight: 600; }
   font-size: 13px; min-width: 0; }
 .in::placeholder { color: var(--st-soft); opacity: 1; }
 select.in { appearance: none; padding-right: 28px; cursor: pointer; max-width: 220px; text-overflow: ellipsis;
-  background-image: linear-gradient(45deg, transparent 50%, var(--st-soft) 50%), linear-gradient(135deg, var(--st-soft) 50%, transparent 50%);
-  background-position: calc(100% - 16px) 55%, calc(100% - 11px) 55%; background-size: 5px 5px; background-repeat: no-repeat; }
+  background-image: url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='9' height='6'%3E%3Cpath d='M0 0h9L4.5 6z' fill='%237d8795'/%3E%3C/svg%3E");
+  background-position: right 11px center; background-repeat: no-repeat; }
 select.in option { background: var(--st-paper); color: var(--st-ink); }
-.chip { display: inline-flex; align-items: center; gap: 7px; height: 26px; padding: 0 11px; border-radius: 13px; font-weight: 500;
+.chip { display: inline-flex; align-items: center; gap: 7px; height: 26px; padding: 0 11px; border-radius: 13px; font-weight: 600;
   font-size: 13px; white-space: nowrap; flex: none; --tone: var(--st-soft);
   background: color-mix(in srgb, var(--tone) 13%, transparent); color: var(--tone); }
 .chip::before { content: ""; width: 8px; height: 8px; border-radius: 50%; background: currentColor; }
@@ -74,7 +76,7 @@ summary { cursor: pointer; }
 .head .title { display: flex; flex-wrap: wrap; align-items: center; gap: 8px 12px; }
 .head .title h1 { display: -webkit-box; -webkit-line-clamp: 3; -webkit-box-orient: vertical; overflow: hidden; }
 .sub { color: var(--st-soft); margin-top: 6px; overflow-wrap: anywhere; }
-.sub .quiet { color: var(--st-warn); font-weight: 500; }
+.sub .quiet { color: var(--st-warn); font-weight: 600; }
 dialog { border: 1px solid var(--st-line); border-radius: 12px; padding: 22px 24px; max-width: min(420px, calc(100vw - 32px));
   background: var(--st-paper); color: var(--st-ink); font: inherit; }
 dialog::backdrop { background: rgb(8 12 18 / .5); }
@@ -82,23 +84,23 @@ dialog p { margin: 8px 0 20px; color: var(--st-soft); }
 dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 
 /* notice and error */
-.notice { display: flex; gap: 12px; align-items: flex-start; padding: 13px 18px; margin-bottom: 18px; border-radius: 12px;
+.banner { display: flex; gap: 12px; align-items: flex-start; padding: 13px 18px; margin-bottom: 18px; border-radius: 12px;
   border: 1px solid color-mix(in srgb, var(--tone) 35%, transparent); background: color-mix(in srgb, var(--tone) 9%, var(--st-paper)); }
-.notice b { font-weight: 600; } .notice p { overflow-wrap: anywhere; }
-.notice .mark { color: var(--tone); font-weight: 700; line-height: 1.45; }
-.notice .spin { color: var(--tone); margin-top: 3px; }
-.page-notice { text-align: center; padding: 72px 24px 80px; }
-.page-notice h1 { margin-bottom: 10px; }
-.page-notice p { color: var(--st-soft); max-width: 460px; margin: 0 auto; overflow-wrap: anywhere; }
-.page-notice .code { display: inline-block; margin-top: 16px; max-width: 100%; padding: 4px 10px; border-radius: 6px; background: var(--st-bg);
+.banner b { font-weight: 600; } .banner p { overflow-wrap: anywhere; }
+.banner .mark { color: var(--tone); font-weight: 700; line-height: 1.45; }
+.banner .spin { color: var(--tone); margin-top: 3px; }
+.page-note { text-align: center; padding: 72px 24px 80px; }
+.page-note h1 { margin-bottom: 10px; }
+.page-note p { color: var(--st-soft); max-width: 460px; margin: 0 auto; overflow-wrap: anywhere; }
+.page-note .code { display: inline-block; margin-top: 16px; max-width: 100%; padding: 4px 10px; border-radius: 6px; background: var(--st-bg);
   border: 1px solid var(--st-line); overflow-wrap: anywhere; }
-.page-notice .spin { width: 22px; height: 22px; margin: 0 auto 16px; color: var(--st-accent); }
-.page-notice .btn { margin-top: 22px; }
-.error { margin-top: 22px; padding: 16px 20px; border-color: color-mix(in srgb, var(--st-bad) 40%, var(--st-line)); }
-.error .what { overflow-wrap: anywhere; white-space: pre-wrap; max-height: 12em; overflow: auto; }
-.error .what b { color: var(--st-bad); font-weight: 600; }
-.error details { margin-top: 10px; } .error summary { color: var(--st-soft); font-size: 13px; font-weight: 500; width: fit-content; }
-.error pre { margin-top: 10px; }
+.page-note .spin { width: 22px; height: 22px; margin: 0 auto 16px; color: var(--st-accent); }
+.page-note .btn { margin-top: 22px; }
+.broken { margin-top: 22px; padding: 16px 20px; border-color: color-mix(in srgb, var(--st-bad) 40%, var(--st-line)); }
+.broken .what { overflow-wrap: anywhere; white-space: pre-wrap; max-height: 12em; overflow: auto; }
+.broken .what b { color: var(--st-bad); font-weight: 600; }
+.broken details { margin-top: 10px; } .broken summary { color: var(--st-soft); font-size: 13px; font-weight: 600; width: fit-content; }
+.broken pre { margin-top: 10px; }
 
 /* progress */
 .progress { display: flex; flex-wrap: wrap; align-items: flex-end; justify-content: space-between; gap: 10px 24px; }
@@ -106,7 +108,7 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 .pct small { font-size: 30px; color: var(--st-soft); font-weight: 400; margin-left: 4px; letter-spacing: 0; }
 .pct.soft { color: var(--st-soft); }
 .now { color: var(--st-soft); font-size: 15px; min-width: 0; overflow-wrap: anywhere; padding-bottom: 2px; }
-.now b { color: var(--st-ink); font-weight: 500; unicode-bidi: isolate; }
+.now b { color: var(--st-ink); font-weight: 600; unicode-bidi: isolate; }
 @media (max-width: 640px) { .pct { font-size: 52px; } .pct small { font-size: 26px; } }
 
 /* phases */
@@ -120,18 +122,18 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 @media (prefers-reduced-motion: reduce) { .bar > .moving::after { width: 100%; background: color-mix(in srgb, var(--st-accent) 22%, transparent); } }
 .labels { position: relative; height: 40px; margin-top: 8px; }
 .labels > div { position: absolute; top: 0; white-space: nowrap; padding-right: 10px; }
-.labels .name, .list .name { font-weight: 500; }
+.labels .name, .list .name { font-weight: 600; }
 .labels .detail { color: var(--st-soft); font-size: 13px; }
 .mark { font-weight: 700; margin-right: 5px; font-size: 12px; }
 .mark.done { color: var(--st-ok); } .mark.failed { color: var(--st-bad); } .mark.stopped, .mark.skipped { color: var(--st-soft); }
 .mark.active { color: var(--st-accent); } .mark.waiting { color: var(--st-soft); }
-.list { display: grid; grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); gap: 2px 28px; margin-top: 12px; list-style: none; }
-.list li { display: flex; justify-content: space-between; gap: 12px; padding: 3px 0; min-width: 0; }
+.list { columns: 280px; column-gap: 28px; margin-top: 12px; list-style: none; }
+.list li { break-inside: avoid; display: flex; justify-content: space-between; align-items: baseline; gap: 12px; padding: 3px 0; min-width: 0; }
 .list .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; min-width: 0; unicode-bidi: plaintext; }
 .list .mark { display: inline-block; width: 14px; text-align: center; }
 .list .detail { color: var(--st-soft); font-size: 13px; white-space: nowrap; flex: none; }
 .list .waiting .name { color: var(--st-soft); font-weight: 400; }
-.more { margin-top: 8px; border: 0; background: none; padding: 4px 0; color: var(--st-accent); font-weight: 500; font-size: 13px; cursor: pointer; }
+.more { margin-top: 8px; border: 0; background: none; padding: 4px 0; color: var(--st-accent); font-weight: 600; font-size: 13px; cursor: pointer; }
 
 /* throughput and stats */
 .pad { padding: 16px 20px; height: 100%; }
@@ -140,12 +142,12 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 .plot.hidden { display: none; }
 .plot-empty { height: 124px; margin-top: 6px; display: grid; place-items: center; color: var(--st-soft); font-size: 13px;
   border: 1px dashed var(--st-line); border-radius: 8px; text-align: center; padding: 0 16px; }
-.stats { display: grid; grid-template-columns: 1fr 1fr; gap: 14px 20px; align-content: space-between; }
+.stats { display: grid; grid-template-columns: 1fr 1fr; gap: 14px 20px; align-content: space-around; }
 .num { font-size: 24px; font-weight: 500; overflow-wrap: anywhere; line-height: 1.35; }
 
 /* tabs */
 .tabs { display: flex; gap: 22px; padding: 0 20px; border-bottom: 1px solid var(--st-line); overflow-x: auto; scrollbar-width: none; }
-.tabs button { border: 0; background: none; padding: 13px 0 11px; color: var(--st-soft); font-weight: 500; cursor: pointer;
+.tabs button { border: 0; background: none; padding: 13px 0 11px; color: var(--st-soft); font-weight: 600; cursor: pointer;
   border-bottom: 2px solid transparent; white-space: nowrap; margin-bottom: -1px; }
 .tabs button:focus-visible { outline-offset: -2px; border-radius: 4px; }
 .tabs button[aria-selected=true] { color: var(--st-ink); border-bottom-color: var(--st-accent); }
@@ -161,6 +163,7 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 .follow::before { content: ""; width: 10px; height: 10px; border-radius: 50%; border: 2px solid currentColor; }
 .follow[aria-pressed=true] { color: var(--st-chip-accent); } .follow[aria-pressed=true]::before { background: currentColor; }
 .lines-outer { position: relative; }
+.lines .empty { font: 14px/1.45 "Streamer Sans", Roboto, Inter, "DejaVu Sans", sans-serif; }
 .lines { font: 12.5px/1.75 "DejaVu Sans Mono", ui-monospace, monospace; padding: 0 0 10px; min-height: 132px; max-height: min(56vh, 460px);
   overflow-y: auto; overflow-x: hidden; overscroll-behavior: contain; }
 .line { display: grid; grid-template-columns: 112px 80px minmax(60px, 96px) minmax(0, 1fr); padding: 0 20px; }
@@ -172,14 +175,15 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 .line.error-line { background: color-mix(in srgb, var(--st-bad) 7%, transparent); }
 .line.error-line > .level, .line.error-line > .message { color: var(--st-bad); }
 .line.debug > .message { color: var(--st-soft); }
-.edge { text-align: center; padding: 4px 20px 8px; color: var(--st-soft); font-size: 13px; font-family: Roboto, Inter, "DejaVu Sans", sans-serif; }
+.edge { text-align: center; padding: 4px 20px 8px; color: var(--st-soft); font-size: 13px; font-family: "Streamer Sans", Roboto, Inter, "DejaVu Sans", sans-serif; }
 .pill { position: absolute; bottom: 12px; left: 50%; transform: translateX(-50%); box-shadow: 0 2px 10px rgb(8 12 18 / .18); border-radius: 17px; }
 .pill[hidden] { display: none; }
 @media (max-width: 640px) {
-  .tools { padding: 12px 14px; flex-wrap: wrap; } .tools .in[type=search] { flex: 1 1 120px; }
+  .tools { padding: 12px 14px; } .tools .in[type=search] { flex: 1 1 90px; } .tools select.in { flex: 0 1 110px; }
+  .follow { font-size: 0; gap: 0; }
   .tabs { padding: 0 14px; gap: 18px; }
   .line { grid-template-columns: 1fr; padding: 3px 14px; line-height: 1.5; }
-  .line > .time { float: left; } .line > span:not(.message) { display: inline; padding-right: 12px; font-size: 11.5px; }
+  .line > span:not(.message) { display: inline-block; vertical-align: bottom; max-width: 40%; padding-right: 12px; font-size: 11.5px; }
   .line { display: block; } .line > .message { display: -webkit-box; }
   .line.log-info > .level { display: none; }
 }
@@ -193,8 +197,8 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 .items summary::after { content: "›"; color: var(--st-soft); transition: transform .15s; justify-self: end; }
 .items details[open] summary::after { transform: rotate(90deg); }
 .items summary:hover { background: var(--st-bg); }
-.items .item { font-weight: 500; overflow-wrap: anywhere; unicode-bidi: plaintext; }
-.items .why { overflow-wrap: anywhere; } .items .why b { font-weight: 500; color: var(--st-bad); }
+.items .item { font-weight: 600; overflow-wrap: anywhere; unicode-bidi: plaintext; }
+.items .why { overflow-wrap: anywhere; } .items .why b { font-weight: 600; color: var(--st-bad); }
 .items .why { display: -webkit-box; -webkit-line-clamp: 3; -webkit-box-orient: vertical; overflow: hidden; }
 .items details[open] .why { -webkit-line-clamp: none; }
 .items pre { margin: 2px 20px 16px; }
@@ -208,18 +212,19 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 /* values and tables */
 .scroll { overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; }
-th { font-weight: 500; color: var(--st-soft); text-align: left; font-size: 13px; padding: 11px 14px; border-bottom: 1px solid var(--st-line); white-space: nowrap; }
+th { font-weight: 600; color: var(--st-soft); text-align: left; font-size: 13px; padding: 11px 14px; border-bottom: 1px solid var(--st-line); white-space: nowrap; }
 td { padding: 10px 14px; border-bottom: 1px solid var(--st-line); vertical-align: top; overflow-wrap: anywhere; unicode-bidi: plaintext; }
 tr:last-child > td { border-bottom: 0; }
 th:first-child, td:first-child { padding-left: 20px; } th:last-child, td:last-child { padding-right: 20px; }
 .values td.num-cell, .values th.num-cell { text-align: right; overflow-wrap: normal; white-space: nowrap; }
+.values td.tight { white-space: nowrap; }
 .values .pairs th { width: 1%; min-width: 140px; max-width: 300px; white-space: normal; overflow-wrap: anywhere; vertical-align: top; border-bottom: 1px solid var(--st-line); padding-right: 28px; }
 .values .pairs tr:last-child > * { border-bottom: 0; }
 .values pre.nested { max-height: 220px; }
 .values .text { padding: 16px 20px; }
 .values .note { padding: 12px 20px; color: var(--st-soft); font-size: 13px; }
 .values .facts { display: flex; flex-wrap: wrap; gap: 6px 28px; padding: 14px 20px; border-bottom: 1px solid var(--st-line); }
-.values .facts b { font-weight: 500; overflow-wrap: anywhere; }
+.values .facts b { font-weight: 600; overflow-wrap: anywhere; }
 .values .error-text { padding: 0 20px 20px; }
 @media (max-width: 640px) { .values .pairs th { min-width: 96px; max-width: 140px; padding-left: 14px; padding-right: 10px; } th:first-child, td:first-child { padding-left: 14px; } }
 
@@ -228,7 +233,8 @@ th:first-child, td:first-child { padding-left: 20px; } th:last-child, td:last-ch
 .filters .in[type=search] { flex: 1 1 200px; }
 .runs { margin-top: 14px; overflow: hidden; }
 .runs tbody tr { cursor: pointer; } .runs tbody tr:hover { background: color-mix(in srgb, var(--st-bg) 70%, transparent); }
-.runs td { padding: 12px 14px; vertical-align: middle; }
+.runs td { padding: 12px 14px; vertical-align: middle; } .runs td:first-child { padding-left: 20px; }
+.runs .phone { display: none; }
 .runs .name a { overflow-wrap: anywhere; display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; }
 .runs .name .lab { display: -webkit-box; -webkit-line-clamp: 1; -webkit-box-orient: vertical; overflow: hidden; }
 .runs td.name { max-width: 320px; min-width: 150px; }
@@ -250,7 +256,7 @@ th:first-child, td:first-child { padding-left: 20px; } th:last-child, td:last-ch
   .runs td, .runs td:first-child, .runs td:last-child { padding: 0; border: 0; max-width: none; }
   .runs td.name { min-width: 0; } .runs td.state { grid-column: 2; grid-row: 1; }
   .runs td.amount { grid-column: 1 / -1; display: flex; align-items: center; } .mini { flex: 1; width: auto; max-width: none; }
-  .runs .phone { display: block; } .filters select.in { flex: 1 1 40%; max-width: none; }
+  .runs .phone { display: block; grid-column: 1 / -1; } .filters select.in { flex: 1 1 40%; max-width: none; }
 }
 
 /* start */
@@ -259,7 +265,7 @@ th:first-child, td:first-child { padding-left: 20px; } th:last-child, td:last-ch
 .offers button { display: block; width: 100%; text-align: left; border: 0; background: none; border-radius: 8px; padding: 10px 12px; cursor: pointer; }
 .offers button:hover { background: var(--st-bg); }
 .offers button[aria-current=true] { background: var(--st-accent-soft); }
-.offers b { display: block; font-weight: 500; overflow-wrap: anywhere; } .offers button[aria-current=true] b { color: var(--st-chip-accent); }
+.offers b { font-weight: 600; overflow-wrap: anywhere; display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; } .offers button[aria-current=true] b { color: var(--st-chip-accent); }
 .offers span { color: var(--st-soft); font-size: 13px; display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; overflow-wrap: anywhere; }
 .offers button[aria-current=true] span { color: var(--st-ink); }
 .form { padding: 22px 26px 24px; }
@@ -267,16 +273,16 @@ th:first-child, td:first-child { padding-left: 20px; } th:last-child, td:last-ch
 .form .doc { color: var(--st-soft); margin-top: 6px; white-space: pre-line; overflow-wrap: anywhere; max-width: 68ch; }
 .form .phases { display: flex; flex-wrap: wrap; gap: 6px 8px; margin-top: 14px; list-style: none; }
 .form .phases li { font-size: 13px; color: var(--st-soft); border: 1px solid var(--st-line); border-radius: 12px; padding: 2px 10px; overflow-wrap: anywhere; }
-.form .phases b { color: var(--st-ink); font-weight: 500; margin-right: 4px; }
+.form .phases b { color: var(--st-ink); font-weight: 600; margin-right: 4px; }
 .fields { display: grid; gap: 18px; margin-top: 22px; padding-top: 20px; border-top: 1px solid var(--st-line); }
 .fields:empty { display: none; }
 .field { max-width: 560px; min-width: 0; }
-.field label, .field .as-label { font-weight: 500; display: block; margin-bottom: 5px; overflow-wrap: anywhere; }
+.field label, .field .as-label { font-weight: 600; display: block; margin-bottom: 5px; overflow-wrap: anywhere; }
 .field label small { font-weight: 400; color: var(--st-soft); font-size: 13px; margin-left: 6px; }
 .field .in { width: 100%; min-height: 36px; font-size: 14px; max-width: none; } .field .in.short { max-width: 200px; }
 .field textarea.in { padding: 8px 11px; min-height: 76px; resize: vertical; }
 .field .help { color: var(--st-soft); font-size: 13px; margin-top: 5px; overflow-wrap: anywhere; }
-.field .wrong { color: var(--st-bad); font-size: 13px; margin-top: 5px; font-weight: 500; overflow-wrap: anywhere; }
+.field .wrong { color: var(--st-bad); font-size: 13px; margin-top: 5px; font-weight: 600; overflow-wrap: anywhere; }
 .field .wrong::before { content: "✕ "; }
 .field .in[aria-invalid=true] { border-color: var(--st-bad); }
 .field.tick { display: grid; grid-template-columns: auto 1fr; gap: 0 10px; align-items: start; }
@@ -286,7 +292,7 @@ th:first-child, td:first-child { padding-left: 20px; } th:last-child, td:last-ch
 .submit .btn { min-height: 38px; padding: 0 22px; font-size: 14px; }
 .form .refused { margin-top: 18px; margin-bottom: 0; }
 @media (max-width: 760px) { .start-grid { grid-template-columns: minmax(0, 1fr); } .form { padding: 18px 16px 20px; }
-  .offers { display: flex; gap: 4px; overflow-x: auto; } .offers li { flex: 0 0 min(200px, 60vw); } }
+  .offers { display: flex; align-items: flex-start; gap: 4px; overflow-x: auto; } .offers li { flex: 0 0 min(200px, 60vw); } }
 `
 
 const sheet = new CSSStyleSheet()
@@ -299,9 +305,12 @@ function theme() {
   const style = document.createElement("style")
   const rules = (palette, more) => Object.entries({...palette, ...more}).map(([name, value]) => `--st-${name}:${value};`).join("")
   // A tone on its own tint needs a little more contrast than the tone on paper.
-  const light = rules(PALETTES.light, {"chip-accent": "#0a5cae", "chip-ok": "#15693e", "chip-bad": "#a91f26"})
-  const dark = rules(PALETTES.dark, {"chip-accent": "#6fb2f5", "chip-ok": "#55c792", "chip-bad": "#f5868a"})
-  style.textContent = `:root{${light}}:root[data-st-theme=dark]{${dark}}`
+  const light = rules(PALETTES.light, {"scheme": "light", "chip-accent": "#0a5cae", "chip-ok": "#15693e", "chip-bad": "#a91f26"})
+  const dark = rules(PALETTES.dark, {"scheme": "dark", "chip-accent": "#6fb2f5", "chip-ok": "#55c792", "chip-bad": "#f5868a"})
+  // A Material page brings Roboto in 400 and 700 only; the medium between them is taken where it is installed.
+  const face = (weight, name) => `@font-face{font-family:"Streamer Sans";font-weight:${weight};src:local("${name}");}`
+  const faces = [face(400, "Roboto"), face(500, "Roboto Medium"), face(600, "Roboto Medium"), face(700, "Roboto Bold")].join("")
+  style.textContent = `${faces}:root{${light}}:root[data-st-theme=dark]{${dark}}`
   document.head.append(style)
   const own = {dark: null, listeners: new Set()}
   window.__streamer_theme = own
@@ -516,14 +525,14 @@ const Notice = element((model) => {
     if (kind === "") { node.replaceChildren(); return }
     const moving = kind === "away" || kind === "connecting"
     if (page) {
-      node.replaceChildren(h("div", {class: "card page-notice", role: "status"},
+      node.replaceChildren(h("div", {class: "card page-note", role: "status"},
         moving ? h("div", {class: "spin"}) : null, h("h1", null, title), h("p", null, text),
         code ? h("div", null, h("span", {class: "code mono small"}, code)) : null,
         link.length ? h("div", null, h("a", {class: "btn", href: link[0]}, link[1])) : null))
       return
     }
     const tone = kind === "notice" ? "bad" : "warn"
-    node.replaceChildren(h("div", {class: "notice", role: kind === "notice" ? "alert" : "status", style: `--tone:var(--st-${tone})`},
+    node.replaceChildren(h("div", {class: "banner", role: kind === "notice" ? "alert" : "status", style: `--tone:var(--st-${tone})`},
       moving ? h("span", {class: "spin"}) : h("span", {class: "mark", "aria-hidden": "true"}, "!"),
       h("p", null, h("b", null, `${title}. `), text)))
   }
@@ -534,7 +543,7 @@ const RunError = element((model) => {
   const node = h("div")
   const show = (state) => {
     if (!state.shown) { node.replaceChildren(); return }
-    node.replaceChildren(h("div", {class: "card error", role: "alert"},
+    node.replaceChildren(h("div", {class: "card broken", role: "alert"},
       h("div", {class: "what", dir: "auto"}, h("b", null, state.type), state.message ? `: ${state.message}` : ""),
       state.where ? h("div", {class: "soft small"}, `in phase ${state.where}`) : null,
       state.traceback ? h("details", null, h("summary", null, "Traceback"), h("pre", {tabindex: "0"}, state.traceback)) : null))
@@ -602,9 +611,13 @@ const RunPhases = element((model, view) => {
     state.labels.forEach((label, i) => {
       const segment = state.segments[i]
       const room = (i + 1 < state.segments.length ? state.segments[i + 1].left : 1) - segment.left
-      bits[i].style.left = `calc(${segment.left * 100}% + 1.5px)`
-      // The last one may not run out of the card; the others not into the next.
-      fits &&= bits[i].offsetWidth <= room * width + (i + 1 === state.segments.length ? 8 : 0)
+      bits[i].style.left = `calc(${segment.left * 100}% + ${3 * segment.left}px)`
+      const last = i + 1 === state.segments.length
+      // The longest wording that has room; when not even the shortest has, all go into the list.
+      fits &&= label.details.some((text) => {
+        set_text(bits[i].lastElementChild, text)
+        return bits[i].offsetWidth - (last ? 10 : 0) <= room * width
+      })
     })
     labels.style.display = fits && state.labels.length > 0 ? "" : "none"
     list.style.display = fits || state.labels.length === 0 ? "none" : ""
@@ -630,9 +643,9 @@ const RunPhases = element((model, view) => {
     }
     next.labels.forEach((label, i) => {
       if (JSON.stringify(before.labels[i]) === JSON.stringify(label) && bits[i] != null) { return }
-      const bit = h("div", {title: `${label.name} · ${label.detail}`},
-        h("div", {class: "name"}, mark(label, false), label.name), h("div", {class: "detail"}, label.detail))
-      const row = h("li", {class: label.kind, title: label.name}, h("span", {class: "name"}, mark(label, true), label.name), h("span", {class: "detail"}, label.detail))
+      const bit = h("div", {title: `${label.name} · ${label.details[0]}`},
+        h("div", {class: "name"}, mark(label, false), label.name), h("div", {class: "detail"}, label.details[0]))
+      const row = h("li", {class: label.kind, title: label.name}, h("span", {class: "name"}, mark(label, true), label.name), h("span", {class: "detail"}, label.details[0]))
       if (bits[i] == null) { labels.append(bit); list.append(row) } else { bits[i].replaceWith(bit); rows[i].replaceWith(row) }
       bits[i] = bit
       rows[i] = row
@@ -715,7 +728,7 @@ const DetailTabs = element((model) => {
   return {node, show}
 })
 
-const LEVELS = [["", "All levels"], ["DEBUG", "Debug and above"], ["INFO", "Info and above"], ["WARNING", "Warnings and above"], ["ERROR", "Errors"]]
+const LEVELS = [["", "All levels"], ["INFO", "Info and up"], ["WARNING", "Warnings and up"], ["ERROR", "Errors"]]
 const WINDOW_LINES = 500
 
 const RunLog = element((model) => {
@@ -879,7 +892,7 @@ const RunValues = element((model) => {
   const table = (state) => h("div", {class: "scroll"}, h("table", null,
     state.title ? h("caption", {class: "seen-by-readers"}, state.title) : null,
     h("thead", null, h("tr", null, state.columns.map((column) => h("th", {scope: "col", class: column.numeric ? "num-cell" : ""}, column.name)))),
-    h("tbody", null, state.rows.map((row) => h("tr", null, row.map((cell, i) => h("td", {class: state.columns[i].numeric ? "num-cell" : ""}, cell)))))))
+    h("tbody", null, state.rows.map((row) => h("tr", null, row.map((cell, i) => h("td", {class: state.columns[i].numeric ? "num-cell" : cell.length <= 20 ? "tight" : ""}, cell)))))))
   const show = (state) => {
     if (JSON.stringify(state) === key) { return }
     key = JSON.stringify(state)
@@ -935,7 +948,14 @@ const RunsTable = element((model) => {
       h("td", {class: "state"}, h("span", {class: `chip ${row.tone} ${row.live ? "live" : ""}`}, row.word)),
       h("td", {class: "amount tight"}, bar, row.progress),
       h("td", {class: "lean phase", title: row.phase.length > 14 ? row.phase : null}, row.phase), h("td", {class: "lean tight"}, row.elapsed),
-      h("td", {class: `lean tight ${row.bad ? "bad" : ""}`}, row.failed), h("td", {class: "lean tight"}, row.when == null ? "—" : when(row.when)))
+      h("td", {class: `lean tight ${row.bad ? "bad" : ""}`}, row.failed), h("td", {class: "lean tight"}, row.when == null ? "—" : when(row.when)),
+      h("td", {class: "phone lab"}, facts(row)))
+  }
+  // On a phone the columns that have no room are one line.
+  const facts = (row) => {
+    const parts = [row.phase, row.elapsed].filter((text) => text !== "—")
+    if (row.bad) { parts.push(`${row.failed} failed`) }
+    return [parts.join(" · "), row.when == null ? null : [parts.length ? " · " : "", when(row.when)]].flat()
   }
   const put = (row) => {
     const drawn = draw(row)
@@ -1008,7 +1028,7 @@ const StartForm = element((model) => {
   const doc = h("p", {class: "doc"})
   const phases = h("ul", {class: "phases", "aria-label": "Phases and their weights"})
   const fields = h("div", {class: "fields"})
-  const notice = h("div", {class: "notice refused", role: "alert", style: "--tone:var(--st-bad)"})
+  const notice = h("div", {class: "banner refused", role: "alert", style: "--tone:var(--st-bad)"})
   const button = h("button", {class: "btn primary", type: "submit"})
   const why = h("span", {class: "soft small", role: "status"})
   const inputs = new Map()
