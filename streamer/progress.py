@@ -50,6 +50,19 @@ def total_of(items: Iterable[Any]) -> int | None:
     return None
 
 
+def number_of(total: float | None) -> float | None:
+    """Return a total as a plain number. Raises `ValueError` unless it is one of 0 or more, or None."""
+    if total is None:
+        return None
+    try:
+        number = float(total)
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
+    if not 0 <= number < math.inf:
+        raise ValueError(f"total: expected a number of 0 or more, or None, received {str(total)[:100]!r}")
+    return number
+
+
 class Count(Protocol):
     """Something that is being counted; see `Tally` and `Counter`."""
 
@@ -140,11 +153,20 @@ class Counter:
     """Counts what is no loop over items, such as bytes. Any thread may call and read; `total` may be set later."""
 
     def __init__(self, total: float | None = None) -> None:
-        self.total = total
+        self._total = number_of(total)
         self.complete = False
         self.ended = False
         self._done: float = 0
         self._lock = threading.Lock()
+
+    @property
+    def total(self) -> float | None:
+        """How much there is to do; None: not known. Setting it raises `ValueError` as `number_of`."""
+        return self._total
+
+    @total.setter
+    def total(self, total: float | None) -> None:
+        self._total = number_of(total)
 
     @property
     def done(self) -> float:
@@ -228,21 +250,23 @@ class Meter:
         self._entries: list[_Entry] = []
         self._begun = False
 
-    def begin(self, count: Count, unit: str, thread: int) -> bool:
-        """Count this one too; tell whether what was shown before has come to an end with it."""
+    def begins_anew(self, unit: str, thread: int) -> bool:
+        """Tell whether a count in that unit would take the place of what is shown now."""
+        return self._begun and unit != self._unit and self._outer(thread) is None
+
+    def begin(self, count: Count, unit: str, thread: int) -> None:
+        """Count this one too; `thread` is the one that works on it."""
         entry = _Entry(count, thread)
         outer = self._outer(thread)
         if outer is not None:
             outer.begin(entry)
-            return False
-        anew = self._begun and unit != self._unit
-        if anew:
+            return
+        if unit != self._unit:
             self._base, self._entries = 0.0, []
         self._base += sum(e.count.done for e in self._entries if e.count.ended)
         self._entries = [e for e in self._entries if not e.count.ended]
         self._entries.append(entry)
         self._unit, self._begun = unit, True
-        return anew
 
     def read(self) -> Reading:
         """Return what it shows now."""

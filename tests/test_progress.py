@@ -287,10 +287,13 @@ def test_a_loop_that_was_left_keeps_its_rest_until_the_next_begins() -> None:
 def test_another_unit_begins_anew() -> None:
     meter = Meter()
     first, second = Counter(10), Counter(1000)
-    assert meter.begin(first, "rows", 1) is False
+    assert not meter.begins_anew("rows", 1)
+    meter.begin(first, "rows", 1)
     first.advance(10)
     first.end(complete=True)
-    assert meter.begin(second, "bytes", 1) is True
+    assert not meter.begins_anew("rows", 1)
+    assert meter.begins_anew("bytes", 1)
+    meter.begin(second, "bytes", 1)
     second.advance(1)
     assert meter.read() == Reading(1, 1000, "bytes")
 

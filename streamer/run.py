@@ -1,0 +1,807 @@
+"""`Run`: what running code reports to. It makes events and hands them to `emit`; it knows nothing of how they are sent.
+
+Threads: the code that works may use as many as it likes. A sampler thread reads its counts, some ten times a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import signal
+import sys
+import threading
+import time as _time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, Literal, Self, TypeVar
+
+from streamer.events import (
+    LEVELS,
+    MESSAGE_LIMIT,
+    Completed,
+    ErrorInfo,
+    Event,
+    FinalResults,
+    ItemFailed,
+    Logged,
+    PhaseChanged,
+    PhaseSpec,
+    Progressed,
+    Results,
+    RunCancelled,
+    RunFailed,
+    cut,
+    cut_middle,
+    format_time,
+    type_of_level,
+)
+from streamer.pipeline import Advance, Silent, SkipPhase
+from streamer.progress import Count, Counter, Meter, Reading, Tally, number_of, total_of
+from streamer.publisher import THREAD_PREFIX
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: Seconds between two samples: this early in a run, growing to that in a long one.
+SAMPLE_SECONDS: Final = (0.1, 1.0)
+_GROWTH: Final = 600
+_OWN_FILES: Final = frozenset(
+    str(Path(__file__).with_name(name)) for name in ("run.py", "worker.py", "pipeline.py", "progress.py")
+)
+#: A SIGINT this soon after one that was sent is taken for it; a later one is somebody's Ctrl-C.
+_ECHO_SECONDS: Final = 1.0
+_MARK: Final = "_streamer_run"
+
+
+class Cancelled(KeyboardInterrupt):
+    """Raised in running code when somebody cancelled the run.
+
+    A `KeyboardInterrupt`, so that code which is careful about Ctrl-C is careful about this, and ``except Exception``
+    lets it pass. It comes at most once in each thread; `finally` blocks and context managers run as always.
+    """
+
+
+class Interrupter:
+    """Turns a request to cancel into `Cancelled` in the main thread, wherever it is, also in a call that blocks.
+
+    A context manager of the main thread: it takes over SIGINT, which is what code that must end well listens to.
+    Ctrl-C means what it meant before. Neither is raised inside a `section`: it waits for its end.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._main = threading.main_thread().ident
+        self._previous: Any = signal.SIG_DFL
+        self._previous_hook: Callable[[Any], object] = sys.unraisablehook
+        self._armed = False
+        self._asked = False
+        self._sent = 0.0
+        self._depth = 0
+        self._pending = False
+        #: Whether the request has reached the main thread.
+        self.told = False
+
+    def __enter__(self) -> Self:
+        """Take over SIGINT. Raises `ValueError` outside the main thread."""
+        self._previous = signal.signal(signal.SIGINT, self._handle)
+        self._previous_hook, sys.unraisablehook = sys.unraisablehook, self._unraisable
+        self._armed = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give SIGINT back."""
+        self.disarm()
+        if sys.unraisablehook == self._unraisable:
+            sys.unraisablehook = self._previous_hook
+        if signal.getsignal(signal.SIGINT) == self._handle:
+            signal.signal(signal.SIGINT, self._previous)
+
+    @property
+    def here(self) -> bool:
+        """Whether the calling thread is the one that is interrupted."""
+        return self._armed and threading.get_ident() == self._main
+
+    def interrupt(self) -> None:
+        """Ask the main thread to end what it does; again, when it has not heard yet. Any thread may call it."""
+        with self._lock:
+            if not self._armed or self.told:
+                return
+            self._asked = True
+            self._sent = _time.monotonic()
+            if hasattr(signal, "pthread_kill") and self._main is not None:
+                # A real signal, because only that ends a sleep or a read.
+                signal.pthread_kill(self._main, signal.SIGINT)
+            else:
+                import _thread
+
+                _thread.interrupt_main(signal.SIGINT)
+
+    def disarm(self) -> None:
+        """Raise `Cancelled` no more; Ctrl-C still means what it meant before."""
+        with self._lock:
+            self._armed = False
+
+    def section(self) -> _Section:
+        """Return a context manager inside of which the main thread is not interrupted."""
+        return _Section(self)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._depth:
+            self._pending = True
+        else:
+            self._raise(number, frame)
+
+    def _raise(self, number: int, frame: FrameType | None) -> None:
+        if self._asked and self._armed and not self.told:
+            self.told = True
+            raise Cancelled("cancelled on request")
+        if self._asked and _time.monotonic() - self._sent < _ECHO_SECONDS:
+            return  # the same request, sent again before it was heard
+        if callable(self._previous):
+            self._previous(number, frame)
+        elif self._previous != signal.SIG_IGN:
+            raise KeyboardInterrupt
+
+    def _unraisable(self, what: Any) -> None:
+        if isinstance(what.exc_value, Cancelled):
+            # It met a __del__ or a callback, where Python drops exceptions: it is sent again by the run's sampler.
+            self.told = False
+        else:
+            self._previous_hook(what)
+
+
+class _Section:
+    """See `Interrupter.section`. May be nested."""
+
+    __slots__ = ("_counted", "_of")
+
+    def __init__(self, of: Interrupter) -> None:
+        self._of = of
+        self._counted = False
+
+    def __enter__(self) -> None:
+        if threading.get_ident() == self._of._main:
+            self._of._depth += 1
+            self._counted = True
+
+    def __exit__(self, *_: object) -> None:
+        of = self._of
+        if self._counted:
+            of._depth -= 1
+            if of._pending and not of._depth:
+                of._pending = False
+                of._raise(signal.SIGINT, None)
+
+
+class Run:
+    """One execution, as the code that executes it sees it. Any thread may call its methods.
+
+    `emit(event, time)` takes what happened, in order; it must neither block nor raise. `phases` are the declared ones.
+    `clock` gives POSIX seconds. `sample_seconds` between two progress events; None: a tenth, growing to one second in a
+    run of ten minutes. After `sign_seconds` without any the last one is repeated, as a sign of life.
+
+    While it is open, what goes through `logging` at `level` or above is reported too; the root logger lets that much
+    through meanwhile. `interrupter`, when it is given, makes `request_cancel` interrupt the main thread; other threads
+    hear of it when they next report something.
+
+    As a context manager it is open inside, and ends the run as its body ends: see `conclude`.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[[Event, float], object],
+        phases: Iterable[PhaseSpec] = (),
+        *,
+        clock: Callable[[], float] = _time.time,
+        sample_seconds: float | None = None,
+        sign_seconds: float = 5.0,
+        name: str = "run",
+        level: int = logging.INFO,
+        interrupter: Interrupter | None = None,
+    ) -> None:
+        self._send = emit
+        self._weights = {spec.name: spec.weight for spec in phases}
+        self._clock = clock
+        self._sample_seconds = sample_seconds
+        self._sign_seconds = sign_seconds
+        self._interrupter = interrupter
+        # Reentrant: the garbage collector may run somebody's __del__, which logs, while it is held.
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._opened = self._sampled = clock()
+        self._phases: list[_Phase] = [_Phase(None)]
+        self._seen = (Reading(), 0, 0)
+        self._said = ""
+        self._success = 0
+        self._failed = 0
+        self._asked = False
+        self._told: set[int] = set()
+        self._ended = False
+        self._stop = threading.Event()
+        self._sampler: threading.Thread | None = None
+        self._log = _RunLogger(name, level, self)
+        self._capture = _Capture(self, level)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as a reporter that says nothing: in another process, nobody listens."""
+        return _Elsewhere, (self._log.name,)
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Start to sample, and to report what is logged."""
+        self._capture.install()
+        name = f"{THREAD_PREFIX}sampler"
+        self._sampler = threading.Thread(target=self._sample_forever, name=name, daemon=True)
+        self._sampler.start()
+
+    def close(self) -> None:
+        """Stop sampling and capturing. Emits nothing; may be called again."""
+        self._stop.set()
+        self._capture.uninstall()
+        if self._sampler is not None and self._sampler is not threading.current_thread():
+            self._sampler.join(5.0)
+
+    def __enter__(self) -> Self:
+        """Open the run."""
+        self.open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """End the run as the body ended, unless it has ended already, and close it."""
+        try:
+            self.conclude(error)
+        finally:
+            self.close()
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    @property
+    def ended(self) -> bool:
+        """Whether the terminal event was emitted; nothing is emitted after it."""
+        return self._ended
+
+    def complete(self, result: Any = None, message: str = "") -> bool:
+        """End the run as complete; `result` is any JSON. As all that ends a run, it returns False after the end."""
+        return self._end(Completed(message=message, result=result, results=self._results()))
+
+    def fail(self, error: BaseException | ErrorInfo, message: str = "") -> bool:
+        """End the run as failed."""
+        info = error if isinstance(error, ErrorInfo) else describe_error(error)
+        return self._end(RunFailed(message=message or _brief(info), error=info, results=self._results()))
+
+    def cancelled(self, message: str = "") -> bool:
+        """End the run as cancelled."""
+        return self._end(RunCancelled(message=message, results=self._results()))
+
+    def conclude(self, error: BaseException | None, result: Any = None) -> bool:
+        """End the run by what its code raised: nothing, an interruption, an exit, or an error."""
+        match error:
+            case None:
+                return self.complete(result)
+            case Cancelled():
+                return self.cancelled("cancelled on request")
+            case KeyboardInterrupt():
+                return self.cancelled("cancelled on request" if self._asked else "interrupted")
+            case GeneratorExit():
+                return self.cancelled("the loop was left before its end")
+            case SystemExit(code=None | 0):
+                return self.complete(result)
+            case SystemExit(code=code):
+                said = f"exited with code {code}" if isinstance(code, int) else f"exited: {_text(code)}"
+                return self.fail(error, said)
+            case _:
+                return self.fail(error)
+
+    def _end(self, event: Event) -> bool:
+        if self._interrupter is not None:
+            self._interrupter.disarm()
+        with self._section(), self._lock:
+            if self._ended:
+                return False
+            self._progress(self._clock())
+            self._emit(event)
+            self._ended = True
+            return True
+
+    def _results(self) -> FinalResults:
+        return FinalResults(self._success, self._failed)
+
+    # -- cancelling ----------------------------------------------------------------------------------------------------
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether somebody asked for the run to be cancelled."""
+        return self._asked
+
+    def request_cancel(self) -> None:
+        """Ask the running code to end; it hears of it as `Cancelled`. Any thread may call it, any number of times."""
+        self._asked = True
+        if self._interrupter is not None:
+            self._interrupter.interrupt()
+
+    def checkpoint(self) -> None:
+        """Raise `Cancelled` when the run was cancelled and this thread has not been told.
+
+        Everything that reports does it. Call it in a long computation that reports nothing, outside the main thread.
+        """
+        if self._asked:
+            self._tell()
+
+    def _tell(self, *, again: bool = False) -> None:
+        if self._interrupter is not None and self._interrupter.here:
+            told, self._interrupter.told = self._interrupter.told, True
+        else:
+            thread = threading.get_ident()
+            told = thread in self._told
+            self._told.add(thread)
+        if again or not told:
+            raise Cancelled("cancelled on request")
+
+    # -- phases --------------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def phase(self, name: str, weight: float | None = None) -> Iterator[None]:
+        """Report what the body does as a phase; one that was not declared joins at the end, with `weight`.
+
+        A body that raises `SkipPhase` skips it, and all is well; any other exception is reported and raised again.
+        """
+        if self._asked:
+            # Whoever swallowed the request gets no further phase to work on.
+            self._tell(again=True)
+        entry = _Phase(str(name))
+        self._phase_changed(entry, "started", weight=weight)
+        try:
+            yield
+        except SkipPhase as reason:
+            self._phase_changed(entry, "skipped", _text(reason))
+        except KeyboardInterrupt:
+            self._phase_changed(entry, "failed", "cancelled" if self._asked else "interrupted")
+            raise
+        except BaseException as error:
+            self._phase_changed(entry, "failed", _brief(describe_error(error)))
+            raise
+        else:
+            self._phase_changed(entry, "finished")
+
+    def _phase_changed(
+        self,
+        entry: _Phase,
+        status: Literal["started", "finished", "skipped", "failed"],
+        message: str = "",
+        weight: float | None = None,
+    ) -> None:
+        assert entry.name is not None
+        with self._section(), self._lock:
+            self._progress(self._clock())
+            weight = self._weights.get(entry.name, weight)
+            event = PhaseChanged(phase=entry.name, weight=weight, phase_status=status, message=message)
+            self._emit(event)
+            if status == "started":
+                self._phases.append(entry)
+            elif entry in self._phases:
+                self._phases.remove(entry)
+            self._seen = (self._phases[-1].meter.read(), self._success, self._failed)
+
+    # -- counting ------------------------------------------------------------------------------------------------------
+
+    def track(self, items: Iterable[T], *, total: int | None = None, unit: str = "items") -> Iterator[T]:
+        """Return `items` one by one and count them as the phase's progress.
+
+        `total` is how many there are; None: `len(items)`, and when it has none the progress is indeterminate. An item
+        is done when the next one is asked for. How several counts of one phase add up is told by `progress.Meter`.
+        """
+        tally = Tally(number_of(total_of(items) if total is None else total), self._count_ended)
+        counted = tally.over(items)
+        self._begin(tally, unit)
+        if self._interrupter is not None and self._interrupter.here:
+            return counted
+        return self._checked(counted)
+
+    def _checked(self, items: Iterator[T]) -> Iterator[T]:
+        # Without a signal to interrupt this thread, each item looks whether the run was cancelled.
+        for item in items:
+            if self._asked:
+                self._tell()
+            yield item
+
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        *,
+        on_error: Literal["raise", "collect"] = "raise",
+        total: float | None = None,
+        unit: str = "items",
+        size: Callable[[T], float] | None = None,
+        label: Callable[[T], str] = str,
+    ) -> list[R]:
+        """Call `function` on every item; return the results of those that succeeded, in order.
+
+        An item that raises is reported with its error; with ``on_error="raise"`` its exception is raised then, with
+        "collect" the rest goes on. Progress counts items, or the sum of `size(item)` of `total` in `unit`; an item
+        whose size cannot be told counts as 0, and one whose `label` cannot be told is named by its type.
+        """
+        if on_error not in ("raise", "collect"):
+            raise ValueError(f'on_error: expected "raise" or "collect", received {on_error!r}')
+        if total is None and size is None:
+            total = total_of(items)
+        results = []
+        with self.counter(total, unit=unit) as counter:
+            for item in items:
+                amount = 1.0 if size is None else _size(size, item)
+                try:
+                    results.append(function(item))
+                except SkipPhase:
+                    raise
+                except Exception as error:
+                    self._item_failed(item, label, error)
+                    if on_error == "raise":
+                        raise
+                else:
+                    with self._lock:
+                        self._success += 1
+                counter.advance(amount)
+        return results
+
+    def _item_failed(self, item: T, label: Callable[[T], str], error: Exception) -> None:
+        event = ItemFailed(item=_label(label, item), phase=self._phases[-1].name, error=describe_error(error))
+        with self._section(), self._lock:
+            self._failed += 1
+            self._emit(event)
+
+    def counter(self, total: float | None = None, *, unit: str = "items") -> AbstractContextManager[Advance]:
+        """Return a context manager whose value has `advance(amount)`: progress that is no loop over items.
+
+        `total` may be None, and may be set on the value when it becomes known.
+        """
+        return _RunCounter(self, total, unit)
+
+    def message(self, text: str) -> None:
+        """Say in a few words what is being done now; shown beside the progress."""
+        self._said = cut(_text(text), MESSAGE_LIMIT)
+        self.checkpoint()
+
+    def _begin(self, count: Count, unit: str) -> None:
+        self.checkpoint()
+        thread = threading.get_ident()
+        with self._section(), self._lock:
+            meter = self._phases[-1].meter
+            if meter.begins_anew(unit, thread):
+                self._progress(self._clock())
+            meter.begin(count, unit, thread)
+
+    def _count_ended(self) -> None:
+        # Not at the end of every one: a phase may have a million small loops.
+        with self._section(), self._lock:
+            now = self._clock()
+            if now - self._sampled >= self.interval(now):
+                self._progress(now)
+
+    # -- sampling ------------------------------------------------------------------------------------------------------
+
+    def interval(self, now: float) -> float:
+        """Return the seconds between two samples at that time."""
+        if self._sample_seconds is not None:
+            return self._sample_seconds
+        return min(max((now - self._opened) / _GROWTH, SAMPLE_SECONDS[0]), SAMPLE_SECONDS[1])
+
+    def sample(self) -> bool:
+        """Emit progress if there is any, or a sign of life if it is time for one; tell whether there was."""
+        with self._section(), self._lock:
+            now = self._clock()
+            return self._progress(now, repeat=now - self._sampled >= self._sign_seconds)
+
+    def _progress(self, now: float, *, repeat: bool = False) -> bool:
+        phase = self._phases[-1]
+        reading = phase.meter.read()
+        seen = (reading, self._success, self._failed)
+        if seen == self._seen and not self._said and not repeat:
+            return False
+        event = Progressed(
+            phase=phase.name,
+            done=reading.done,
+            total=reading.total,
+            unit=reading.unit,
+            message=self._said,
+            results=Results(self._success, self._failed),
+        )
+        self._seen, self._said, self._sampled = seen, "", now
+        self._emit(event)
+        return True
+
+    def _sample_forever(self) -> None:
+        while not self._stop.wait(self.interval(self._clock())):
+            # A total of some odd class may fail to be read; the next sample is another chance.
+            with contextlib.suppress(Exception):
+                self.sample()
+            if self._asked and self._interrupter is not None:
+                # A signal that came just before a call that blocks does not end it: it is sent until it is heard.
+                self._interrupter.interrupt()
+            self._capture.install()
+
+    # -- logging -------------------------------------------------------------------------------------------------------
+
+    @property
+    def log(self) -> logging.Logger:
+        """The run's logger; ``extra={"item": …}`` says which item a line is about."""
+        return self._log
+
+    def report_line(
+        self, message: str, *, level: str = "INFO", logger: str = "", item: str | None = None
+    ) -> None:
+        """Report one line of log as it is, past `logging`."""
+        now = self._clock()
+        event = Logged(
+            type=type_of_level(level),
+            level=level,
+            logger=logger,
+            message=cut(message, MESSAGE_LIMIT),
+            timestamp=format_time(now),
+            phase=self._phases[-1].name,
+            item=item,
+        )
+        with self._section(), self._lock:
+            self._emit(event)
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    def _emit(self, event: Event) -> None:
+        # A forked child has a copy of the run, but it is not the run.
+        if not self._ended and os.getpid() == self._pid:
+            self._send(event, self._clock())
+
+    def _section(self) -> AbstractContextManager[None]:
+        return _NO_SECTION if self._interrupter is None else self._interrupter.section()
+
+
+_NO_SECTION: Final = contextlib.nullcontext()
+
+
+class _Phase:
+    """A phase that is under way; the one without a name is what happens outside of all."""
+
+    def __init__(self, name: str | None) -> None:
+        self.name = name
+        self.meter = Meter()
+
+
+class _RunCounter(Counter):
+    """The counter of a run; see `Run.counter`."""
+
+    def __init__(self, run: Run, total: float | None, unit: str) -> None:
+        super().__init__(total)
+        self._run = run
+        self._unit = unit
+
+    def __enter__(self) -> Self:
+        self._run._begin(self, self._unit)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.end(complete=kind is None and (self.total is None or self.done >= self.total))
+        self._run._count_ended()
+
+    def advance(self, amount: float = 1) -> None:
+        """Count `amount` more. Raises `ValueError` unless it is a number of 0 or more."""
+        super().advance(amount)
+        self._run.checkpoint()
+
+
+class _Elsewhere(Silent):
+    """What a run is in another process: it counts nothing and logs as usual."""
+
+    def __init__(self, name: str) -> None:
+        self._log = logging.getLogger(name)
+
+
+# -- logging -----------------------------------------------------------------------------------------------------------
+
+
+class _RunLogger(logging.Logger):
+    """The logger of a run: its lines are reported, and go to the program's own handlers as well."""
+
+    def __init__(self, name: str, level: int, run: Run) -> None:
+        super().__init__(name, level)
+        self.parent = logging.root
+        self._run = run
+        self.addHandler(_Reporting(run))
+
+    def handle(self, record: logging.LogRecord) -> None:
+        # What is reported here is not reported once more by the root logger's handler.
+        setattr(record, _MARK, True)
+        super().handle(record)
+        self._run.checkpoint()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return logging.getLogger, (self.name,)
+
+
+class _Reporting(logging.Handler):
+    """Turns log records into events of a run. Never raises."""
+
+    def __init__(self, run: Run, level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self._run = run
+        self._busy = threading.local()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Report a record."""
+        # A text that logs while it is formatted must not go round for ever.
+        if getattr(self._busy, "now", False):
+            return
+        self._busy.now = True
+        try:
+            item = getattr(record, "item", None)
+            self._run.report_line(
+                _message(record),
+                level=_level(record),
+                logger=record.name,
+                item=None if item is None else _text(item),
+            )
+        except Exception:  # noqa: BLE001, S110 - what somebody logs must never end what they do
+            pass
+        finally:
+            self._busy.now = False
+
+
+class _Capture(_Reporting):
+    """The root logger's handler while a run is open: reports what other loggers say, at `level` or above."""
+
+    def __init__(self, run: Run, level: int) -> None:
+        super().__init__(run, level)
+        self._previous: int | None = None
+        self._quiet: _Quiet | None = None
+        self._open = True
+
+    def install(self) -> None:
+        """Join the root logger's handlers; again, when a configuration has thrown it out."""
+        root = logging.root
+        if not self._open or self in root.handlers:
+            return
+        if self._previous is None:
+            self._previous = root.level
+            if root.level > self.level:
+                # What the root logger now lets through in addition is for the run, not for the program's own handlers.
+                self._quiet = _Quiet(root.level)
+                for handler in root.handlers:
+                    if not isinstance(handler, _Capture):
+                        handler.addFilter(self._quiet)
+                root.setLevel(self.level)
+        root.addHandler(self)
+
+    def uninstall(self) -> None:
+        """Leave the root logger as it was."""
+        self._open = False
+        root = logging.root
+        root.removeHandler(self)
+        if self._quiet is not None:
+            for handler in root.handlers:
+                handler.removeFilter(self._quiet)
+            if root.level == self.level and self._previous is not None:
+                root.setLevel(self._previous)
+            self._quiet = None
+        self.close()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Report a record, unless it is the run's own, or of the threads that report."""
+        last = logging.lastResort
+        if last is not None and record.levelno >= last.level and _has_no_other(record):
+            # Without this handler, Python would have printed it.
+            last.handle(record)
+        if hasattr(record, _MARK) or (record.threadName or "").startswith(THREAD_PREFIX):
+            return
+        super().emit(record)
+
+
+class _Quiet(logging.Filter):
+    """Lets pass what would have passed had the root logger's level not been lowered."""
+
+    def __init__(self, root_level: int) -> None:
+        super().__init__()
+        self._root_level = root_level
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record is at its logger's own level, or at what the root's was."""
+        logger = logging.root.manager.loggerDict.get(record.name)
+        while isinstance(logger, logging.Logger) and logger is not logging.root:
+            if logger.level:
+                return True  # its own level let it pass
+            logger = logger.parent
+        return record.levelno >= self._root_level or hasattr(record, _MARK)
+
+
+def _has_no_other(record: logging.LogRecord) -> bool:
+    """Tell whether no handler but those of runs sees a record."""
+    logger: logging.Logger | None = logging.root
+    found = logging.root.manager.loggerDict.get(record.name)
+    if isinstance(found, logging.Logger):
+        logger = found
+    while logger is not None:
+        if any(not isinstance(handler, _Reporting) for handler in logger.handlers):
+            return False
+        logger = logger.parent if logger.propagate else None
+    return True
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        message = record.getMessage()
+    except Exception as error:  # noqa: BLE001 - arguments that do not fit are a mistake worth showing, no reason to end
+        message = f"{_text(record.msg)} (its arguments do not fit: {type(error).__name__})"
+    message = cut(message, MESSAGE_LIMIT)
+    if record.exc_info and record.exc_info[1] is not None:
+        trace = describe_error(record.exc_info[1]).traceback
+        message = f"{message}\n{cut_middle(trace, max(MESSAGE_LIMIT - len(message) - 1, 500))}"
+    if record.stack_info:
+        message = f"{message}\n{record.stack_info}"
+    return message
+
+
+def _level(record: logging.LogRecord) -> str:
+    """Return the record's level as one of `LEVELS`: another one counts as the next lower."""
+    if record.levelname in LEVELS:
+        return record.levelname
+    return max((number, name) for name, number in LEVELS.items() if number <= max(record.levelno, 10))[1]
+
+
+# -- errors and texts --------------------------------------------------------------------------------------------------
+
+
+def describe_error(error: BaseException) -> ErrorInfo:
+    """Return an exception's type, message and traceback; frames of this package that only called are left out."""
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        found = traceback.TracebackException.from_exception(error, compact=True)
+        _leave_out_own(found, set())
+        trace = "".join(found.format())
+    except Exception as problem:  # noqa: BLE001 - an exception that cannot be printed is still to be reported
+        trace = f"(the traceback cannot be shown: {type(problem).__name__})"
+    return ErrorInfo(type=name, message=cut(_text(error), MESSAGE_LIMIT), traceback=trace)
+
+
+def _leave_out_own(found: traceback.TracebackException, seen: set[int]) -> None:
+    if id(found) in seen:
+        return
+    seen.add(id(found))
+    kept = [frame for frame in found.stack if frame.filename not in _OWN_FILES]
+    if kept:
+        found.stack[:] = kept
+    for other in (found.__cause__, found.__context__, *(found.exceptions or ())):
+        if other is not None:
+            _leave_out_own(other, seen)
+
+
+def _brief(info: ErrorInfo) -> str:
+    """Return an error in one line."""
+    first = info.message.strip().partition("\n")[0]
+    name = info.type.rpartition(".")[2]
+    return cut(f"{name}: {first}" if first else name, 500)
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception as error:  # noqa: BLE001 - somebody else's __str__
+        return f"<{type(value).__name__} without a text: {type(error).__name__}>"
+
+
+def _label(label: Callable[[T], str], item: T) -> str:
+    try:
+        return str(label(item))
+    except Exception:  # noqa: BLE001 - somebody else's function; the item's failure must be reported all the same
+        return f"<{type(item).__name__}>"
+
+
+def _size(size: Callable[[T], float], item: T) -> float:
+    try:
+        amount = float(size(item))
+    except Exception:  # noqa: BLE001 - somebody else's function, and the item may be fine
+        return 0.0
+    return amount if 0 <= amount < math.inf else 0.0

@@ -1,0 +1,825 @@
+"""What running code reports becomes events, in order; nothing that it reports, logs or raises breaks the reporting."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import logging
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+
+from streamer.events import (
+    Completed,
+    Entry,
+    ErrorInfo,
+    Event,
+    FinalResults,
+    ItemFailed,
+    Logged,
+    PhaseChanged,
+    PhaseSpec,
+    Progressed,
+    Results,
+    RunCancelled,
+    RunFailed,
+    bounded,
+    kind,
+)
+from streamer.pipeline import Reporter, SkipPhase
+from streamer.run import Cancelled, Interrupter, Run, describe_error
+from streamer.state import RunState, fold
+from tests.support import FakeClock, wait_until
+
+
+class Recorder:
+    """Takes a run's events; `clock` stands still until it is told."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.taken: list[tuple[Event, float]] = []
+
+    def __call__(self, event: Event, time: float) -> None:
+        self.taken.append((event, time))
+
+    @property
+    def events(self) -> list[Event]:
+        return [event for event, _ in self.taken]
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def kinds(self) -> list[str]:
+        return [kind(event) for event in self.events]
+
+    def state(self) -> RunState:
+        entries = [Entry(n, "r", n, time, bounded(e)) for n, (e, time) in enumerate(self.taken, 1)]
+        return fold(RunState("r"), entries)
+
+
+@pytest.fixture
+def told() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def run(told: Recorder) -> Run:
+    """A run that samples only when it is told to."""
+    return Run(told, [PhaseSpec("load", 7), PhaseSpec("save", 3)], clock=told.clock, name="test")
+
+
+@pytest.fixture
+def opened(told: Recorder) -> Iterator[Run]:
+    """A run that captures what is logged; its sampler finds nothing to do."""
+    run = Run(told, clock=told.clock, name="test", sample_seconds=60)
+    run.open()
+    yield run
+    run.close()
+
+
+@pytest.fixture
+def interrupted(told: Recorder) -> Iterator[Run]:
+    """A run of the main thread whose cancelling interrupts it."""
+    with Interrupter() as interrupter:
+        yield Run(told, clock=told.clock, interrupter=interrupter)
+
+
+def messages(told: Recorder) -> list[str]:
+    return [event.message for event in told.of(Logged)]
+
+
+def fail(item: object) -> None:
+    raise ValueError(f"bad {item}")
+
+
+def test_a_run_is_a_reporter(run: Run) -> None:
+    reporter: Reporter = run
+    assert reporter.log is run.log
+
+
+# -- phases ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_phase_is_started_and_finished_with_its_weight(run: Run, told: Recorder) -> None:
+    with run.phase("load"):
+        pass
+    assert told.events == [
+        PhaseChanged(phase="load", weight=7, phase_status="started"),
+        PhaseChanged(phase="load", weight=7, phase_status="finished"),
+    ]
+
+
+def test_a_phase_that_was_not_declared_brings_its_weight(run: Run, told: Recorder) -> None:
+    with run.phase("extra", 2):
+        pass
+    assert told.of(PhaseChanged)[0].weight == 2
+
+
+def test_a_phase_that_is_skipped_says_why_and_the_run_goes_on(run: Run, told: Recorder) -> None:
+    with run.phase("load"):
+        raise SkipPhase("nothing new")
+    last = told.of(PhaseChanged)[-1]
+    assert ("skipped", "nothing new") == (last.phase_status, last.message)
+
+
+def test_a_phase_that_raises_has_failed_and_raises(run: Run, told: Recorder) -> None:
+    with pytest.raises(ValueError, match="bad 1"), run.phase("load"):
+        fail(1)
+    last = told.of(PhaseChanged)[-1]
+    assert ("failed", "ValueError: bad 1") == (last.phase_status, last.message)
+
+
+def test_a_phases_last_count_comes_before_its_end(run: Run, told: Recorder) -> None:
+    with run.phase("load"):
+        list(run.track("abc"))
+    assert told.kinds() == ["phase", "progress", "phase"]
+    assert [(3, 3, "load")] == [(e.done, e.total, e.phase) for e in told.of(Progressed)]
+
+
+def test_each_phase_counts_from_nothing(run: Run, told: Recorder) -> None:
+    with run.phase("load"):
+        list(run.track("abc"))
+    with run.phase("save"):
+        list(run.track("ab"))
+    assert [("load", 3, 3), ("save", 2, 2)] == [(e.phase, e.done, e.total) for e in told.of(Progressed)]
+
+
+def test_a_phase_inside_another_leads_back_to_it(run: Run, told: Recorder) -> None:
+    with run.phase("load"), run.phase("save"):
+        pass
+    with run.phase("load"):
+        with run.phase("save"):
+            pass
+        run.report_line("x")
+    assert told.of(Logged)[0].phase == "load"
+
+
+# -- counting ----------------------------------------------------------------------------------------------------------
+
+
+def test_samples_tell_what_was_done_when_they_were_taken(run: Run, told: Recorder) -> None:
+    for _ in run.track("abcd", unit="letters"):
+        run.sample()
+    run.sample()
+    assert [(e.done, e.total, e.unit) for e in told.of(Progressed)] == [
+        (n, 4, "letters") for n in (0, 1, 2, 3, 4)
+    ]
+
+
+def test_nothing_is_emitted_when_nothing_changed(run: Run, told: Recorder) -> None:
+    assert run.sample() is False
+    items = run.track("abcd")
+    next(items)
+    next(items)
+    assert run.sample() is True
+    assert run.sample() is False
+    assert len(told.events) == 1
+
+
+def test_the_same_is_said_again_as_a_sign_of_life(run: Run, told: Recorder) -> None:
+    told.clock.advance(4.9)
+    assert run.sample() is False
+    told.clock.advance(0.2)
+    assert run.sample() is True
+    told.clock.advance(4.9)
+    assert run.sample() is False
+    told.clock.advance(0.2)
+    assert run.sample() is True
+
+
+def test_samples_become_rarer_in_a_long_run(run: Run, told: Recorder) -> None:
+    now = told.clock()
+    assert [0.1, 0.1, 0.5, 1.0, 1.0] == [run.interval(now + age) for age in (0, 60, 300, 600, 86_400)]
+    assert run.interval(now - 3600) == 0.1
+
+
+def test_a_million_small_loops_are_not_a_million_events(run: Run, told: Recorder) -> None:
+    with run.phase("load"):
+        for _ in range(1000):
+            list(run.track("ab"))
+    assert [2000] == [e.done for e in told.of(Progressed)]
+
+
+def test_the_end_of_a_loop_is_told_when_it_is_time(run: Run, told: Recorder) -> None:
+    told.clock.advance(0.2)
+    list(run.track("abc"))
+    assert [3] == [e.done for e in told.of(Progressed)]
+
+
+def test_the_last_of_one_unit_is_told_before_another_begins(run: Run, told: Recorder) -> None:
+    list(run.track("abc", unit="rows"))
+    list(run.track("abcd", unit="files"))
+    run.sample()
+    assert [(3, "rows"), (4, "files")] == [(e.done, e.unit) for e in told.of(Progressed)]
+
+
+def test_a_loop_without_a_known_end_is_indeterminate(run: Run, told: Recorder) -> None:
+    items = run.track(letter for letter in "abc")
+    next(items)
+    next(items)
+    run.sample()
+    assert [(1, None)] == [(e.done, e.total) for e in told.of(Progressed)]
+    assert list(items) == ["c"]
+
+
+def test_a_loop_that_is_left_does_not_look_complete(run: Run, told: Recorder) -> None:
+    with run.phase("load"):
+        for item in run.track("abcd"):
+            if item == "c":
+                break
+        gc.collect()
+    assert [(2, 4)] == [(e.done, e.total) for e in told.of(Progressed)]
+
+
+@pytest.mark.parametrize("total", [-1, float("nan"), float("inf"), "many"])
+def test_a_total_that_is_none_is_refused(total: Any, run: Run) -> None:
+    with pytest.raises(ValueError, match="total"):
+        run.track("abc", total=total)
+    with pytest.raises(ValueError, match="total"):
+        run.counter(total)
+
+
+def test_the_main_threads_loop_has_no_python_frame_for_each_item(interrupted: Run) -> None:
+    assert type(interrupted.track("abc")).__name__ == "compress"
+
+
+def test_a_counter_counts_by_amounts(run: Run, told: Recorder) -> None:
+    with run.counter(10, unit="bytes") as counter:
+        counter.advance(4)
+        run.sample()
+        counter.advance(6)
+    run.sample()
+    assert [(4, 10, "bytes"), (10, 10, "bytes")] == [(e.done, e.total, e.unit) for e in told.of(Progressed)]
+
+
+def test_a_counters_total_may_become_known_later(run: Run, told: Recorder) -> None:
+    with run.counter() as counter:
+        counter.advance(1)
+        run.sample()
+        cast(Any, counter).total = 2
+        run.sample()
+    assert [None, 2] == [e.total for e in told.of(Progressed)]
+
+
+def test_a_message_is_sent_once_with_the_next_sample(run: Run, told: Recorder) -> None:
+    run.message("opening")
+    run.sample()
+    run.sample()
+    assert ["opening"] == [e.message for e in told.of(Progressed)]
+
+
+# -- map ---------------------------------------------------------------------------------------------------------------
+
+
+def test_map_returns_the_results_in_order_and_counts_them(run: Run, told: Recorder) -> None:
+    assert run.map(str.upper, "abc") == ["A", "B", "C"]
+    run.sample()
+    assert [(3, 3, Results(3, 0))] == [(e.done, e.total, e.results) for e in told.of(Progressed)]
+
+
+def test_collected_failures_stop_nothing(run: Run, told: Recorder) -> None:
+    def check(n: int) -> int:
+        return n if n % 2 else fail(n)  # type: ignore[func-returns-value]  # it raises
+
+    with run.phase("load"):
+        assert run.map(check, range(5), on_error="collect", label=lambda n: f"row {n}") == [1, 3]
+    run.complete()
+    failures = told.of(ItemFailed)
+    assert [("row 0", "load"), ("row 2", "load"), ("row 4", "load")] == [(e.item, e.phase) for e in failures]
+    assert ("ValueError", "bad 2") == (failures[1].error.type, failures[1].error.message)
+    assert told.of(Completed)[0].results == FinalResults(2, 3)
+    assert told.state().message == "complete, 3 of 5 failed"
+
+
+def test_an_items_traceback_shows_the_users_code_and_not_ours(run: Run, told: Recorder) -> None:
+    run.map(fail, [1], on_error="collect")
+    trace = told.of(ItemFailed)[0].error.traceback
+    assert "in fail" in trace
+    assert "streamer" not in trace
+    assert trace.endswith("ValueError: bad 1\n")
+
+
+def test_a_failure_that_is_not_collected_is_told_and_raised(run: Run, told: Recorder) -> None:
+    with pytest.raises(ValueError, match="bad a"):
+        run.map(fail, "abc")
+    assert ["a"] == [e.item for e in told.of(ItemFailed)]
+
+
+def test_results_are_cumulative_over_the_run(run: Run, told: Recorder) -> None:
+    for name in ("load", "save"):
+        with run.phase(name):
+            run.map(str, "ab")
+    assert [2, 4] == [e.results.success for e in told.of(Progressed)]
+
+
+def test_progress_may_count_by_size(run: Run, told: Recorder) -> None:
+    run.map(str, [10, 20], size=float, total=30, unit="bytes")
+    run.sample()
+    assert [(30, 30, "bytes")] == [(e.done, e.total, e.unit) for e in told.of(Progressed)]
+
+
+def test_sizes_without_a_total_are_indeterminate(run: Run, told: Recorder) -> None:
+    seen = []
+    run.map(lambda n: (run.sample(), seen.append(n)), [10, 20], size=float)
+    assert told.of(Progressed)[-1].total is None
+
+
+@pytest.mark.parametrize("odd", [fail, lambda n: float("nan"), lambda n: -5, lambda n: "x"])
+def test_a_size_or_label_that_fails_hurts_nothing(odd: Any, run: Run, told: Recorder) -> None:
+    assert run.map(str, [1, 2], size=odd) == ["1", "2"]
+    run.map(fail, [1], on_error="collect", label=fail)  # type: ignore[arg-type]  # a label that fails
+    assert ["<int>"] == [e.item for e in told.of(ItemFailed)]
+
+
+def test_an_interruption_is_not_collected(run: Run) -> None:
+    def cancel(n: int) -> None:
+        run.request_cancel()
+        run.checkpoint()
+
+    with pytest.raises(Cancelled):
+        run.map(cancel, [1, 2], on_error="collect")
+
+
+def test_skipping_from_inside_an_item_skips_the_phase(run: Run, told: Recorder) -> None:
+    def skip(n: int) -> None:
+        raise SkipPhase("enough")
+
+    with run.phase("load"):
+        run.map(skip, [1, 2], on_error="collect")
+    assert told.of(PhaseChanged)[-1].phase_status == "skipped"
+    assert told.of(ItemFailed) == []
+
+
+def test_map_refuses_another_word(run: Run) -> None:
+    with pytest.raises(ValueError, match="on_error"):
+        run.map(str, "abc", on_error="ignore")  # type: ignore[arg-type]  # that is what is tested
+
+
+def test_threads_that_map_at_once_lose_no_count(run: Run, told: Recorder) -> None:
+    threads = [threading.Thread(target=lambda: run.map(str, range(500))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    run.sample()
+    assert (2000, 2000, Results(2000, 0)) == (
+        told.of(Progressed)[-1].done,
+        told.of(Progressed)[-1].total,
+        told.of(Progressed)[-1].results,
+    )
+
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+def test_there_is_one_terminal_event_and_nothing_after_it(run: Run, told: Recorder) -> None:
+    assert run.complete({"rows": 3}) is True
+    assert run.complete() is False
+    assert run.fail(ValueError()) is False
+    assert run.cancelled() is False
+    run.report_line("late")
+    run.sample()
+    assert told.events == [Completed(result={"rows": 3})]
+
+
+def test_the_last_count_comes_before_the_end(run: Run, told: Recorder) -> None:
+    list(run.track("abc"))
+    run.complete()
+    assert told.kinds() == ["progress", "complete"]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (None, Completed(result=7)),
+        (SystemExit(), Completed(result=7)),
+        (SystemExit(0), Completed(result=7)),
+        (Cancelled(), RunCancelled(message="cancelled on request")),
+        (KeyboardInterrupt(), RunCancelled(message="interrupted")),
+        (GeneratorExit(), RunCancelled(message="the loop was left before its end")),
+    ],
+)
+def test_a_run_ends_as_its_code_ended(
+    error: BaseException | None, expected: Event, run: Run, told: Recorder
+) -> None:
+    run.conclude(error, 7)
+    assert told.events == [expected]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (SystemExit(3), "exited with code 3"),
+        (SystemExit("no licence"), "exited: no licence"),
+        (ValueError("bad\nvery"), "ValueError: bad"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_a_run_that_raised_has_failed(error: BaseException, message: str, run: Run, told: Recorder) -> None:
+    run.conclude(error)
+    (event,) = told.of(RunFailed)
+    assert message == event.message
+    assert type(error).__name__ == event.error.type
+
+
+def test_as_a_context_manager_it_ends_as_its_body_ends(told: Recorder) -> None:
+    with Run(told):
+        pass
+    with pytest.raises(ValueError, match="bad"), Run(told):
+        fail(1)
+    with pytest.raises(KeyboardInterrupt), Run(told):
+        raise KeyboardInterrupt
+    with Run(told) as run:
+        run.complete("early")
+    assert told.kinds() == ["complete", "failed", "cancelled", "complete"]
+    assert not [t for t in threading.enumerate() if t.name.startswith("streamer-")]
+
+
+def test_a_forked_child_emits_nothing(run: Run, told: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "_pid", os.getpid() + 1)
+    run.report_line("child")
+    assert told.events == []
+
+
+def test_in_another_process_it_reports_to_nobody(run: Run) -> None:
+    copy = pickle.loads(pickle.dumps(run))
+    assert list(copy.track("ab")) == ["a", "b"]
+    assert copy.log.name == "test"
+
+
+# -- errors ------------------------------------------------------------------------------------------------------------
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def test_an_error_without_a_text_is_described() -> None:
+    info = describe_error(Unprintable())
+    assert info.type.endswith("test_run.Unprintable")
+    assert "RuntimeError" in info.message
+
+
+def test_causes_and_groups_are_shown() -> None:
+    try:
+        try:
+            fail(1)
+        except ValueError as error:
+            raise ExceptionGroup("two", [KeyError("k"), OSError("o")]) from error
+    except ExceptionGroup as error:
+        trace = describe_error(error).traceback
+    assert all(text in trace for text in ("bad 1", "KeyError", "OSError", "direct cause"))
+
+
+def test_a_deep_recursion_is_described() -> None:
+    def down() -> None:
+        down()
+
+    with pytest.raises(RecursionError) as caught:
+        down()
+    assert "repeated" in describe_error(caught.value).traceback
+
+
+# -- logging -----------------------------------------------------------------------------------------------------------
+
+
+def test_log_lines_become_events(run: Run, told: Recorder) -> None:
+    with run.phase("load"):
+        run.log.warning("%d rows", 3, extra={"item": 42})
+    assert told.of(Logged) == [
+        Logged(
+            type="warning",
+            level="WARNING",
+            logger="test",
+            message="3 rows",
+            timestamp="2023-11-14T22:13:20.000Z",
+            phase="load",
+            item="42",
+        )
+    ]
+
+
+def test_what_other_loggers_say_is_reported_while_the_run_is_open(opened: Run, told: Recorder) -> None:
+    logging.getLogger("some.library").info("hello")
+    logging.getLogger("some.library").debug("too fine")
+    opened.close()
+    logging.getLogger("some.library").warning("later")
+    assert [("some.library", "hello")] == [(e.logger, e.message) for e in told.of(Logged)]
+
+
+def test_the_root_logger_is_left_as_it_was(told: Recorder) -> None:
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers), [list(h.filters) for h in root.handlers])
+    with Run(told):
+        assert root.level == logging.INFO
+    assert (root.level, list(root.handlers), [list(h.filters) for h in root.handlers]) == before
+
+
+def test_the_programs_own_handlers_see_what_they_saw_before(opened: Run, told: Recorder) -> None:
+    opened.close()
+    told.taken.clear()
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    chatty = logging.getLogger("chatty")
+    logging.getLogger().addHandler(handler)
+    chatty.setLevel(logging.DEBUG)
+    try:
+        with Run(told):
+            logging.getLogger("quiet").info("quiet info")
+            logging.getLogger("quiet").warning("quiet warning")
+            chatty.debug("chatty debug")
+    finally:
+        logging.getLogger().removeHandler(handler)
+        chatty.setLevel(logging.NOTSET)
+    assert stream.getvalue().split("\n") == ["quiet warning", "chatty debug", ""]
+    assert messages(told) == ["quiet info", "quiet warning"]
+
+
+def test_a_warning_is_still_printed_where_logging_was_never_configured(
+    told: Recorder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with Run(told) as run:
+        logging.getLogger("lib").warning("beware")
+        logging.getLogger("lib").info("fine")
+        run.log.error("own")
+    assert capsys.readouterr().err == "beware\nown\n"
+
+
+def test_the_handler_comes_back_when_a_configuration_throws_it_out(told: Recorder) -> None:
+    root = logging.getLogger()
+    with Run(told, sample_seconds=0.01) as run:
+        root.removeHandler(run._capture)
+        wait_until(lambda: run._capture in root.handlers)
+
+
+def test_two_open_runs_keep_their_own_lines_apart(told: Recorder) -> None:
+    other = Recorder()
+    with Run(told) as one, Run(other) as two:
+        one.log.info("one")
+        two.log.info("two")
+        logging.getLogger("lib").info("both")
+    assert (["one", "both"], ["two", "both"]) == (messages(told), messages(other))
+
+
+def test_exceptions_are_appended(opened: Run, told: Recorder) -> None:
+    try:
+        fail(1)
+    except ValueError:
+        opened.log.exception("row lost")
+    (message,) = messages(told)
+    assert message.startswith("row lost\nTraceback")
+    assert "ValueError: bad 1" in message
+
+
+@pytest.mark.parametrize(
+    ("number", "level"), [(5, "DEBUG"), (15, "DEBUG"), (25, "INFO"), (35, "WARNING"), (99, "CRITICAL")]
+)
+def test_levels_are_those_everybody_knows(number: int, level: str, told: Recorder) -> None:
+    run = Run(told, level=1)
+    run.log.log(number, "x")
+    assert [level] == [e.level for e in told.of(Logged)]
+
+
+def test_arguments_that_do_not_fit_raise_nothing(told: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    # pytest's own handlers raise where a program's do not.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.NullHandler()])
+    with Run(told):
+        logging.getLogger("lib").warning("%d rows", "three")
+        logging.getLogger("lib").warning("%s", Unprintable())
+    assert len(messages(told)) == 2
+    assert "do not fit" in messages(told)[0]
+
+
+def test_a_text_that_logs_itself_does_not_go_round(told: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Loud:
+        def __str__(self) -> str:
+            logging.getLogger("lib").warning("%s", self)
+            return "loud"
+
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.NullHandler()])
+    with Run(told):
+        logging.getLogger("lib").warning("%s", Loud())
+    assert messages(told) == ["loud"]
+
+
+def test_an_emit_that_raises_does_not_reach_who_logs(told: Recorder) -> None:
+    def emit(event: Event, time: float) -> None:
+        raise RuntimeError
+
+    with contextlib.suppress(RuntimeError), Run(emit) as run:
+        run.log.info("x")
+        logging.getLogger("lib").info("x")
+
+
+def test_what_the_reporting_threads_log_is_not_reported(opened: Run, told: Recorder) -> None:
+    thread = threading.Thread(
+        target=lambda: logging.getLogger("httpx").info("POST"), name="streamer-publisher"
+    )
+    thread.start()
+    thread.join()
+    assert messages(told) == []
+
+
+def test_a_long_message_is_cut(run: Run, told: Recorder) -> None:
+    run.log.info("x" * 10_000_000)
+    assert len(messages(told)[0]) <= 8_000
+
+
+# -- cancelling --------------------------------------------------------------------------------------------------------
+
+
+def test_each_thread_is_told_once(run: Run) -> None:
+    run.request_cancel()
+    run.request_cancel()
+    with pytest.raises(Cancelled):
+        run.log.info("x")
+    run.log.info("cleaning up")
+    caught: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            run.map(str, "abc")
+        except KeyboardInterrupt as error:
+            caught.append(error)
+        run.message("cleaning up")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert [Cancelled] == [type(error) for error in caught]
+
+
+def test_whoever_swallows_it_gets_no_further_phase(run: Run, told: Recorder) -> None:
+    run.request_cancel()
+    with contextlib.suppress(KeyboardInterrupt):
+        run.checkpoint()
+    with pytest.raises(Cancelled), run.phase("load"):
+        pytest.fail("the phase's body ran")
+    assert told.events == []
+
+
+@pytest.mark.parametrize("report", ["track", "map", "counter", "message", "phase", "log"])
+def test_whatever_reports_hears_of_it(report: str, run: Run) -> None:
+    run.request_cancel()
+    calls = {
+        "track": lambda: list(run.track("ab")),
+        "map": lambda: run.map(str, "ab"),
+        "counter": lambda: run.counter().__enter__(),
+        "message": lambda: run.message("x"),
+        "phase": lambda: run.phase("load").__enter__(),
+        "log": lambda: run.log.info("x"),
+    }
+    with pytest.raises(Cancelled):
+        calls[report]()
+
+
+def test_a_loop_of_another_thread_hears_of_it_between_items(run: Run) -> None:
+    seen = []
+
+    def loop() -> None:
+        for item in run.track("abc"):
+            seen.append(item)
+            if item == "b":
+                run.request_cancel()
+
+    with pytest.raises(Cancelled):
+        loop()
+    assert seen == ["a", "b"]
+
+
+def test_the_main_thread_is_interrupted_while_it_blocks(interrupted: Run) -> None:
+    timer = threading.Timer(0.05, interrupted.request_cancel)
+    timer.start()
+    cleaned = threading.Event()
+
+    def work() -> None:
+        try:
+            threading.Event().wait(30)
+        finally:
+            cleaned.set()
+
+    with pytest.raises(Cancelled):
+        work()
+    timer.join()
+    assert cleaned.is_set()
+
+
+def test_a_loop_at_full_speed_is_interrupted(interrupted: Run) -> None:
+    timer = threading.Timer(0.05, interrupted.request_cancel)
+    timer.start()
+    with pytest.raises(Cancelled):
+        for _ in interrupted.track(range(10**12)):
+            pass
+    timer.join()
+
+
+def test_reporting_is_never_interrupted_half_way(told: Recorder) -> None:
+    with Interrupter() as interrupter:
+        seen = []
+
+        def emit(event: Event, time: float) -> None:
+            run.request_cancel()
+            threading.Event().wait(0.01)
+            seen.append(event)
+
+        run = Run(emit, interrupter=interrupter)
+        with pytest.raises(Cancelled):
+            run.report_line("x")
+        assert len(seen) == 1
+        assert run._lock.acquire(blocking=False)
+        run._lock.release()
+
+
+def test_a_request_that_met_a_finaliser_is_sent_again(told: Recorder) -> None:
+    class Slow:
+        def __del__(self) -> None:
+            run.request_cancel()
+            threading.Event().wait(0.05)
+
+    def work() -> None:
+        slow = Slow()
+        del slow
+        threading.Event().wait(30)
+
+    with (
+        Interrupter() as interrupter,
+        pytest.raises(Cancelled),
+        Run(told, sample_seconds=0.01, interrupter=interrupter) as run,
+    ):
+        work()
+
+
+def test_ctrl_c_means_what_it_meant(interrupted: Run) -> None:
+    with pytest.raises(KeyboardInterrupt) as caught:
+        signal.raise_signal(signal.SIGINT)
+    assert not isinstance(caught.value, Cancelled)
+
+
+def test_ctrl_c_inside_reporting_comes_after_it(told: Recorder) -> None:
+    with Interrupter() as interrupter:
+
+        def emit(event: Event, time: float) -> None:
+            signal.raise_signal(signal.SIGINT)
+            told(event, time)
+
+        run = Run(emit, interrupter=interrupter)
+        with pytest.raises(KeyboardInterrupt):
+            run.report_line("x")
+    assert messages(told) == ["x"]
+
+
+def test_after_the_end_nobody_is_interrupted(interrupted: Run) -> None:
+    interrupted.complete()
+    interrupted.request_cancel()
+    threading.Event().wait(0.02)
+
+
+def test_the_signal_is_given_back(told: Recorder) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with Interrupter():
+        assert signal.getsignal(signal.SIGINT) != before
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_the_sampler_sends_a_signal_that_was_not_heard(told: Recorder) -> None:
+    with Interrupter() as interrupter:
+        run = Run(told, sample_seconds=0.01, interrupter=interrupter)
+        sent = []
+        interrupter.interrupt = lambda: sent.append(1)  # type: ignore[method-assign]  # a signal that is lost
+        with run:
+            run.request_cancel()
+            wait_until(lambda: len(sent) >= 3)
+
+
+# -- with a real sampler -----------------------------------------------------------------------------------------------
+
+
+def test_the_sampler_reports_a_loop_while_it_runs(told: Recorder) -> None:
+    with Run(told, sample_seconds=0.005) as run, run.phase("load"):
+        for n in run.track(range(3)):
+            wait_until(lambda n=n: [e for e in told.of(Progressed) if e.done == n])
+    state = told.state()
+    assert ("complete", 100, 3) == (state.status, state.progress, state.done)
+
+
+def test_what_it_emits_folds_to_a_state_that_never_goes_back(run: Run, told: Recorder) -> None:
+    with run.phase("load"):
+        for _ in run.track(range(4)):
+            told.clock.advance(1)
+            run.sample()
+    with run.phase("save"):
+        run.map(fail, range(3), on_error="collect")
+        told.clock.advance(1)
+    reached = [told.state().overall_progress]
+    run.fail(ErrorInfo("E", "m"))
+    state = told.state()
+    assert reached == [99.99]
+    assert ("failed", 3, 0) == (state.status, state.results.failed, state.results.success)
