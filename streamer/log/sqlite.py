@@ -117,6 +117,7 @@ class SqliteLog:
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._runs: dict[str, _Run] = {}
+        self._touched: dict[str, _Run] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._open(epoch)
@@ -367,12 +368,14 @@ class SqliteLog:
                     outcomes.append((job, job.work(), None))
                 except LogError as error:
                     outcomes.append((job, None, error))
+            self._store_states()
             self._db.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - the thread's outermost line: every job gets an answer
             # Nothing of this commit was stored, so nothing of it may be remembered.
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             self._head = before_head
+            self._touched.clear()
             for run_id, run in before_runs.items():
                 if run is None:
                     self._runs.pop(run_id, None)
@@ -395,6 +398,17 @@ class SqliteLog:
             else:
                 job.future.set_exception(failure)
         self._forget()
+
+    def _store_states(self) -> None:
+        """Write the state of every run that this commit appends to, once, beside its entries."""
+        self._db.executemany(
+            "UPDATE runs SET status = ?, pipeline = ?, acknowledged = ?, state = ? WHERE key = ?",
+            [
+                (run.state.status, run.state.pipeline, run.acknowledged, encode_state(run.state), run.key)
+                for run in self._touched.values()
+            ],
+        )
+        self._touched.clear()
 
     def _states_of(self, jobs: Sequence[_Job]) -> dict[str, _Run | None]:
         states: dict[str, _Run | None] = {}
@@ -431,8 +445,10 @@ class SqliteLog:
             (run_id, state.status, note, encode_state(state)),
         )
         assert cursor.lastrowid is not None
-        self._runs[run_id] = _Run(cursor.lastrowid, state, 0)
-        return self._append(run_id, drafts, None)
+        run = self._runs[run_id] = _Run(cursor.lastrowid, state, 0)
+        appended = self._append(run_id, drafts, None)
+        self._db.execute("UPDATE runs SET words = ? WHERE key = ?", (_words(run.state), run.key))
+        return appended
 
     def _append(self, run_id: str, drafts: Sequence[Draft], first_seq: int | None) -> Appended:
         run = self._load(run_id)
@@ -466,14 +482,9 @@ class SqliteLog:
                 break
         self._db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         acknowledged = run.acknowledged if first_seq is None else run.acknowledged + len(drafts)
-        words = "" if run.state.seq else _words(state)
-        self._db.execute(
-            "UPDATE runs SET status = ?, pipeline = ?, acknowledged = ?, state = ?,"
-            " words = CASE WHEN ? = '' THEN words ELSE ? END WHERE key = ?",
-            (state.status, state.pipeline, acknowledged, encode_state(state), words, words, run.key),
-        )
         self._head = offset
         run.state, run.acknowledged = state, acknowledged
+        self._touched[run_id] = run
         return Appended(run_id, tuple(entries), tuple(frames), state, acknowledged)
 
     def _annotate(self, run_id: str, note: bytes) -> None:
