@@ -397,6 +397,8 @@ class Publisher:
         self._max_bytes = min(max_bytes, _DEFAULTS.max_ingest_bytes)
         self._backoff = Backoff(rng or random.Random())  # noqa: S311 - jitter
         self._outbox = Outbox(limit_bytes)
+        self._late: deque[tuple[Event, float]] = deque()
+        self._busy = False
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
@@ -423,13 +425,25 @@ class Publisher:
         if os.getpid() != self._pid or self.refused is not None:
             return
         with self._wake:
-            try:
-                self._outbox.put(event, time)
-            except Exception as error:  # noqa: BLE001 - an object of the user's that cannot be shown must not end the run
-                self._outbox.put(_small(event, f"{type(error).__name__} while it was encoded"), time)
-            waiting = self._outbox.waiting
-            if waiting == 1 or waiting >= _FLUSH_EVENTS:
-                self._wake.notify_all()
+            self._late.append((event, time))
+            # The garbage collector may run somebody's __del__, which logs, in the middle of what is done here.
+            if not self._busy:
+                self._take()
+
+    def _take(self) -> None:
+        self._busy = True
+        try:
+            while self._late:
+                event, time = self._late.popleft()
+                try:
+                    self._outbox.put(event, time)
+                except Exception as error:  # noqa: BLE001 - an object that cannot be shown must not end the run
+                    self._outbox.put(_small(event, f"{type(error).__name__} while it was encoded"), time)
+        finally:
+            self._busy = False
+        waiting = self._outbox.waiting
+        if waiting == 1 or waiting >= _FLUSH_EVENTS:
+            self._wake.notify_all()
 
     def flush(self, timeout: float) -> bool:
         """Wait until all that was put before is acknowledged; False when it was not within `timeout` seconds."""
@@ -495,7 +509,10 @@ class Publisher:
                     due = self._last_sent + self._linger_seconds
                 due = max(due, self._retry_at)
                 if due <= now:
-                    return outbox.batch(self._max_events, self._max_bytes)
+                    self._busy = True
+                    batch = outbox.batch(self._max_events, self._max_bytes)
+                    self._take()
+                    return batch
                 self._wake.wait(due - now)
         return None
 

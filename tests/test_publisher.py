@@ -25,6 +25,7 @@ from streamer.events import (
     Progressed,
     RunCancelled,
     RunFailed,
+    StatusChanged,
     decode_event,
 )
 from streamer.publisher import Backoff, Outbox, Publisher, read_whereabouts, whereabouts
@@ -295,6 +296,18 @@ def test_an_event_of_objects_that_fail_is_told_and_ends_nothing() -> None:
     terminal = ingest.terminal()
     assert terminal is not None
     assert "RuntimeError" in terminal["message"]
+
+
+def test_an_event_put_while_another_is_encoded_comes_after_it() -> None:
+    class Loud:
+        def __str__(self) -> str:
+            publisher.put(line("inner"), TIME)
+            return "loud"
+
+    with FakeIngest() as ingest, publishing(ingest) as publisher:
+        publisher.put(StatusChanged(status="running", parameters={"x": Loud()}), TIME)
+        assert publisher.flush(5)
+    assert ["status", "log"] == [one["event"] for one in ingest.of()][:2]
 
 
 def test_a_forked_child_sends_nothing() -> None:
