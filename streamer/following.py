@@ -209,6 +209,8 @@ class Stream(abc.ABC, Generic[M]):
 
     async def _read_on(self, chunks: AsyncGenerator[bytes, None]) -> None:
         reason = "the streamer ended the connection"
+        # The decoder gave what came before an event that is too large, and raises from then on: no need to wait for more.
+        self._decode(b"")
         try:
             chunk = await anext(chunks)
         except StopAsyncIteration:
@@ -221,6 +223,9 @@ class Stream(abc.ABC, Generic[M]):
             await self._disconnect()
             self._failed("connecting", reason)
             return
+        self._decode(chunk)
+
+    def _decode(self, chunk: bytes) -> None:
         try:
             self._frames.extend(self._decoder.feed(chunk))
         except sse.EventTooLarge as error:
