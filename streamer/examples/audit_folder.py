@@ -121,7 +121,7 @@ class AuditFolder(Pipeline):
         limit = self.max_megabytes * 1e6
         files = [file for file in self._files if file.size <= limit]
         if len(files) < len(self._files):
-            self.log.warning("%d files are larger than max_megabytes", len(self._files) - len(files))
+            self.log.warning("left out: files larger than max_megabytes (%d)", len(self._files) - len(files))
         if not files:
             raise SkipPhase("there are no files to read")
         self._contents = self.map(
@@ -148,7 +148,7 @@ class AuditFolder(Pipeline):
             key=lambda row: -row["wasted_bytes"],
         )
         wasted = sum(row["wasted_bytes"] for row in duplicates)
-        self.log.info("%s of %s are taken by duplicates", megabytes(wasted), megabytes(total_of(self._files)))
+        self.log.info("%s of %s are taken by duplicates", amount(wasted), amount(total_of(self._files)))
         return {
             "folder": shown(self._root),
             "files": len(self._files),
@@ -217,9 +217,8 @@ class AuditFolder(Pipeline):
     def _log_part(self, part: str, first: int) -> None:
         files = self._files[first:]
         if files:
-            self.log.info(
-                "%s: %s files, %s", shown(part) or "at the top", f"{len(files):,}", megabytes(total_of(files))
-            )
+            number = "1 file" if len(files) == 1 else f"{len(files):,} files"
+            self.log.info("%s: %s, %s", shown(part) or "at the top", number, amount(total_of(files)))
 
 
 def digest_of(root: str, path: str, compressor: Compressor | None) -> tuple[bytes, int | None]:
@@ -280,9 +279,12 @@ def total_of(files: list[File]) -> int:
     return sum(file.size for file in files)
 
 
-def megabytes(size: int) -> str:
-    """Write a number of bytes in megabytes."""
-    return f"{size / 1e6:,.1f} MB"
+def amount(size: int) -> str:
+    """Write a number of bytes in a unit that suits it."""
+    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= limit:
+            return f"{size / limit:,.1f} {unit}"
+    return "1 byte" if size == 1 else f"{size} bytes"
 
 
 def shown(path: str) -> str:
