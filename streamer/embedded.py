@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 
-from streamer.server import Streamer
+from streamer.server import DataFolderBusy, Streamer
 from streamer.settings import Settings
+
+__all__ = ["DataFolderBusy", "embedded"]
 
 
 @functools.cache

@@ -1,0 +1,658 @@
+"""What keeps the models up to date and does what viewers ask for: a `Feed` and a `Client` behind the models' commands.
+
+Draws nothing, and knows no page: a link is handed the model it keeps. There is one `Live` for each event loop and
+streamer; every session has its own links, which end with their model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol
+from weakref import WeakKeyDictionary
+
+from dashboards.feed import INTERVAL_SECONDS, Feed, Update, log_line
+from dashboards.local import local
+from dashboards.session import (
+    PAGE_FAILURES,
+    PAGE_RUNS,
+    STATUSES,
+    WINDOW_LINES,
+    CommandError,
+    FailuresPage,
+    LogLine,
+    LogWindow,
+    PipelineSpec,
+    RunModel,
+    RunsModel,
+    StartModel,
+    StartRefused,
+)
+from streamer.client import ApiError, Client, Message, OnConnection, Refused, StreamerError
+from streamer.events import FailedItem, ItemFailed
+from streamer.settings import Settings
+from streamer.state import RunState
+from streamer.wire import Snapshot
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two updates of a notebook's cell: its messages share a channel with the cells' own output.
+NOTEBOOK_SECONDS: Final = 0.25
+#: Seconds between two requests for what changes all the time: failed items at the end, lines that went by too fast.
+AGAIN_SECONDS: Final = 1.0
+#: Seconds after which the streamer is asked again for what it could not answer.
+RETRY_SECONDS: Final = 3.0
+#: Most seconds a page waits before it tries to reach the streamer again.
+LONGEST_AWAY_SECONDS: Final = 4.0
+#: The most rows that the list of runs holds.
+ROWS_KEPT: Final = 1000
+_WEEK_SECONDS: Final = 7 * 86_400.0
+
+
+class Place(Protocol):
+    """Where a session runs: how its models are changed from outside, and how its coroutines are run."""
+
+    def deliver(self, action: Callable[[], None]) -> None:
+        """Call `action` soon, where the session's models may be changed."""
+
+    def run(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Run a coroutine function soon, in the session."""
+
+
+class LoopPlace:
+    """A session that is nothing but its event loop: a notebook's, or a test's."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def deliver(self, action: Callable[[], None]) -> None:
+        action()
+
+    def run(self, action: Callable[[], Awaitable[None]]) -> None:
+        async def run() -> None:
+            await action()
+
+        task = self._loop.create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class Live:
+    """A streamer as the sessions of one event loop see it: its client, and its feed."""
+
+    def __init__(self, client: Client, feed: Feed) -> None:
+        self.client = client
+        self.feed = feed
+
+    async def close(self) -> None:
+        """End the feed and the connections."""
+        await self.feed.close()
+        await self.client.aclose()
+
+
+@functools.cache
+def _lives() -> WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str | None, Live]]:
+    return WeakKeyDictionary()
+
+
+def live(url: str | None = None) -> Live:
+    """Return the running event loop's `Live` of a streamer; None: the one that the settings or the data folder name.
+
+    Raises `RuntimeError` without a running event loop, `SettingError`, and `ValueError` for a URL that is none.
+    """
+    known = _lives().setdefault(asyncio.get_running_loop(), {})
+    if url not in known:
+        known[url] = _make(url)
+    return known[url]
+
+
+async def close_all() -> None:
+    """Close what `live` made in the running event loop."""
+    for one in _lives().pop(asyncio.get_running_loop(), {}).values():
+        await one.close()
+
+
+def _make(url: str | None) -> Live:
+    settings = Settings.from_environment()
+    client = Client(url, settings=settings, sleep=_sleep)
+    return Live(client, Feed(_Upstream(client), describe=functools.partial(_away, client)))
+
+
+class _Upstream:
+    """A client for a feed, which waits for the streamer that is being opened in this very process."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def follow(
+        self, run_id: str | None = None, *, on_connection: OnConnection | None = None
+    ) -> AsyncIterator[Message]:
+        await local().ready()
+        async for message in self._client.follow(run_id, on_connection=on_connection):
+            yield message
+
+    async def run(self, run_id: str) -> Snapshot:
+        await local().ready()
+        return await self._client.run(run_id)
+
+
+async def _sleep(seconds: float) -> None:
+    # The pause between attempts doubles; somebody looks at the page and waits, and there is one connection per process.
+    await asyncio.sleep(min(seconds, LONGEST_AWAY_SECONDS))
+
+
+def _away(client: Client, reason: str) -> str:
+    if local().problem:
+        return f"It could not be opened: {local().problem}. It is tried again every few seconds."
+    if client.settings.url:
+        advice = "Check that it runs, and that STREAMER_URL is its address."
+    else:
+        advice = "It is started with “streamer serve”."
+    return (
+        f"{client.url} does not answer: {reason}. {advice} This page goes on by itself as soon as it is back."
+    )
+
+
+def command_error(error: StreamerError) -> CommandError:
+    """Return what a viewer is told of an error."""
+    return CommandError(str(error))
+
+
+# -- one run -----------------------------------------------------------------------------------------------------------
+
+
+class RunLink:
+    """Keeps a `RunModel` up to date until it is closed, and is its commands."""
+
+    def __init__(
+        self,
+        model: RunModel,
+        source: Live,
+        place: Place,
+        *,
+        by: str = "",
+        interval_seconds: float = INTERVAL_SECONDS,
+    ) -> None:
+        self._model = model
+        self._source = source
+        self._place = place
+        self._by = by
+        # Lines that came from the feed: those that a window, asked for before they happened, does not have.
+        self._recent: deque[LogLine] = deque(maxlen=WINDOW_LINES)
+        self._pages = _Pages()
+        self._window_known = self._asking_window = self._asking_failures = False
+        self._ticker = _Ticker(place, self._tick)
+        model.commands = self
+        model.on_close(self._ticker.close)
+        model.on_close(source.feed.subscribe(model.run_id, self._told, interval_seconds=interval_seconds))
+
+    # -- what the feed tells -------------------------------------------------------------------------------------------
+
+    def _told(self, update: Update) -> None:
+        self._recent.extend(update.lines)
+        self._place.deliver(lambda: self._take(update))
+
+    def _take(self, update: Update) -> None:
+        model = self._model
+        if model.closed:
+            return
+        state = update.states[-1] if update.states else model.state
+        if update.missing:
+            state = None
+        known = state is not None
+        connection: str = "missing" if update.missing else update.connection
+        if connection == "live" and not known:
+            connection = "connecting"
+        changes: dict[str, Any] = {}
+        if connection != model.connection or update.message != model.connection_message:
+            changes.update(connection=connection, connection_message=update.message)
+        if state is not model.state:
+            changes["state"] = state
+        if state is not None and model.cancel_asked and (state.is_over or state.status == "cancelling"):
+            changes["cancel_asked"] = False
+        if update.renewed:
+            self._window_known = False
+            self._pages = _Pages()
+        if not known:
+            if changes:
+                model.update(**changes)
+            return
+        self._take_lines(update, changes)
+        self._ask_for_the_rest()
+
+    def _take_lines(self, update: Update, changes: dict[str, Any]) -> None:
+        model = self._model
+        if not self._window_known:
+            # The window that is on its way will hold them.
+            if changes:
+                model.update(**changes)
+        elif not update.skipped:
+            if changes or update.lines:
+                state = changes.pop("state", None)
+                model.advance(state=state, lines=update.lines, **changes)
+        elif model.following and not model.level and not model.search:
+            window = LogWindow(
+                update.lines, has_older=True, total=_total(changes.get("state") or model.state)
+            )
+            model.show_log(window, **changes)
+        elif model.following:
+            self._window_known = False
+            model.update(**changes)
+        else:
+            model.update(log=model.log._replace(has_newer=True), **changes)
+
+    def _ask_for_the_rest(self) -> None:
+        state = self._model.state
+        if state is None:
+            return
+        if not self._window_known and not self._asking_window:
+            self._asking_window = True
+            self._place.run(self._read_window)
+        if self._wants_failures(state) and not self._asking_failures:
+            self._asking_failures = True
+            self._place.run(self._read_failures)
+        self._ticker.set(not state.is_over)
+
+    def _tick(self) -> None:
+        self._model.tick()
+        self._ask_for_the_rest()
+
+    async def _read_window(self) -> None:
+        self._window_known = True
+        model = self._model
+        if not model.closed:
+            if model.following:
+                await model.filter_log()
+            else:
+                model.update(log=model.log._replace(has_newer=True))
+            # A window that could not be read is asked for again, as one that is outrun: once a second.
+            if model.notice and not model.log.lines and model.state is not None and model.state.log_lines:
+                self._window_known = False
+        self._later(lambda: setattr(self, "_asking_window", False))
+
+    def _wants_failures(self, state: RunState) -> bool:
+        page = self._model.failures
+        return page.newer is None and state.results.failed > page.first + len(page.items)
+
+    async def _read_failures(self) -> None:
+        model = self._model
+        if not model.closed and not model.failures_busy:
+            try:
+                page = await self.failures(before=self._pages.current, after=None, limit=PAGE_FAILURES)
+            except CommandError as error:
+                logger.info("failed items of %s could not be read: %s", model.run_id, error)
+            else:
+                model.update(failures=page)
+        self._later(lambda: setattr(self, "_asking_failures", False))
+
+    def _later(self, action: Callable[[], None]) -> None:
+        def then() -> None:
+            action()
+            if not self._model.closed:
+                self._place.deliver(self._ask_for_the_rest)
+
+        handle = asyncio.get_running_loop().call_later(AGAIN_SECONDS, then)
+        self._model.on_close(handle.cancel)
+
+    # -- what the viewer asks for --------------------------------------------------------------------------------------
+
+    async def cancel(self) -> None:
+        """Ask the streamer to cancel the run. Raises `CommandError`."""
+        try:
+            await self._source.client.cancel(self._model.run_id, by=self._by)
+        except StreamerError as error:
+            raise command_error(error) from error
+
+    async def log_window(
+        self, *, level: str, search: str, before: int | None, after: int | None, limit: int
+    ) -> LogWindow:
+        """Return lines before or after an offset, or the last ones. Raises `CommandError`."""
+        try:
+            page = await self._source.client.log(
+                self._model.run_id,
+                level=level or None,
+                search=search or None,
+                before=None if before is None else str(before),
+                after=None if after is None else str(after),
+                limit=limit,
+            )
+        except StreamerError as error:
+            raise command_error(error) from error
+        lines = tuple(log_line(entry) for entry in page.lines)
+        has_newer = before is not None or (after is not None and len(lines) == limit)
+        if not has_newer:
+            lines += self._after(lines[-1].offset if lines else after or 0)
+        has_older = after is not None or page.older is not None
+        return LogWindow(lines, has_older=has_older, has_newer=has_newer, total=page.total)
+
+    def _after(self, offset: int) -> tuple[LogLine, ...]:
+        """Return what has come since the streamer answered, as far as the viewer's filter lets it through."""
+        return tuple(line for line in self._recent if line.offset > offset and self._model.matches(line))
+
+    async def failures(self, *, before: str | None, after: str | None, limit: int) -> FailuresPage:
+        """Return a page of failed items: the first, or that of a token of another page. Raises `CommandError`."""
+        token = before if before is not None else after
+        try:
+            page = await self._source.client.failures(self._model.run_id, after=token or None, limit=limit)
+        except StreamerError as error:
+            raise command_error(error) from error
+        items = tuple(_failed(entry.event) for entry in page.failures if isinstance(entry.event, ItemFailed))
+        return self._pages.page(token or "", items, page.next, page.total)
+
+
+class _Pages:
+    """The way through pages that the streamer gives forwards only: which began where.
+
+    A page's token is the cursor after which it begins, empty for the first.
+    """
+
+    def __init__(self) -> None:
+        self.current = ""
+        self._places: dict[str, tuple[str | None, int]] = {"": (None, 0)}
+
+    def page(
+        self, token: str, items: tuple[FailedItem, ...], following: str | None, total: int
+    ) -> FailuresPage:
+        """Return the page that begins at a token, and remember the one after it."""
+        older, first = self._places.get(token, (None, 0))
+        self.current = token
+        if following is not None:
+            self._places[following] = token, first + len(items)
+        return FailuresPage(items, max(total, first + len(items)), first, older, following)
+
+
+def _failed(event: ItemFailed) -> FailedItem:
+    return FailedItem(event.item, event.phase, event.error)
+
+
+def _total(state: RunState | None) -> int | None:
+    return None if state is None else state.log_lines
+
+
+def connect_run(run_id: str, url: str | None = None) -> RunModel:
+    """Return a model of a streamer's run that is kept up to date until it is closed, for a notebook.
+
+    Raises `RuntimeError` outside a running event loop, `ValueError` for a URL that is none, and `SettingError`.
+    """
+    try:
+        source = live(url)
+    except RuntimeError as error:
+        raise RuntimeError(
+            "RunView(run_id) is kept up to date by the running event loop, as a notebook has one; there is none here"
+        ) from error
+    model = RunModel(run_id=str(run_id)[:100], connection="connecting")
+    RunLink(model, source, LoopPlace(), interval_seconds=NOTEBOOK_SECONDS)
+    return model
+
+
+# -- the list of runs --------------------------------------------------------------------------------------------------
+
+
+class RunsLink:
+    """Keeps a `RunsModel` up to date until it is closed, and is its commands."""
+
+    def __init__(
+        self, model: RunsModel, source: Live, place: Place, *, interval_seconds: float = INTERVAL_SECONDS
+    ) -> None:
+        self._model = model
+        self._source = source
+        self._place = place
+        self._known = self._asking = False
+        self._total: dict[str, int] = {}
+        self._ticker = _Ticker(place, self._tick)
+        model.commands = self
+        model.on_close(self._ticker.close)
+        model.on_close(source.feed.subscribe(None, self._told, interval_seconds=interval_seconds))
+
+    def _told(self, update: Update) -> None:
+        self._place.deliver(lambda: self._take(update))
+
+    def _take(self, update: Update) -> None:
+        model = self._model
+        if model.closed:
+            return
+        changes: dict[str, Any] = {}
+        if update.connection != model.connection or update.message != model.connection_message:
+            changes.update(connection=update.connection, connection_message=update.message)
+        if update.renewed:
+            self._known = False
+        if self._known and update.states:
+            rows = self._joined(update.states)
+            if rows != model.rows:
+                changes["rows"] = rows
+        if changes:
+            model.update(**changes)
+        if update.states:
+            self._count()
+        self._ask_for_the_rest()
+
+    def _joined(self, states: tuple[RunState, ...]) -> tuple[RunState, ...]:
+        """Return the rows with states that changed put in their place, and new runs on top."""
+        model = self._model
+        fresh = {state.run: state for state in states}
+        rows = [fresh.pop(row.run, row) for row in model.rows]
+        # What is older than the last row comes with the next page, when it is asked for.
+        oldest = _created(rows[-1]) if rows and model.has_older else 0.0
+        new = [state for state in fresh.values() if _created(state) >= oldest and self._is_asked(state)]
+        if new:
+            rows = sorted([*rows, *new], key=_created, reverse=True)
+        return tuple(rows[:ROWS_KEPT])
+
+    def _is_asked(self, state: RunState) -> bool:
+        model = self._model
+        if model.status and state.status != model.status:
+            return False
+        return not model.pipeline or state.pipeline == model.pipeline
+
+    def _count(self) -> None:
+        model = self._model
+        states = self._source.feed.states()
+        counts = {
+            "running": sum(s.status in ("running", "stalled", "cancelling") for s in states),
+            "queued": sum(s.status == "queued" for s in states),
+        }
+        since = model.now - _WEEK_SECONDS
+        recent = sum(_created(row) >= since for row in model.rows)
+        if recent and not model.status and not model.pipeline:
+            is_all = not model.has_older or _created(model.rows[-1]) < since
+            if is_all:
+                counts["week"] = recent
+        if counts != model.counts:
+            model.update(counts=counts)
+
+    def _tick(self) -> None:
+        self._model.tick()
+        self._ask_for_the_rest()
+
+    def _ask_for_the_rest(self) -> None:
+        model = self._model
+        if not self._known and not self._asking and model.connection == "live":
+            self._asking = True
+            self._place.run(self._read)
+        self._ticker.set(not self._known or any(not row.is_over for row in model.rows))
+
+    async def _read(self) -> None:
+        model = self._model
+        # `filter` asks again with what is chosen already.
+        self._known = True
+        await model.filter(status=model.status)
+        self._known = not model.notice
+        if self._known and not model.closed:
+            self._count()
+            try:
+                offers = await self._source.client.pipelines()
+            except StreamerError as error:
+                logger.info("the pipelines could not be read: %s", error)
+            else:
+                names = tuple(offer.name for offer in offers.pipelines)
+                model.update(pipelines=names, first_pipeline=_first(names))
+        handle = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._asked)
+        model.on_close(handle.cancel)
+
+    def _asked(self) -> None:
+        self._asking = False
+        if not self._model.closed:
+            self._place.deliver(self._ask_for_the_rest)
+
+    async def runs(
+        self, *, status: str, pipeline: str, before: str | None, limit: int = PAGE_RUNS
+    ) -> tuple[tuple[RunState, ...], bool]:
+        """Return a page of runs, newest first, and whether there are more. Raises `CommandError`."""
+        try:
+            page = await self._source.client.runs(
+                status=status if status in STATUSES else None,
+                pipeline=pipeline or None,
+                before=before,
+                limit=limit,
+            )
+        except StreamerError as error:
+            raise command_error(error) from error
+        return tuple(self._newest(state) for state in page.runs), page.next is not None
+
+    def _newest(self, state: RunState) -> RunState:
+        """Return the feed's state of a run when that has gone on since the streamer answered."""
+        known = self._source.feed.state(state.run)
+        return known if known is not None and known.seq > state.seq else state
+
+
+def _created(state: RunState) -> float:
+    return state.created or 0.0
+
+
+def _first(names: tuple[str, ...]) -> str:
+    return "Count" if "Count" in names or not names else names[0]
+
+
+# -- the form ----------------------------------------------------------------------------------------------------------
+
+
+class StartLink:
+    """Keeps a `StartModel` up to date until it is closed, and is its commands. `owner` is who starts."""
+
+    def __init__(
+        self, model: StartModel, source: Live, place: Place, *, owner: str | None = None, wanted: str = ""
+    ) -> None:
+        self._model = model
+        self._source = source
+        self._place = place
+        self._owner = owner
+        self._wanted = wanted
+        self._asking = False
+        model.commands = self
+        model.on_close(source.feed.subscribe(None, self._told, interval_seconds=1.0))
+
+    def _told(self, update: Update) -> None:
+        self._place.deliver(lambda: self._take(update))
+
+    def _take(self, update: Update) -> None:
+        model = self._model
+        if model.closed:
+            return
+        if update.connection != model.connection or update.message != model.connection_message:
+            model.update(connection=update.connection, connection_message=update.message)
+        # After every reset the streamer may be another one, with other pipelines.
+        if update.connection == "live" and not self._asking and (update.renewed or not model.pipelines):
+            self._asking = True
+            self._place.run(self._read)
+
+    async def _read(self) -> None:
+        model = self._model
+        try:
+            offers = await self._source.client.pipelines()
+        except StreamerError as error:
+            self._asking = False
+            model.update(notice=f"The pipelines could not be read: {error}")
+            return
+        self._asking = False
+        if model.closed:
+            return
+        specs = tuple(
+            PipelineSpec(
+                offer.name,
+                offer.title or offer.name,
+                offer.doc,
+                tuple((phase.name, phase.weight) for phase in offer.phases),
+                offer.schema,
+            )
+            for offer in offers.pipelines
+        )
+        names = [spec.name for spec in specs]
+        changes: dict[str, Any] = {"pipelines": specs}
+        if model.chosen not in names:
+            changes["chosen"] = self._wanted if self._wanted in names else next(iter(names), "")
+        problems = [f"{problem.reference}: {problem.message}" for problem in offers.problems]
+        if problems:
+            changes["notice"] = "Not on offer: " + " · ".join(problems[:5])
+        model.update(**changes)
+
+    async def start(self, pipeline: str, parameters: dict[str, Any]) -> str:
+        """Start a run and return its id. Raises `StartRefused` or `CommandError`."""
+        try:
+            return await self._source.client.start(pipeline, parameters, owner=self._owner)
+        except Refused as error:
+            raise StartRefused(_sentence(error), _fields(error.details)) from error
+        except StreamerError as error:
+            raise command_error(error) from error
+
+
+def _fields(details: Any) -> Mapping[str, str]:
+    """Return what was expected of which parameter, as far as the streamer says."""
+    found: dict[str, str] = {}
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, Mapping) and isinstance(detail.get("field"), str):
+            text = detail.get("message") or detail.get("expected")
+            found[detail["field"]] = str(text)[:1000]
+    return found
+
+
+def _sentence(error: ApiError) -> str:
+    fields = _fields(error.details)
+    if not fields:
+        return error.message
+    return (
+        "One of the parameters was refused."
+        if len(fields) == 1
+        else f"{len(fields)} parameters were refused."
+    )
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+class _Ticker:
+    """Calls something in a session once a second while it is set."""
+
+    def __init__(self, place: Place, action: Callable[[], None]) -> None:
+        self._place = place
+        self._action = action
+        self._loop = asyncio.get_running_loop()
+        self._handle: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def set(self, wanted: bool) -> None:
+        """Go on, or stop."""
+        if wanted and self._handle is None and not self._closed:
+            # On the whole second of the wall clock, as far as the loop is on time: all ages move on together.
+            self._handle = self._loop.call_later(1.0 - time.time() % 1.0, self._tick)
+        elif not wanted and self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _tick(self) -> None:
+        self._handle = None
+        self.set(wanted=True)
+        self._place.deliver(self._act)
+
+    def _act(self) -> None:
+        if not self._closed:
+            self._action()
+
+    def close(self) -> None:
+        """Never call it again."""
+        self._closed = True
+        self.set(wanted=False)

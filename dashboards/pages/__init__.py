@@ -1,0 +1,5 @@
+"""The pages: what a query asks for, in Panel's Material page. Builds models, links and views, and joins them."""
+
+from dashboards.pages.build import build
+
+__all__ = ["build"]

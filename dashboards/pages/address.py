@@ -1,0 +1,55 @@
+"""`Address`: what a page's query says, both ways. Pure; what it reads comes from anybody and is bounded here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Final
+from urllib.parse import urlencode
+
+from dashboards.session import SEARCH_LIMIT, STATUSES, TABS
+from streamer.events import LEVELS
+
+#: The longest value of the others, in characters.
+VALUE_LIMIT: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a viewer chose: a `run`, or the form to `start` a pipeline (None: not that), or else the list of runs.
+
+    `level`, `search` and `tab` belong to a run, `status`, `pipeline` and `search` to the list. Empty is each one's
+    default.
+    """
+
+    run: str = ""
+    start: str | None = None
+    level: str = ""
+    search: str = ""
+    tab: str = ""
+    status: str = ""
+    pipeline: str = ""
+
+    @classmethod
+    def parse(cls, query: Mapping[str, Iterable[bytes]]) -> Address:
+        """Read a query, decoded as far as Tornado does; what is not known or not allowed is left out."""
+        names = {field.name for field in fields(cls)}
+        values: dict[str, str] = {}
+        for name, given in query.items():
+            first = next(iter(given), None)
+            if name in names and first is not None:
+                text = first.decode("utf-8", "replace").replace("\0", "")
+                values[name] = text[: SEARCH_LIMIT if name == "search" else VALUE_LIMIT]
+        for name, allowed in (("level", LEVELS), ("tab", TABS), ("status", STATUSES)):
+            if values.get(name) not in allowed:
+                values.pop(name, None)
+        return cls(**values)
+
+    def query(self) -> str:
+        """Return the query of this address, with its question mark; empty when there is nothing to say."""
+        said = {
+            name: value
+            for name, value in asdict(self).items()
+            if value or (name == "start" and value is not None)
+        }
+        return f"?{urlencode(said)}" if said else ""

@@ -1,0 +1,85 @@
+// The head of every page: where the reader is, as links, and who they are. Keeps the window's title and address in step
+// with the page, and goes to another page when it is told to. Everything that is shown is set as text.
+
+const CSS = `
+:host { display: block; flex: 1 1 auto !important; min-width: 0; width: 100% !important; }
+nav { display: flex; align-items: center; gap: 0 14px; font: 14px/1.45 Roboto, Inter, "DejaVu Sans", sans-serif;
+  color: var(--st-soft, #5b6573); min-width: 0; padding: 0 10px 0 14px; }
+ol { display: flex; list-style: none; margin: 0; padding: 0; min-width: 0; flex: 1 1 auto; }
+li { white-space: nowrap; min-width: 0; overflow: hidden; text-overflow: ellipsis; flex: 0 1 auto; unicode-bidi: isolate; }
+li:first-child { flex: none; }
+li + li::before { content: "/"; margin: 0 .3em; }
+li:last-child:not(:first-child):not(:nth-child(2)) { flex: none; }
+a { color: inherit; text-decoration: none; }
+a:hover { text-decoration: underline; }
+a:focus-visible { outline: 2px solid var(--st-accent, #0b6bcb); outline-offset: 2px; }
+.owner { flex: 0 1 auto; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; max-width: 30%; }
+@media (max-width: 640px) { nav { padding-right: 0; } .owner { display: none; } }
+`
+
+function plain(value) {
+  if (value instanceof Map) { return Object.fromEntries([...value].map(([key, inner]) => [key, plain(inner)])) }
+  return Array.isArray(value) ? value.map(plain) : value
+}
+
+const PageFrame = {
+  render({model, el}) {
+    const sheet = new CSSStyleSheet()
+    sheet.replaceSync(CSS)
+    const root = el.getRootNode()
+    if (root instanceof ShadowRoot) { root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet] }
+    const nav = document.createElement("nav")
+    nav.setAttribute("aria-label", "Breadcrumb")
+    const list = document.createElement("ol")
+    const owner = document.createElement("span")
+    owner.className = "owner"
+    owner.title = "You"
+    nav.append(list, owner)
+    let crumbs = null
+    const show = () => {
+      const state = plain(model.state)
+      const key = JSON.stringify(state.crumbs)
+      if (key !== crumbs) {
+        crumbs = key
+        list.replaceChildren(...state.crumbs.map(([text, href], index) => {
+          const item = document.createElement("li")
+          const last = index === state.crumbs.length - 1
+          const inner = document.createElement(href === "" ? "span" : "a")
+          if (href !== "") { inner.href = href }
+          if (last) { inner.setAttribute("aria-current", "page") }
+          inner.textContent = text
+          item.title = text
+          item.append(inner)
+          return item
+        }))
+      }
+      owner.textContent = state.owner
+      document.title = state.title
+      if (state.go !== "") {
+        location.assign(state.go)
+      } else if (state.query !== kept(location.search)) {
+        // What a reader chose is no step to go back to; what they came by is.
+        history.replaceState(history.state, "", `${location.pathname}${state.query}${theme(state.query)}${location.hash}`)
+      }
+    }
+    model.on("state", show)
+    show()
+    return nav
+  },
+}
+
+// `theme` is the page's own word in the query: it stays where it is.
+function kept(search) {
+  const query = new URLSearchParams(search)
+  query.delete("theme")
+  const text = query.toString()
+  return text === "" ? "" : `?${text}`
+}
+
+function theme(query) {
+  const chosen = new URLSearchParams(location.search).get("theme")
+  if (chosen == null) { return "" }
+  return `${query === "" ? "?" : "&"}theme=${encodeURIComponent(chosen)}`
+}
+
+export default {PageFrame}

@@ -1,0 +1,41 @@
+"""`PageFrame`: the head of every page, and the window's title and address. Its script is `frame.js`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import param
+from panel.custom import JSComponent
+
+from dashboards.views import words
+
+
+class PageFrame(JSComponent):
+    """Where the reader is, as links; `state` has `crumbs` [(text, href)], `owner`, `title`, `query` and `go`."""
+
+    state = param.Dict(default={}, doc="What is shown: plain data.")
+
+    _bundle = Path(__file__).parent / "frame.js"
+
+    def __init__(self, *, owner: str) -> None:
+        self._owner = words.cut(owner, 100)
+        super().__init__(
+            state=self._made([("Runs", "")], "Streamer", "", ""), sizing_mode="stretch_width", margin=0
+        )
+
+    def _made(self, crumbs: list[tuple[str, str]], title: str, query: str, go: str) -> dict[str, Any]:
+        shown = [[words.cut(text, 200), href] for text, href in crumbs]
+        return {
+            "crumbs": shown,
+            "owner": self._owner,
+            "title": words.cut(title, 200),
+            "query": query,
+            "go": go,
+        }
+
+    def present(self, crumbs: list[tuple[str, str]], title: str, *, query: str, go: str = "") -> None:
+        """Say where the reader is. `query`: the address that shows the same; `go`: where to go instead, empty: stay."""
+        state = self._made(crumbs, title, query, go)
+        if state != self.state:
+            self.state = state
