@@ -327,8 +327,13 @@ class Runs:
             raise RunEnded(run_id, state.status)
         who = f" by {by}" if by else ""
         if run_id in self._queue:
-            self._queue.remove(run_id)
-            await self._append(run_id, RunCancelled(message=f"cancelled{who} before it was started"))
+            place = self._queue.index(run_id)
+            del self._queue[place]
+            try:
+                await self._append(run_id, RunCancelled(message=f"cancelled{who} before it was started"))
+            except LogUnavailable:
+                self._queue.insert(place, run_id)
+                raise
             self._drop(run_id)
             self._pump()
             return await self.state(run_id)
@@ -396,6 +401,12 @@ class Runs:
             # The token is stored before the worker can use it, and "running" before its first event.
             await self._persist(lambda: self._log.annotate(run_id, msgspec.json.encode(live.note)))
             await self._append(run_id, StatusChanged(status="running", message="starting its process"))
+            if live.cancelling:
+                # Asked meanwhile: there is no process yet that could be asked, or terminated.
+                by = f" by {live.cancel_by}" if live.cancel_by else ""
+                await self._end(run_id, RunCancelled(message=f"cancelled{by} before its process was started"))
+                self._leave(run_id)
+                return
             handle = live.handle = await self._backend.start(spec)
         except RunEnded:
             self._leave(run_id)
@@ -522,17 +533,16 @@ class Runs:
                     and not live.state.is_over
                     and silent > self._settings.lost_seconds
                 ):
-                    await self._lose(run_id, silent)
+                    await self._lose(run_id, live, silent)
                 continue
             if live.state.status == "running" and silent > self._settings.stall_seconds:
                 message = f"no sign of life for {silent:.0f} s"
                 with contextlib.suppress(RunEnded):
                     await self._append(run_id, StatusChanged(status="stalled", message=message))
             if live.note.kind == "external" and silent > self._settings.lost_seconds:
-                await self._lose(run_id, silent)
+                await self._lose(run_id, live, silent)
 
-    async def _lose(self, run_id: str, silent: float) -> None:
-        live = self._live[run_id]
+    async def _lose(self, run_id: str, live: _Live, silent: float) -> None:
         await self._end_gone(run_id, live, f"lost: no sign of life from its producer for {silent:.0f} s", "")
         self._drop(run_id)
 

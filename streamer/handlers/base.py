@@ -134,7 +134,11 @@ class BaseHandler(RequestHandler):
         self._check_origin()
         if not self.public and self.request.method != "OPTIONS":
             self._check_token()
-
+        length = self.request.headers.get("Content-Length", "")
+        if length.isdigit() and int(length[:18]) > _DRAIN_BYTES:
+            # Nobody waits for as much as that: the connection ends with the answer.
+            self._too_large = int(length[:18])
+            self.body()
         if isinstance(self.request.connection, HTTP1Connection):
             self.request.connection.set_max_body_size(_DRAIN_BYTES)
         await self.parts.ready()
@@ -152,17 +156,23 @@ class BaseHandler(RequestHandler):
         origin = self.request.headers.get("Origin")
         if origin is None:
             return
-        settings = self.parts.settings
-        if origin in settings.allowed_origins:
-            self.set_header("Access-Control-Allow-Origin", origin)
-            self.set_header("Vary", "Origin")
-        elif urlsplit(origin).scheme not in ("http", "https") or urlsplit(origin).netloc != self.request.host:
+        if origin in self.parts.settings.allowed_origins:
+            self._let_read()
+        elif origin not in (f"http://{self.request.host}", f"https://{self.request.host}"):
             raise ApiError(
                 403,
                 "origin_refused",
                 f"pages of {origin[:100]!r} may not call this API; see STREAMER_ALLOWED_ORIGINS",
                 {"field": "Origin", "received": origin[:100]},
             )
+
+    def _let_read(self) -> None:
+        """Let a page of an allowed origin read the answer, whatever it is."""
+        origin = self.request.headers.get("Origin")
+        if origin in self.parts.settings.allowed_origins:
+            self.set_header("Access-Control-Allow-Origin", origin)
+            self.set_header("Access-Control-Expose-Headers", "Location, Retry-After")
+            self.set_header("Vary", "Origin")
 
     def _check_token(self) -> None:
         expected = self.parts.settings.token
@@ -228,8 +238,13 @@ class BaseHandler(RequestHandler):
 
     def text(self, name: str, default: str = "") -> str:
         """Return a query argument as it stands. Raises `ApiError` 400 when it is not UTF-8."""
+        values = self.texts(name)
+        return values[-1] if values else default
+
+    def texts(self, name: str) -> list[str]:
+        """Return all values of a query argument. Raises `ApiError` 400 when one is not UTF-8."""
         try:
-            return self.get_query_argument(name, default)
+            return self.get_query_arguments(name)
         except HTTPError as error:
             raise ApiError(400, "invalid", f"{name}: expected UTF-8", [{"field": name}]) from error
 
@@ -289,6 +304,10 @@ class BaseHandler(RequestHandler):
             }
             code, message = words.get(status_code, ("failed", self._reason))
             known = ApiError(status_code, code, message)
+        # What was set before the error was cleared with it.
+        self._let_read()
+        if known.status == 413:
+            self.set_header("Connection", "close")
         if known.retry:
             self.set_header("Retry-After", str(_RETRY_AFTER_SECONDS))
         if known.status == 401:
@@ -323,15 +342,22 @@ def check_host(request: HTTPServerRequest, settings: Settings) -> None:
         )
     if settings.token and not settings.allowed_hosts and not is_loopback(settings.host):
         return
-    name = urlsplit(f"//{request.host}").hostname or ""
-    allowed = {"localhost", "127.0.0.1", "::1", settings.host.strip("[]").lower(), *settings.allowed_hosts}
-    if name not in allowed:
+    name = _host_name(request.host)
+    allowed = {"localhost", "127.0.0.1", "::1", settings.host.strip("[]"), *settings.allowed_hosts}
+    if name not in {host.lower() for host in allowed}:
         raise ApiError(
             403,
             "host_refused",
             f"this API is not addressed as {name[:100]!r}; see STREAMER_ALLOWED_HOSTS",
             {"field": "Host", "received": name[:100]},
         )
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return host
 
 
 def _is_local(address: str) -> bool:

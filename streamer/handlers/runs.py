@@ -60,6 +60,9 @@ class StartHandler(StreamHandler):
         streaming = "text/event-stream" in self.request.headers.get("Accept", "").lower()
         on_disconnect = self.choice("on_disconnect", {"": False, "cancel": True}, "")
         style = self.stream_style() if streaming else None
+        if streaming:
+            # Before there is a run that nobody would learn of.
+            self.check_room()
         state = await self.or_leave(self.parts.runs.start(name, self.json_object(), owner=self._owner()))
         self.set_header("Location", f"/api/runs/{state.run}")
         if style is None:
@@ -98,7 +101,7 @@ class RunsHandler(StartHandler):
     """``GET /api/runs``: newest first, paged. ``POST /api/runs``: register a run that somebody else executes."""
 
     async def get(self) -> None:
-        asked = [part for value in self.get_query_arguments("status") for part in value.split(",") if part]
+        asked = [part for value in self.texts("status") for part in value.split(",") if part]
         for value in asked:
             if value not in STATUSES:
                 raise invalid("status", value, f"some of {', '.join(STATUSES)}", status=400)

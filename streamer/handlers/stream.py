@@ -127,8 +127,7 @@ class StreamHandler(BaseHandler):
         `first` goes before them. `over`: a state; when it is terminal and nothing follows, the stream ends.
         """
         hub, settings, metrics = self.parts.hub, self.parts.settings, self.parts.metrics
-        if hub.followers >= settings.max_streams:
-            raise ApiError(503, "too_many_streams", f"{hub.followers:,} streams are open already", retry=True)
+        self.check_room()
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-cache, no-store, no-transform")
         self.set_header("X-Accel-Buffering", "no")
@@ -158,6 +157,12 @@ class StreamHandler(BaseHandler):
                     return True
         return False
 
+    def check_room(self) -> None:
+        """Raise `ApiError` 503 when as many streams are open as may be."""
+        number = self.parts.hub.followers
+        if number >= self.parts.settings.max_streams:
+            raise ApiError(503, "too_many_streams", f"{number:,} streams are open already", retry=True)
+
     async def _send(self, data: bytes) -> bool:
         """Write and wait until it is taken; False when the reader has left or takes nothing for too long."""
         if self._left:
@@ -181,6 +186,8 @@ class StreamHandler(BaseHandler):
             stream.close()
 
     def on_connection_close(self) -> None:
+        # Tornado's own ends the wait for a body that will never be whole.
+        super().on_connection_close()
         self._left = True
         wake = getattr(self, "_wake", None)
         if wake is not None:
