@@ -323,9 +323,19 @@ def read_whereabouts(data: Path) -> str | None:
     return url.rstrip("/") if isinstance(url, str) and url.startswith(("http://", "https://")) else None
 
 
-def whereabouts(data: Path, fallback: str) -> Callable[[], str]:
-    """Return a function that says where the streamer of that data folder is now; `fallback` when nobody knows."""
-    return lambda: read_whereabouts(data) or fallback.rstrip("/")
+def whereabouts(data: Path, first: str) -> Callable[[], str]:
+    """Return a function that says where the streamer may be: `first`, then what its data folder says, by turns."""
+    first = first.rstrip("/")
+    last = ""
+
+    def where() -> str:
+        nonlocal last
+        known = read_whereabouts(data)
+        # What the folder says may be left over from a streamer that was killed, so it is not the last word either.
+        last = known if known is not None and last == first else first
+        return last
+
+    return where
 
 
 # -- sending -----------------------------------------------------------------------------------------------------------
@@ -403,9 +413,9 @@ class Publisher:
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
         self._url = ""
+        self._disowning = 0
         self._flushing = 0
         self._closing = False
-        self._abandoned = False
         self._retry_at = -math.inf
         self._last_sent = -math.inf
         #: Why the streamer does not take our events; None while it does.
@@ -528,8 +538,7 @@ class Publisher:
         elif status == 409 and isinstance(expected, int):
             self._resume(expected, numbers, said)
         elif status in (401, 403, 404) and code:
-            # A streamer that moved may have left its port to another: its word does not count.
-            self._refuse(said) if self._url_provider() == self._url else self._failed(said)
+            self._disowned(said)
         elif status in (400, 413, 422) and numbers:
             self._divide(numbers, said)
         else:
@@ -572,6 +581,15 @@ class Publisher:
         else:
             self._done()
 
+    def _disowned(self, said: str) -> None:
+        """Believe that this producer is not wanted, unless the streamer moved and left its port to another one."""
+        other, self._disowning = self._url_provider(), self._disowning + 1
+        if other == self._url or self._disowning > 1:
+            self._refuse(said)
+        else:
+            self._failed(said)
+            self._url = other
+
     def _divide(self, numbers: list[int], said: str) -> None:
         """Find the event that is refused by sending fewer at a time, and put a smaller one in its place."""
         if len(numbers) > 1:
@@ -584,6 +602,7 @@ class Publisher:
 
     def _done(self) -> None:
         self.last_error = ""
+        self._disowning = 0
         self._backoff.reset()
         self._retry_at = -math.inf
         self._last_sent = self._clock()

@@ -51,7 +51,8 @@ R = TypeVar("R")
 SAMPLE_SECONDS: Final = (0.1, 1.0)
 _GROWTH: Final = 600
 _OWN_FILES: Final = frozenset(
-    str(Path(__file__).with_name(name)) for name in ("run.py", "worker.py", "pipeline.py", "progress.py")
+    str(Path(__file__).with_name(f"{name}.py"))
+    for name in ("run", "worker", "script", "pipeline", "progress", "catalog", "schema")
 )
 #: A SIGINT this soon after one that was sent is taken for it; a later one is somebody's Ctrl-C.
 _ECHO_SECONDS: Final = 1.0
@@ -343,6 +344,17 @@ class Run:
         if again or not told:
             raise Cancelled("cancelled on request")
 
+    # -- facts ---------------------------------------------------------------------------------------------------------
+
+    def declare(self, phases: Iterable[PhaseSpec]) -> None:
+        """Take phases that were not known when the run was made."""
+        self._weights.update((spec.name, spec.weight) for spec in phases)
+
+    def report(self, event: Event) -> None:
+        """Report an event as it is; a terminal one through `complete`, `fail` or `cancelled` only."""
+        with self._section(), self._lock:
+            self._emit(event)
+
     # -- phases --------------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -546,8 +558,7 @@ class Run:
             phase=self._phases[-1].name,
             item=item,
         )
-        with self._section(), self._lock:
-            self._emit(event)
+        self.report(event)
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
@@ -770,7 +781,11 @@ def _leave_out_own(found: traceback.TracebackException, seen: set[int]) -> None:
     if id(found) in seen:
         return
     seen.add(id(found))
-    kept = [frame for frame in found.stack if frame.filename not in _OWN_FILES]
+    kept = [
+        frame
+        for frame in found.stack
+        if frame.filename not in _OWN_FILES and not frame.filename.startswith("<frozen importlib")
+    ]
     if kept:
         found.stack[:] = kept
     for other in (found.__cause__, found.__context__, *(found.exceptions or ())):

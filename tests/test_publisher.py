@@ -333,7 +333,25 @@ def test_closing_when_nobody_listens_says_that_not_all_was_sent() -> None:
 def test_whereabouts_that_cannot_be_used_count_as_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "streamer.json").write_text(text)
     assert read_whereabouts(tmp_path) is None
-    assert whereabouts(tmp_path, "http://fallback/")() == "http://fallback"
+    where = whereabouts(tmp_path, "http://first/")
+    assert [where(), where()] == ["http://first", "http://first"]
+
+
+def test_a_streamer_is_looked_for_by_turns_where_it_was_and_where_its_folder_says(tmp_path: Path) -> None:
+    where = whereabouts(tmp_path, "http://first")
+    assert where() == "http://first"
+    (tmp_path / "streamer.json").write_text('{"url": "http://second/", "pid": 1}')
+    assert [where() for _ in range(3)] == ["http://second", "http://first", "http://second"]
+
+
+def test_the_word_of_another_streamer_on_the_old_port_is_checked(tmp_path: Path) -> None:
+    with FakeIngest() as other, FakeIngest() as ours:
+        other.refuse = (404, "unknown_run", {})
+        (tmp_path / "streamer.json").write_text(json.dumps({"url": ours.url}))
+        with publishing(ours, url_provider=whereabouts(tmp_path, other.url)) as publisher:
+            publisher.put(line("a"), TIME)
+            assert publisher.flush(5)
+    assert messages(ours.of()) == ["a"]
 
 
 # -- the outbox --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,553 @@
+"""Workers: real processes that execute pipelines, and end well or badly; what of it reaches the streamer."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+import pytest
+
+from streamer.backends import process as module
+from streamer.backends.base import Exit, WorkerSpec, encode_spec
+from streamer.backends.process import ProcessBackend, ProcessHandle
+from streamer.events import Event, Logged
+from streamer.run import Run
+from streamer.worker import EXIT_AWAY, EXIT_REFUSED, EXIT_USAGE, Lines, Output
+from tests.fake_ingest import FakeIngest
+from tests.support import ROOT, free_port, wait_until_async
+
+HEADER = """
+import ctypes, logging, os, signal, subprocess, sys, threading, time, warnings
+from pathlib import Path
+import param
+from streamer import Pipeline, phase
+from streamer.pipeline import SkipPhase
+
+HERE = Path(__file__).parent
+
+
+class Work(Pipeline):
+    count = param.Integer(default=3, bounds=(0, 100))
+
+    @phase(weight=3)
+    def work(self):
+"""
+
+
+class Stage:
+    """Writes a pipeline, starts it in a worker, and says what became of it."""
+
+    def __init__(self, folder: Path, ingest: FakeIngest) -> None:
+        self.folder = folder
+        self.ingest = ingest
+        self.backend = ProcessBackend(folder)
+        self.handles: list[ProcessHandle] = []
+
+    async def start(self, body: str, *, more: str = "", **spec: Any) -> ProcessHandle:
+        """Start a pipeline whose first phase has that body, and in whose class there is `more`."""
+        path = self.folder / "work.py"
+        path.write_text(HEADER + _indented(body, 8) + "\n" + _indented(more, 4))
+        return await self.start_reference(f"{path}:Work", **spec)
+
+    async def start_reference(self, reference: str, **spec: Any) -> ProcessHandle:
+        made = WorkerSpec(
+            **{
+                "run_id": "r1",
+                "url": self.ingest.url,
+                "token": "secret",
+                "data": str(self.folder),
+                "pipeline": reference,
+                **spec,
+            }
+        )
+        self.handles.append(await self.backend.start(made))
+        return self.handles[-1]
+
+    async def play(self, body: str, **options: Any) -> tuple[Exit, dict[str, Any]]:
+        """Execute a pipeline to its end; return how its process ended, and the run's terminal event."""
+        handle = await self.start(body, **options)
+        exit_ = await asyncio.wait_for(handle.wait(), 30)
+        return exit_, self.ingest.terminal() or {}
+
+    async def reached(self, name: str) -> None:
+        """Wait until the pipeline has made that file."""
+        await wait_until_async((self.folder / name).exists, timeout=20)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for handle in self.handles:
+            module._end_session(handle.pid, handle.identity["started"])
+            with_exit = asyncio.ensure_future(handle.wait())
+            await asyncio.wait([with_exit], timeout=10)
+        await self.backend.close()
+
+
+def _indented(text: str, columns: int) -> str:
+    return "\n".join(" " * columns + line for line in text.strip("\n").split("\n"))
+
+
+@pytest.fixture
+def ingest() -> Iterator[FakeIngest]:
+    with FakeIngest() as ingest:
+        yield ingest
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, ingest: FakeIngest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    monkeypatch.chdir(ROOT)  # where the worker finds the package when it is not installed
+    async with Stage(tmp_path, ingest) as stage:
+        yield stage
+
+
+def logs(ingest: FakeIngest) -> list[tuple[str, str, str]]:
+    return [(e["logger"], e["level"], e["message"]) for e in ingest.of(kind="log")]
+
+
+slow = pytest.mark.slow
+
+
+# -- a run that ends well ----------------------------------------------------------------------------------------------
+
+
+@slow
+async def test_a_pipeline_runs_its_phases_and_returns_its_result(stage: Stage, ingest: FakeIngest) -> None:
+    more = """
+@phase(weight=1)
+def last(self):
+    self.log.info("counted", extra={"item": "all"})
+    return {"count": self.count}
+"""
+    exit_, end = await stage.play(
+        "for _ in self.track(range(self.count)): pass", more=more, parameters={"count": 5}
+    )
+    assert exit_ == Exit(code=0)
+    assert ("complete", {"count": 5}) == (end["event"], end["result"])
+    phases = [(e["phase"], e["phaseStatus"], e["weight"]) for e in ingest.of(kind="phase")]
+    assert phases == [
+        ("work", "started", 3),
+        ("work", "finished", 3),
+        ("last", "started", 1),
+        ("last", "finished", 1),
+    ]
+    assert [(5, 5)] == [(e["done"], e["total"]) for e in ingest.of(kind="progress")]
+    assert ingest.of()[0] | {"time": ""} == ingest.of(kind="status")[0] | {"time": ""}
+    assert [("Work", "INFO", "counted")] == logs(ingest)
+    assert {"Bearer secret"} == {h["Authorization"] for h in ingest.headers}
+    assert not (stage.folder / "output" / "r1.txt").exists()
+
+
+@slow
+async def test_what_is_printed_logged_and_warned_of_becomes_the_log(stage: Stage, ingest: FakeIngest) -> None:
+    body = """
+print("one", 1)
+print("two\\r\\x1b[31mtwo and a half\\x1b[0m")
+print("to stderr", file=sys.stderr)
+sys.stdout.write("no newline")
+warnings.warn("old")
+logging.getLogger("lib").info("told")
+logging.getLogger("lib").debug("not told")
+thread = threading.Thread(target=lambda: 1 / 0, name="sums"); thread.start(); thread.join()
+subprocess.run([sys.executable, "-c", "print('of a child')"])
+time.sleep(0.01)
+assert sys.stdin.read() == ""
+os.write(1, b"past Python")
+sys.exit(0)
+"""
+    _, end = await stage.play(body)
+    assert end["event"] == "complete"
+    found = logs(ingest)
+    assert ("stdout", "INFO", "one 1") in found
+    assert ("stdout", "INFO", "two and a half") in found
+    assert ("stdout", "INFO", "no newline") in found
+    assert ("stderr", "INFO", "to stderr") in found
+    assert ("lib", "INFO", "told") in found
+    assert [m for name, level, m in found if name == "py.warnings" and level == "WARNING" and "old" in m]
+    assert [m for name, level, m in found if name == "threading" and level == "ERROR" and "ZeroDivision" in m]
+    assert not [m for _, _, m in found if "not told" in m or "past Python" in m or "of a child" in m]
+
+
+@slow
+async def test_a_skipped_phase_lets_the_rest_go_on(stage: Stage, ingest: FakeIngest) -> None:
+    more = "@phase\ndef last(self):\n    return 'done'"
+    _, end = await stage.play("raise SkipPhase('nothing to do')", more=more)
+    assert ("complete", "done") == (end["event"], end["result"])
+    assert ("skipped", "nothing to do") == tuple(
+        ingest.of(kind="phase")[1][key] for key in ("phaseStatus", "message")
+    )
+
+
+@slow
+async def test_threads_left_running_do_not_keep_the_process(stage: Stage) -> None:
+    exit_, end = await stage.play("threading.Thread(target=lambda: time.sleep(60)).start()")
+    assert (0, "complete") == (exit_.code, end["event"])
+
+
+# -- a run that ends badly ---------------------------------------------------------------------------------------------
+
+
+@slow
+async def test_an_exception_is_told_with_the_users_part_of_its_traceback(stage: Stage) -> None:
+    exit_, end = await stage.play("raise ValueError('bad row')")
+    assert exit_.code == 0
+    assert ("failed", "ValueError: bad row", "ValueError", "bad row") == (
+        end["event"],
+        end["message"],
+        end["error"]["type"],
+        end["error"]["message"],
+    )
+    trace = end["error"]["traceback"]
+    assert "work.py" in trace
+    assert "worker.py" not in trace
+    assert "runpy" not in trace
+
+
+@slow
+@pytest.mark.parametrize(
+    ("body", "event", "message"),
+    [
+        ("sys.exit(3)", "failed", "exited with code 3"),
+        ("sys.exit('no licence')", "failed", "exited: no licence"),
+        ("sys.exit()", "complete", ""),
+        ("raise KeyboardInterrupt", "cancelled", "interrupted"),
+        ("os.kill(os.getpid(), signal.SIGINT); time.sleep(30)", "cancelled", "interrupted"),
+        ("raise MemoryError", "failed", "MemoryError"),
+        ("x = bytearray(2**62)", "failed", "MemoryError"),
+        ("raise BaseException('odd')", "failed", "BaseException: odd"),
+        (
+            "yield 1",
+            "failed",
+            "TypeError: Work.work: a phase is a plain method, neither async nor with yield",
+        ),
+    ],
+)
+async def test_every_end_is_one_terminal_event(body: str, event: str, message: str, stage: Stage) -> None:
+    exit_, end = await stage.play(body)
+    assert (0, event, message) == (exit_.code, end["event"], end["message"])
+    assert len([e for e in stage.ingest.of() if e["event"] in ("complete", "failed", "cancelled")]) == 1
+
+
+@slow
+async def test_a_module_that_cannot_be_imported_is_a_failed_run(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import nonexistent_thing\n")
+    handle = await stage.start_reference(f"{tmp_path}/broken.py:Work")
+    assert (await handle.wait()).code == 0
+    end = stage.ingest.terminal()
+    assert end is not None
+    assert "nonexistent_thing" in end["message"]
+    assert "broken.py" in end["error"]["traceback"]
+    assert "importlib" not in end["error"]["traceback"]
+
+
+@slow
+async def test_parameters_that_are_refused_are_a_failed_run(stage: Stage) -> None:
+    _, end = await stage.play("pass", parameters={"count": 1000})
+    assert end["event"] == "failed"
+    assert "count" in end["message"]
+
+
+# -- a process that dies -----------------------------------------------------------------------------------------------
+
+
+@slow
+async def test_os_exit_loses_nothing_that_was_acknowledged_and_says_its_code(stage: Stage) -> None:
+    exit_, end = await stage.play("print('before', flush=True); time.sleep(0.5); os._exit(3)")
+    assert end == {}
+    assert exit_.describe() == "exited with code 3 without finishing"
+    assert [("stdout", "INFO", "before")] == logs(stage.ingest)
+
+
+@slow
+async def test_a_segmentation_fault_leaves_its_traceback(stage: Stage) -> None:
+    exit_, end = await stage.play("ctypes.string_at(0)")
+    assert end == {}
+    assert exit_.signal == signal.SIGSEGV
+    assert "Segmentation fault" in exit_.output_tail
+    assert "work.py" in exit_.output_tail
+
+
+@slow
+async def test_a_worker_that_is_killed_takes_its_children_with_it(stage: Stage) -> None:
+    handle = await stage.start(
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "(HERE / 'pid.tmp').write_text(str(child.pid)); (HERE / 'pid.tmp').rename(HERE / 'pid')\n"
+        "time.sleep(60)"
+    )
+    await stage.reached("pid")
+    child = psutil.Process(int((stage.folder / "pid").read_text()))
+    os.kill(handle.pid, signal.SIGKILL)
+    assert (await handle.wait()).describe() == "killed by signal 9 (SIGKILL)"
+    await wait_until_async(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+@slow
+async def test_terminating_ends_it_at_once(stage: Stage) -> None:
+    handle = await stage.start("(HERE / 'there').touch(); time.sleep(60)")
+    await stage.reached("there")
+    handle.terminate()
+    assert (await asyncio.wait_for(handle.wait(), 5)).signal == signal.SIGTERM
+
+
+# -- cancelling --------------------------------------------------------------------------------------------------------
+
+
+@slow
+@pytest.mark.parametrize(
+    "work",
+    [
+        "time.sleep(60)",
+        "for _ in self.track(range(10**12)): pass",
+        "self.map(lambda n: time.sleep(0.001), range(10**6), on_error='collect')",
+        "threading.Event().wait(60)",
+        "subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])",
+        "import asyncio; asyncio.run(asyncio.sleep(60))",
+    ],
+    ids=["sleep", "loop", "map", "lock", "child", "asyncio"],
+)
+async def test_a_cancel_ends_the_work_and_runs_what_cleans_up(work: str, stage: Stage) -> None:
+    handle = await stage.start(
+        f"try:\n    (HERE / 'there').touch()\n    {work}\nfinally:\n"
+        "    self.log.info('cleaning up'); (HERE / 'cleaned').touch()"
+    )
+    await stage.reached("there")
+    stage.ingest.requests = ("cancel",)
+    exit_ = await asyncio.wait_for(handle.wait(), 10)
+    end = stage.ingest.terminal() or {}
+    assert (0, "cancelled", "cancelled on request") == (exit_.code, end["event"], end["message"])
+    assert (stage.folder / "cleaned").exists()
+    assert ("Work", "INFO", "cleaning up") in logs(stage.ingest)
+
+
+@slow
+async def test_a_cancel_that_comes_before_the_work_ends_it_too(stage: Stage) -> None:
+    stage.ingest.requests = ("cancel", "something else")
+    handle = await stage.start("time.sleep(60)")
+    assert (await asyncio.wait_for(handle.wait(), 15)).code == 0
+    assert (stage.ingest.terminal() or {})["event"] == "cancelled"
+
+
+@slow
+async def test_an_except_exception_does_not_swallow_it(stage: Stage) -> None:
+    handle = await stage.start(
+        "(HERE / 'there').touch()\nwhile True:\n    try:\n        time.sleep(60)\n    except Exception:\n        pass"
+    )
+    await stage.reached("there")
+    stage.ingest.requests = ("cancel",)
+    assert (await asyncio.wait_for(handle.wait(), 10)).code == 0
+
+
+@slow
+async def test_whoever_swallows_it_gets_no_further_phase(stage: Stage) -> None:
+    handle = await stage.start(
+        "(HERE / 'there').touch()\ntry:\n    time.sleep(60)\nexcept BaseException:\n    pass",
+        more="@phase\ndef last(self):\n    (HERE / 'last').touch()",
+    )
+    await stage.reached("there")
+    stage.ingest.requests = ("cancel",)
+    assert (await asyncio.wait_for(handle.wait(), 10)).code == 0
+    assert (stage.ingest.terminal() or {})["event"] == "cancelled"
+    assert not (stage.folder / "last").exists()
+
+
+# -- a streamer that is away -------------------------------------------------------------------------------------------
+
+
+@slow
+async def test_a_run_that_ends_while_the_streamer_is_away_is_told_when_it_is_back(
+    stage: Stage, tmp_path: Path
+) -> None:
+    handle = await stage.start("(HERE / 'done').touch(); return 7", url=f"http://127.0.0.1:{free_port()}")
+    await stage.reached("done")
+    assert stage.ingest.count == 0
+    (tmp_path / "streamer.json").write_text(json.dumps({"url": stage.ingest.url, "pid": 1}))
+    assert (await asyncio.wait_for(handle.wait(), 20)).code == 0
+    assert (stage.ingest.terminal() or {})["result"] == 7
+
+
+@slow
+async def test_it_does_not_wait_for_ever(stage: Stage) -> None:
+    handle = await stage.start("pass", url=f"http://127.0.0.1:{free_port()}", wait_seconds=0.3)
+    exit_ = await asyncio.wait_for(handle.wait(), 20)
+    assert exit_.code == EXIT_AWAY
+
+
+@slow
+async def test_a_run_that_nobody_wants_ends(stage: Stage) -> None:
+    handle = await stage.start("(HERE / 'there').touch(); time.sleep(60)")
+    await stage.reached("there")
+    stage.ingest.refuse = (409, "run_ended", {})
+    exit_ = await asyncio.wait_for(handle.wait(), 10)
+    assert exit_.code == EXIT_REFUSED
+    assert "run_ended" in exit_.output_tail
+
+
+@slow
+def test_without_a_spec_it_says_so() -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "streamer.worker"],
+        input=b"{",
+        capture_output=True,
+        cwd=ROOT,
+        check=False,
+        timeout=30,
+    )
+    assert found.returncode == EXIT_USAGE
+    assert b"spec" in found.stderr
+
+
+@slow
+async def test_the_streamers_death_does_not_touch_it(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text(
+        HEADER
+        + "        (HERE / 'there').touch()\n        while not (HERE / 'go').exists(): time.sleep(0.01)\n"
+    )
+    spec = WorkerSpec(
+        run_id="r1",
+        url=stage.ingest.url,
+        token="t",
+        data=str(tmp_path),
+        pipeline=f"{tmp_path}/work.py:Work",
+    )
+    (tmp_path / "spec").write_bytes(encode_spec(spec))
+    starter = (
+        "import asyncio, json, os, signal, sys; from pathlib import Path;"
+        "from streamer.backends.base import decode_spec; from streamer.backends.process import ProcessBackend;"
+        "here = Path(sys.argv[1]);\n"
+        "async def main():\n"
+        "    handle = await ProcessBackend(here).start(decode_spec((here / 'spec').read_bytes()))\n"
+        "    (here / 'identity').write_text(json.dumps(handle.identity))\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(main())"
+    )
+    found = subprocess.run(  # noqa: ASYNC221 - nothing else is to be done meanwhile
+        [sys.executable, "-c", starter, str(tmp_path)], cwd=ROOT, check=False, timeout=30
+    )
+    assert found.returncode == -signal.SIGKILL
+    handle = stage.backend.attach(json.loads((tmp_path / "identity").read_text()))
+    assert handle is not None
+    stage.handles.append(handle)
+    await stage.reached("there")
+    (tmp_path / "go").touch()
+    await asyncio.wait_for(handle.wait(), 20)
+    assert (stage.ingest.terminal() or {})["event"] == "complete"
+
+
+# -- output ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lines() -> tuple[Lines, list[str], io.StringIO]:
+    told: list[str] = []
+
+    def emit(event: Event, time: float) -> None:
+        assert isinstance(event, Logged)
+        told.append(event.message)
+
+    below = io.StringIO()
+    return Lines(Run(emit), "stdout", below), told, below
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (["a\n"], ["a"]),
+        (["a", "b", "\n"], ["ab"]),
+        (["a\nb\nc"], ["a", "b"]),
+        (["\n", "  \n", "\n"], []),
+        (["10%\r", "20%\r", "done\n"], ["done"]),
+        (["\r10%", "\r20%", "\n"], ["20%"]),
+        (["a\r\n", "b\r", "\n"], ["a", "b"]),
+        (["\x1b[1;31mred\x1b[0m\n"], ["red"]),
+        (["\x1b]0;title\x07text\n"], ["text"]),
+    ],
+)
+def test_text_becomes_lines(
+    written: list[str], expected: list[str], lines: tuple[Lines, list[str], io.StringIO]
+) -> None:
+    stream, told, _ = lines
+    assert [stream.write(text) for text in written] == [len(text) for text in written]
+    assert told == expected
+
+
+def test_what_has_no_newline_is_told_at_the_end(lines: tuple[Lines, list[str], io.StringIO]) -> None:
+    stream, told, _ = lines
+    stream.write("a")
+    stream.finish()
+    stream.finish()
+    assert told == ["a"]
+
+
+def test_a_progress_bar_without_a_newline_is_kept_short(lines: tuple[Lines, list[str], io.StringIO]) -> None:
+    stream, told, _ = lines
+    for n in range(100_000):
+        stream.write(f"\r{n:>10}")
+        assert len(stream._begun.text) <= 9_000
+    stream.finish()
+    assert told == ["     99999"]
+
+
+def test_an_endless_line_is_bounded(lines: tuple[Lines, list[str], io.StringIO]) -> None:
+    stream, told, _ = lines
+    for _ in range(100):
+        stream.write("x" * 1000)
+        assert len(stream._begun.text) <= 9_000
+    assert max(map(len, told)) <= 9_000
+    assert len(told) >= 10
+
+
+def test_each_threads_lines_stay_whole(lines: tuple[Lines, list[str], io.StringIO]) -> None:
+    stream, told, _ = lines
+    stream.write("main ")
+    thread = threading.Thread(target=lambda: (stream.write("thr"), stream.write("ead\n")))
+    thread.start()
+    thread.join()
+    stream.write("thread\n")
+    assert told == ["thread", "main thread"]
+
+
+def test_a_log_line_on_its_way_to_a_console_is_not_told_twice(
+    lines: tuple[Lines, list[str], io.StringIO],
+) -> None:
+    stream, told, _ = lines
+    handler = logging.StreamHandler(stream)
+    handler.handle(logging.LogRecord("x", 20, "f", 1, "hello", None, None))
+    print("printed", file=stream)
+    assert told == ["printed"]
+
+
+def test_a_forked_child_writes_to_the_file(
+    lines: tuple[Lines, list[str], io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, told, below = lines
+    monkeypatch.setattr(stream, "_pid", os.getpid() + 1)
+    stream.write("child\n")
+    assert (below.getvalue(), told) == ("child\n", [])
+
+
+def test_bytes_are_refused_as_by_any_text_stream(lines: tuple[Lines, list[str], io.StringIO]) -> None:
+    with pytest.raises(TypeError, match="str"):
+        lines[0].write(b"x")  # type: ignore[arg-type]  # that is what is tested
+
+
+def test_the_streams_are_given_back() -> None:
+    before = (sys.stdout, sys.stderr, threading.excepthook)
+    told: list[Event] = []
+    with Output(Run(lambda event, time: told.append(event))):
+        print("x")  # noqa: T201 - that is what is tested
+        sys.stdout.writelines(["y\n", "z\n"])
+        sys.stdout.flush()
+        assert (sys.stdout.writable(), sys.stdout.isatty(), sys.stdout.encoding) == (True, False, "utf-8")
+    assert (sys.stdout, sys.stderr, threading.excepthook) == before
+    assert ["x", "y", "z"] == [event.message for event in told if isinstance(event, Logged)]
