@@ -93,7 +93,7 @@ class Settings:
     )
     max_body_bytes: int = _setting(1_000_000, "Largest JSON body accepted, in bytes.", minimum=1000)
     max_ingest_bytes: int = _setting(
-        8_000_000, "Largest ingest body (NDJSON) accepted, in bytes.", minimum=1000
+        16_000_000, "Largest ingest body (NDJSON) accepted, in bytes.", minimum=1000
     )
     max_ingest_events: int = _setting(10_000, "Most events accepted in one ingest call.", minimum=1)
     tail_bytes: int = _setting(
