@@ -51,23 +51,43 @@ ALMOST: Final = 99.99
 
 
 class Curve(Struct, frozen=True, rename="camel"):
-    """Throughput over time: points `(seconds since the phase's start, units per second)`, `step_seconds` apart."""
+    """Throughput over time: points `(seconds since the phase's start, units per second)`, `step_seconds` apart or more.
+
+    A point is the mean since the one before it. `seconds` and `done` are where the next one begins.
+    """
 
     step_seconds: float = CURVE_STEP_SECONDS
     points: tuple[tuple[float, float], ...] = ()
+    seconds: float = 0.0
+    done: int | float = 0
 
-    def add(self, seconds: float, rate: float) -> Curve:
-        """Return the curve with one more point; a point in the last point's step replaces it."""
-        step, points = self.step_seconds, self.points
-        seconds, rate = round(seconds, 3), float(f"{rate:.6g}")
-        if points and int(seconds / step) <= int(points[-1][0] / step):
-            points = points[:-1]
-        points = (*points, (seconds, rate))
-        while len(points) > CURVE_POINTS:
+    def add(self, seconds: float, done: float) -> Curve:
+        """Return the curve when `done` units are done `seconds` after the phase's start; a point comes a step apart."""
+        elapsed = seconds - self.seconds
+        if done < self.done:
+            # A new count began in the same phase.
+            return replace(self, seconds=seconds, done=done)
+        if elapsed < self.step_seconds:
+            return self
+        rate = float(f"{(done - self.done) / elapsed:.6g}")
+        points = (*self.points, (round(seconds, 3), rate))
+        step = self.step_seconds
+        if len(points) > CURVE_POINTS:
             step *= 2
-            kept = {int(t / step): (t, r) for t, r in points}
-            points = tuple(kept.values())
-        return Curve(step, points)
+            points = _halved(points)
+        return Curve(step, points, seconds, done)
+
+
+def _halved(points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+    """Join points in pairs: each pair's mean over the time it spans."""
+    joined = []
+    start = 0.0
+    for first, second in zip(points[::2], points[1::2], strict=False):
+        span = second[0] - start
+        units = first[1] * (first[0] - start) + second[1] * (second[0] - first[0])
+        joined.append((second[0], float(f"{units / span:.6g}") if span > 0 else second[1]))
+        start = second[0]
+    return (*joined, points[-1]) if len(points) % 2 else tuple(joined)
 
 
 class PhaseState(Struct, frozen=True, rename="camel"):
@@ -339,6 +359,8 @@ def _progressed(state: RunState, event: Progressed, time: float) -> RunState:
     done = _count(event.done)
     if done is not None:
         phase = _rated(phase, done, time)
+        if phase.started is not None:
+            phase = replace(phase, curve=phase.curve.add(max(time - phase.started, 0.0), done))
         phase = replace(phase, done=done, total=_count(event.total), unit=event.unit or phase.unit)
     progress = _percent(done, _count(event.total), event.phase_progress)
     if progress is not None:
@@ -428,7 +450,7 @@ def _put(state: RunState, phase: PhaseState) -> RunState:
 
 
 def _rated(phase: PhaseState, done: float, time: float) -> PhaseState:
-    """Return the phase with its rate and throughput curve moved on to `done` at `time`."""
+    """Return the phase with its rate moved on to `done` at `time`."""
     if phase.rate_time is None or done < phase.rate_done:
         # Nothing to compare with yet, or a new count began in the same phase.
         start = phase.started if phase.rate_time is None and phase.started is not None else time
@@ -445,8 +467,7 @@ def _rated(phase: PhaseState, done: float, time: float) -> PhaseState:
     else:
         rate = phase.rate + (now - phase.rate) * (1 - math.exp(-seconds / RATE_SECONDS))
     rate = float(f"{rate:.6g}")
-    curve = phase.curve.add(max(time - (phase.started if phase.started is not None else time), 0.0), now)
-    return replace(phase, rate=rate, rate_time=time, rate_done=done, curve=curve)
+    return replace(phase, rate=rate, rate_time=time, rate_done=done)
 
 
 def _percent(done: float | None, total: float | None, said: float | None) -> float | None:

@@ -224,13 +224,30 @@ def test_the_rate_falls_while_nothing_moves():
 
 def test_the_curve_of_a_long_phase_stays_bounded_and_spans_it_all():
     curve = Curve()
-    for second in range(100_000):
-        curve = curve.add(second, second % 7)
-    assert len(curve.points) <= CURVE_POINTS
-    assert len(curve.points) > CURVE_POINTS / 3
-    assert 99_999 == curve.points[-1][0]
-    assert curve.points[0][0] < 2 * curve.step_seconds
+    for second in range(1, 100_001):
+        curve = curve.add(float(second), 7 * second)
+    assert CURVE_POINTS / 3 < len(curve.points) <= CURVE_POINTS
+    assert 100_000 - curve.step_seconds <= curve.points[-1][0]
+    assert curve.points[0][0] <= 2 * curve.step_seconds
     assert sorted(curve.points) == list(curve.points)
+    assert {7.0} == {rate for _, rate in curve.points}
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 5), st.integers(0, 1000)), max_size=400))
+def test_the_area_under_the_curve_is_what_was_done(steps):
+    curve, seconds, done = Curve(), 0.0, 0
+    for step, more in steps:
+        seconds, done = round(seconds + step, 3), done + more
+        curve = curve.add(seconds, done)
+    starts = [0.0, *(t for t, _ in curve.points)]
+    area = sum((t - start) * rate for start, (t, rate) in zip(starts, curve.points, strict=False))
+    assert pytest.approx(curve.done, rel=1e-2, abs=0.1) == area
+    assert len(curve.points) <= CURVE_POINTS
+
+
+def test_a_count_that_begins_anew_leaves_no_hole_below_zero():
+    curve = Curve().add(1.0, 100).add(2.0, 0).add(3.0, 50)
+    assert ((1.0, 100.0), (3.0, 50.0)) == curve.points
 
 
 def test_levels_that_somebody_invents_do_not_grow_the_state():
