@@ -162,8 +162,8 @@ def load(reference: str) -> type[Pipeline]:
     if not where.endswith(".py"):
         return _named(_import(where), name)
     path = Path(where).absolute()
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
+    folder = str(path.parent)
+    sys.path[:] = [folder, *(entry for entry in sys.path if entry != folder)]
     return _named(_execute(path, _plain_name(path)), name)
 
 

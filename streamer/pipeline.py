@@ -92,6 +92,8 @@ class Pipeline(param.Parameterized):
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)  # type: ignore[no-untyped-call]  # param publishes no types here
         self._reporter: Reporter = Silent(self)
+        #: What `schema.build` was given, as Python values; None when code constructed it.
+        self._given: dict[str, Any] | None = None
 
     def track(self, items: Iterable[T], *, total: int | None = None, unit: str = "items") -> Iterator[T]:
         """Return `items` one by one and count them as the phase's progress.

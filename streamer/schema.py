@@ -112,27 +112,27 @@ def build(pipeline: type[Pipeline], values: object) -> Pipeline:
         raise ParametersRefused(tuple(problems))
     with _choices_kept(kinds):
         try:
-            return pipeline(**arguments)
+            built = pipeline(**arguments)
         except (Exception, SystemExit) as error:
             raise ParametersRefused((_of_constructor(error, values, kinds),)) from error
+    built._given = arguments
+    return built
 
 
 def values_of(pipeline: Pipeline) -> dict[str, Any]:
-    """Return all parameters as JSON, defaults included; what `build` would accept.
+    """Return all parameters as JSON, defaults included: what `build` makes the same pipeline of, in another process.
 
-    Except for what only Python code can set, such as an infinite number: such a value is given as its bounded text.
+    Of one that was built, they are the values as given and the defaults, whatever its constructor made of them. What
+    JSON cannot carry, such as an infinite default, is left out.
     """
     values = {}
-    for name, (_, kind) in _kinds(type(pipeline)).items():
-        try:
-            value = getattr(pipeline, name)
-        except OSError:
-            # A path that has vanished since: what was asked for is still to be seen.
-            value = param.Parameter.__get__(pipeline.param[name], pipeline, type(pipeline))
-        try:
-            values[name] = kind.write(value)
-        except (TypeError, ValueError):
-            values[name] = _received(value)
+    for name, (parameter, kind) in _kinds(type(pipeline)).items():
+        with suppress(TypeError, ValueError):
+            value = kind.write(_value(pipeline, name, parameter))
+            if value is not None:
+                # Not every default is of its own parameter's kind; True is a number to param, and not to JSON.
+                kind.read(value)
+            values[name] = value
     return values
 
 
@@ -186,6 +186,18 @@ def _read(parameter: param.Parameter[Any], kind: Kind, value: Any) -> Any:
         validate: Callable[[Any], None] = parameter._validate
         validate(converted)
     return converted
+
+
+def _value(pipeline: Pipeline, name: str, parameter: param.Parameter[Any]) -> Any:
+    # Why not the present value of one that was built: a constructor that changes it would change it once more.
+    if pipeline._given is not None and name in pipeline._given:
+        return pipeline._given[name]
+    is_default = pipeline._given is not None and not _has_factory(parameter)
+    try:
+        return getattr(type(pipeline) if is_default else pipeline, name)
+    except OSError:
+        # A path that has vanished since: what was asked for is still to be seen.
+        return param.Parameter.__get__(parameter, None if is_default else pipeline, type(pipeline))
 
 
 def _is_required(parameter: param.Parameter[Any], kind: Kind) -> bool:

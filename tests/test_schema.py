@@ -586,6 +586,18 @@ def test_a_path_that_vanished_since_is_still_shown(tmp_path: Path) -> None:
     assert values_of(pipeline) == {"value": str(file)}
 
 
+def test_a_default_path_is_shown_whole_and_still_when_it_has_vanished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.csv"
+    file.touch()
+    monkeypatch.chdir(tmp_path)
+    pipeline = with_parameters(value=param.Filename("a.csv"))
+    assert values_of(build(pipeline, {})) == values_of(pipeline()) == {"value": str(file)}
+    file.unlink()
+    assert values_of(build(pipeline, {})) == values_of(pipeline()) == {"value": "a.csv"}
+
+
 def test_a_path_that_need_not_exist_is_accepted(tmp_path: Path) -> None:
     assert value_after(param.Path(check_exists=False), str(tmp_path / "new")) == str(tmp_path / "new")
 
@@ -630,8 +642,45 @@ def test_the_values_of_a_pipeline_include_its_defaults() -> None:
     assert values_of(build(Job, {"kind": "b", "n": 2})) == {"n": 2, "low": 0.0, "high": 1.0, "kind": "b"}
 
 
-def test_a_value_that_only_python_can_set_is_shown_as_text() -> None:
-    assert values_of(with_parameters(value=param.Number(0))(value=math.inf)) == {"value": "inf"}
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        param.Number(math.inf),
+        param.Number(True),
+        param.Integer(2**70),
+        param.Dict({1: 2}),
+        param.List([object()]),
+        param.Selector(objects=[1], default=None),
+    ],
+    ids=lambda parameter: type(parameter).__name__,
+)
+def test_a_default_that_json_cannot_carry_is_left_out_and_used(parameter: param.Parameter[Any]) -> None:
+    pipeline = with_parameters(value=parameter, other=param.Integer(1))()
+    assert values_of(pipeline) == {"other": 1} | ({"value": None} if parameter.default is None else {})
+
+
+def test_code_that_constructs_a_pipeline_finds_its_values() -> None:
+    assert values_of(Job(n=3, kind="a")) == {"n": 3, "low": 0.0, "high": 1.0, "kind": "a"}
+
+
+def test_building_again_from_the_values_gives_the_same_whatever_the_constructor_does() -> None:
+    class Doubled(Pipeline):
+        n = param.Integer(1)
+        m = param.Integer(1)
+
+        def __init__(self, **params: Any) -> None:
+            super().__init__(**params)
+            self.n, self.m = 2 * self.n, 2 * self.m
+
+    first: Any = build(Doubled, {"n": 6})
+    second: Any = build(Doubled, values_of(first))
+    assert ((12, 2), (12, 2)) == ((first.n, first.m), (second.n, second.m))
+
+
+def test_what_a_factory_made_is_among_the_values_so_that_building_again_gives_the_same() -> None:
+    made = iter(range(10))
+    pipeline = with_parameters(value=param.Integer(0, default_factory=lambda: next(made)))
+    assert values_of(build(pipeline, values_of(build(pipeline, {})))) == {"value": 0}
 
 
 def test_a_default_may_be_given_explicitly() -> None:
