@@ -832,7 +832,7 @@ const RunLog = element((model) => {
     set_text(follow, next.following ? "Following" : "Follow")
     const filtered = next.level !== "" || next.search !== ""
     nothing.style.display = offsets.length > 0 ? "none" : ""
-    set_text(nothing, next.busy ? "Reading the log…" : filtered ? "No lines match." : next.over ? "This run logged nothing." : "No log lines yet.")
+    set_text(nothing, next.busy || next.any ? "Reading the log…" : filtered ? "No lines match." : next.over ? "This run logged nothing." : "No log lines yet.")
     older.style.display = next.older ? "" : "none"
     set_text(older, next.asks ? (next.busy ? "Reading earlier lines…" : "Earlier lines: scroll up") : "Earlier lines are not shown here.")
     newer.style.display = next.newer ? "" : "none"
@@ -842,6 +842,8 @@ const RunLog = element((model) => {
   }
   model.on("msg:custom", receive)
   fill(plain(model.lines))
+  // What came between the page's making and its drawing was told to nobody.
+  model.send_msg({type: "window", last: offsets.at(-1) ?? null})
   // Hidden or not yet on the page it cannot scroll; it does when it is first seen.
   const observer = new ResizeObserver(() => { if (state.following) { to_end() } })
   observer.observe(lines)
@@ -1006,7 +1008,7 @@ const RunsTable = element((model) => {
     foot.style.display = state.older && rows.size ? "" : "none"
     more.disabled = state.busy || !state.asks
     set_text(more, state.busy ? "Reading…" : "Older runs")
-    const key = rows.size ? "" : state.busy ? "busy" : state.filtered ? "filtered" : `empty ${state.start} ${state.snippet}`
+    const key = rows.size ? "" : state.busy || !(state.empty || state.filtered) ? "busy" : state.filtered ? "filtered" : `empty ${state.start} ${state.snippet}`
     if (nothing.dataset.key === key) { return }
     nothing.dataset.key = key
     nothing.replaceChildren(...(key === "" ? [] : key === "busy" ? [h("div", {class: "empty"}, "Reading the runs…")]
@@ -1017,6 +1019,8 @@ const RunsTable = element((model) => {
   }
   plain(model.rows).forEach((row) => { put(row); body.append(rows.get(row.run)) })
   model.on("msg:custom", receive)
+  // What came between the page's making and its drawing was told to nobody.
+  model.send_msg({type: "rows", runs: [...rows.keys()]})
   return {node, show}
 })
 
