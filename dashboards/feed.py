@@ -153,6 +153,8 @@ class Feed:
         self._missing: set[str] = set()
         self._polls: dict[str, tuple[float, asyncio.TimerHandle]] = {}
         self._task: asyncio.Task[None] | None = None
+        # Whether the stream has begun: a state that is read before that could leave a gap behind it.
+        self._begun = False
         self._linger: asyncio.TimerHandle | None = None
         self.connection: Connection = "connecting"
         self.message = ""
@@ -244,6 +246,7 @@ class Feed:
         self._void()
         # What was known grows old from here on: whoever comes next begins with nothing.
         self._states.clear()
+        self._begun = False
         self.connection, self.message = "connecting", ""
 
     def _void(self) -> None:
@@ -301,6 +304,7 @@ class Feed:
     def _take_snapshot(self, snapshot: SnapshotOfAll) -> None:
         """Begin with what the streamer says: it comes first, and again after every reset."""
         before, self._states = self._states, OrderedDict()
+        self._begun = True
         self._void()
         for state in sorted(snapshot.states, key=lambda state: (not state.is_over, state.offset)):
             self._put(state)
@@ -363,7 +367,7 @@ class Feed:
 
     def _read(self, run_id: str, entry: Entry | None = None) -> None:
         """Read a run's state; its entries wait meanwhile, so that nothing lies between the two."""
-        if run_id in self._reading or self._task is None:
+        if run_id in self._reading or not self._begun:
             return
         handle = self._polls.get(run_id)
         if handle is not None:
