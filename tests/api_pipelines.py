@@ -51,6 +51,21 @@ class Waits(Pipeline):
         return "went on"
 
 
+class Steady(Pipeline):
+    """Log a numbered line every few milliseconds."""
+
+    n = param.Integer(300, doc="How many lines.")
+    pause = param.Number(0.005, doc="Seconds between two lines.")
+
+    @phase
+    def speak(self) -> int:
+        """Log, and return how many lines that were."""
+        for number in self.track(range(1, self.n + 1)):
+            self.log.info("line %d", number)
+            time.sleep(self.pause)
+        return self.n
+
+
 class Ignores(Pipeline):
     """Ignore a cancel, and even SIGTERM."""
 

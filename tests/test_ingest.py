@@ -176,6 +176,7 @@ async def test_an_empty_body_is_a_sign_of_life(producer):
     assert "running" == (await producer.state())["status"]
 
 
+@pytest.mark.slow
 async def test_a_silent_run_is_stalled_and_running_again_with_the_next_sign_of_life(tmp_path):
     async with running(tmp_path, stall_seconds=0.2) as api:
         producer = await api.register()
