@@ -319,12 +319,13 @@ class RunLink:
                 search=search or None,
                 before=None if before is None else str(before),
                 after=None if after is None else str(after),
-                limit=limit,
+                # One more than is wanted tells whether something follows.
+                limit=limit if after is None else limit + 1,
             )
         except StreamerError as error:
             raise command_error(error) from error
-        lines = tuple(log_line(entry) for entry in page.lines)
-        has_newer = before is not None or (after is not None and len(lines) == limit)
+        lines = tuple(log_line(entry) for entry in page.lines[:limit])
+        has_newer = before is not None or len(page.lines) > limit
         if not has_newer:
             lines += self._after(lines[-1].offset if lines else after or 0)
         has_older = after is not None or page.older is not None
