@@ -1,0 +1,256 @@
+"""The streamer as a whole: opening, closing, its data folder, and what a restart on the same data keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import socket
+import sqlite3
+import threading
+import warnings
+
+import httpx
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+
+from streamer.log.sqlite import LogVersionError
+from streamer.server import DataFolderBusy, Streamer, routes
+from streamer.settings import Settings
+from tests.api_support import NO_CERTIFICATES, FakeBackend, Producer, data_of, running
+
+
+def settings(tmp_path, **changes) -> Settings:
+    return Settings(data=tmp_path / "data", port=0, **changes)
+
+
+def own_threads() -> list[str]:
+    return [one.name for one in threading.enumerate() if one.name.startswith("streamer")]
+
+
+# -- opening and closing -----------------------------------------------------------------------------------------------
+
+
+async def test_nothing_is_left_when_a_streamer_has_closed(tmp_path):
+    tasks = asyncio.all_tasks()
+    async with running(tmp_path) as api:
+        await api.register()
+        async with api.stream("/api/events") as stream:
+            await stream.next()
+            assert own_threads()
+    assert [] == own_threads()
+    assert tasks == asyncio.all_tasks()
+    async with httpx.AsyncClient(verify=NO_CERTIFICATES) as http:
+        with pytest.raises(httpx.ConnectError):
+            await http.get(api.streamer.url)
+
+
+async def test_closing_is_done_once_and_needs_no_opening(tmp_path):
+    never = Streamer(settings(tmp_path))
+    await never.close()
+    streamer = Streamer(settings(tmp_path))
+    await streamer.open()
+    await streamer.close()
+    await streamer.close()
+
+
+async def test_however_many_wait_for_it_a_streamer_opens_once(tmp_path):
+    made = []
+
+    def backend(given: Settings) -> FakeBackend:
+        made.append(FakeBackend(given))
+        return made[-1]
+
+    streamer = Streamer(settings(tmp_path), backend=backend)
+    await asyncio.gather(*(streamer.ready() for _ in range(5)))
+    assert 1 == len(made)
+    await streamer.close()
+
+
+async def test_a_streamer_notes_where_it_is_and_takes_the_note_away(tmp_path):
+    note = tmp_path / "data" / "streamer.json"
+    async with running(tmp_path, page="http://127.0.0.1:5006/dashboards") as api:
+        expected = {"url": api.streamer.url, "pid": os.getpid(), "page": "http://127.0.0.1:5006/dashboards"}
+        assert expected == json.loads(note.read_text())
+    assert not note.exists()
+
+
+async def test_a_port_that_is_taken_is_told_and_leaves_the_folder_free(tmp_path):
+    with socket.socket() as taken, warnings.catch_warnings():
+        # Tornado leaves the socket that it could not bind to the garbage collector, which is to find it here.
+        warnings.simplefilter("ignore", ResourceWarning)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        await refused_port(Settings(data=tmp_path / "data", port=taken.getsockname()[1]))
+        gc.collect()
+    assert [] == own_threads()
+    async with running(tmp_path):
+        pass
+
+
+async def refused_port(given: Settings) -> None:
+    """Look at it from a frame of its own, so that nothing holds the exception and its socket afterwards."""
+    streamer = Streamer(given)
+    with pytest.raises(OSError, match="in use"):
+        await streamer.open()
+    await streamer.close()
+
+
+async def test_a_log_of_a_newer_version_is_not_touched(tmp_path):
+    async with running(tmp_path):
+        pass
+    path = tmp_path / "data" / "log.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    streamer = Streamer(settings(tmp_path))
+    with pytest.raises(LogVersionError, match="has schema version 99"):
+        await streamer.open()
+    await streamer.close()
+    assert [] == own_threads()
+
+
+async def test_a_file_that_is_no_log_is_not_touched(tmp_path):
+    path = tmp_path / "data" / "log.sqlite"
+    path.parent.mkdir()
+    path.write_bytes(b"This is somebody's diary, and no database. " * 100)
+    streamer = Streamer(settings(tmp_path))
+    with pytest.raises(Exception, match="cannot open the log"):
+        await streamer.open()
+    await streamer.close()
+    assert path.read_bytes().startswith(b"This is somebody's diary")
+
+
+# -- the data folder ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_second_streamer_on_the_same_data_is_refused_and_told_where_the_first_is(tmp_path):
+    async with running(tmp_path) as api:
+        second = Streamer(settings(tmp_path))
+        with pytest.raises(DataFolderBusy) as refused:
+            await second.open()
+        await second.close()
+        assert f"another streamer at {api.streamer.url} uses {tmp_path / 'data'}" in str(refused.value)
+        assert api.streamer.url == refused.value.url
+        assert 200 == (await api.http.get("/api/health/ready")).status_code
+        assert (tmp_path / "data" / "streamer.json").exists()
+
+
+async def test_another_folder_is_another_streamer_s(tmp_path):
+    async with running(tmp_path / "a") as first, running(tmp_path / "b") as second:
+        await first.register()
+        assert [] == (await second.http.get("/api/runs")).json()["runs"]
+        assert first.streamer.log.epoch != second.streamer.log.epoch
+
+
+# -- as part of another server -----------------------------------------------------------------------------------------
+
+
+async def test_its_routes_serve_in_any_tornado_application_and_open_it_with_the_first_request(tmp_path):
+    streamer = Streamer(settings(tmp_path), listen=False, backend=FakeBackend)
+    server = HTTPServer(Application(routes(streamer)))
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+    try:
+        async with httpx.AsyncClient(base_url=url, verify=NO_CERTIFICATES) as http:
+            assert [] == (await http.get("/api/runs")).json()["runs"]
+            answer = (await http.post("/api/runs", json={"title": "x"})).json()
+            producer = Producer(http, answer["run"], answer["token"])
+            await producer.complete(result=5)
+            assert 5 == (await producer.state())["result"]
+    finally:
+        server.stop()
+        await streamer.close()
+        await server.close_all_connections()
+
+
+async def test_a_streamer_without_a_port_listens_nowhere(tmp_path):
+    streamer = Streamer(settings(tmp_path), listen=False, backend=FakeBackend)
+    await streamer.open()
+    assert "" == streamer.url
+    assert not (tmp_path / "data" / "streamer.json").exists()
+    await streamer.close()
+
+
+# -- restarts ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_restart_keeps_runs_cursors_and_tokens(tmp_path):
+    async with running(tmp_path) as api:
+        producer = await api.register()
+        await producer.log("before")
+        cursor = (await producer.state())["cursor"]
+    async with running(tmp_path) as api:
+        again = Producer(api.http, producer.run, producer.token)
+        again.seq = producer.seq
+        assert cursor == (await again.state())["cursor"]
+        async with api.stream(f"{again.path}/events", headers={"Last-Event-ID": cursor}) as stream:
+            await again.log("after")
+            await again.complete()
+            frames = [data_of(frame) for frame in await stream.rest()]
+    assert [("log", 4), ("complete", 5)] == [(one["event"], one["seq"]) for one in frames]
+
+
+async def test_a_producer_s_batch_that_was_stored_but_not_acknowledged_is_stored_once(tmp_path):
+    async with running(tmp_path) as api:
+        producer = await api.register()
+        await producer.log("one", "two")
+    async with running(tmp_path) as api:
+        again = Producer(api.http, producer.run, producer.token)
+        assert (
+            3
+            == (await again.send(*({"event": "log", "message": m} for m in ("one", "two", "three"))))[
+                "acknowledged"
+            ]
+        )
+        page = (await api.http.get(f"{again.path}/log")).json()
+    assert ["one", "two", "three"] == [one["message"] for one in page["lines"]]
+
+
+async def test_queued_runs_wait_again_in_their_order_after_a_restart(tmp_path):
+    async with running(tmp_path, max_runs=1) as api:
+        await api.handle(await api.start())
+        waiting = [await api.start(n=n) for n in (2, 3)]
+    async with running(tmp_path, max_runs=1) as api:
+        # The first one's process is gone, and so there is a place.
+        handle = await api.handle(waiting[0])
+        assert 2 == handle.spec.parameters["n"]
+        assert 1 == api.streamer.runs.queue_length()
+        await Producer(api.http, waiting[0], handle.spec.token).complete()
+        handle.end()
+        assert 3 == (await api.handle(waiting[1])).spec.parameters["n"]
+
+
+async def test_a_run_whose_process_ended_meanwhile_has_failed_with_what_it_left(tmp_path):
+    async with running(tmp_path) as api:
+        producer = await api.started()
+        await producer.log("before")
+    async with running(tmp_path) as api:
+        state = await api.status(producer.run, "failed")
+        assert "its process ended while the streamer was away" == state["message"]
+        assert "its last words" == state["error"]["traceback"]
+        async with api.stream(f"{producer.path}/events?from=start") as stream:
+            kinds = [frame.event for frame in await stream.rest()]
+        assert ["status", "status", "log", "failed"] == kinds
+
+
+async def test_a_log_that_was_deleted_between_is_another_log_and_readers_are_told(tmp_path):
+    async with running(tmp_path) as api:
+        producer = await api.register()
+        await producer.log("one", "two", "three")
+        cursor = (await producer.state())["cursor"]
+    for path in (tmp_path / "data").glob("log.sqlite*"):
+        path.unlink()
+    async with running(tmp_path) as api:
+        other = await api.register()
+        await other.log(*"abcdefgh")
+        headers = {"Last-Event-ID": cursor}
+        async with api.stream(f"{other.path}/events", headers=headers) as stream:
+            reset, snapshot = await stream.take(2)
+        assert ("reset", "snapshot") == (reset.event, snapshot.event)
+        assert "the cursor is of another log" == data_of(reset)["reason"]
+        assert 404 == (await api.http.get(f"{producer.path}/events", headers=headers)).status_code
