@@ -1,4 +1,4 @@
-"""The dashboards of panel-streamer: pages over a streamer's runs. Importing this imports nothing of Panel until a name is used."""
+"""The dashboards of panel-streamer: pages over a streamer's runs. Imports nothing of Panel until a name is used."""
 
 from __future__ import annotations
 

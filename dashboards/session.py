@@ -1,7 +1,8 @@
-"""A session's reactive mirrors: of one run, of the list of runs, of the form that starts one. No network and no rendering.
+"""A session's reactive mirrors: of one run, of the list of runs, of the form that starts one. No network, no rendering.
 
-Views watch a model; whoever has the data (a feed, a test, the gallery) changes it. What a viewer asks for goes out through the
-injected commands. A model belongs to one session and is used on that session's thread only; `close()` ends every watcher.
+Views watch a model; whoever has the data (a feed, a test, the gallery) changes it. What a viewer asks for goes out
+through the injected commands. A model belongs to one session and is used on that session's thread only; `close()` ends
+every watcher.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class LogWindow(NamedTuple):
 class LogChange(NamedTuple):
     """What became of the window: `lines` replaced it, or joined it at its end or its beginning.
 
-    `after` is the offset of the line the new ones follow (of the line they precede for "prepended"), None for an empty window.
+    `after` is the offset of the line the new ones follow (of the line they precede for "prepended"), None for an empty
+    window.
     """
 
     kind: str
@@ -151,9 +153,13 @@ class Session(param.Parameterized):
     `clock` returns POSIX seconds. `commands` is None in literal mode: then what needs the streamer is disabled.
     """
 
-    connection = param.Selector(default="live", objects=list(CONNECTIONS), doc="How the streamer is reached.")
+    connection: Any = param.Selector(
+        default="live", objects=list(CONNECTIONS), doc="How the streamer is reached."
+    )
     connection_message = param.String(default="", doc="What to say about the connection.")
-    now = param.Number(default=0.0, doc="The time, POSIX seconds, by this process' clock; moves on once a second.")
+    now = param.Number(
+        default=0.0, doc="The time, POSIX seconds, by this process' clock; moves on once a second."
+    )
     notice = param.String(default="", doc="Why the last thing the viewer asked for did not work.")
 
     def __init__(
@@ -207,8 +213,8 @@ class Session(param.Parameterized):
 class RunModel(Session):
     """The reactive mirror of one run, and what its viewer chose.
 
-    From literal state: ``RunModel(state=RunState(…), log=LogWindow(…), failures=FailuresPage(…), now=…)``. Whoever feeds
-    it replaces `state` at most ten times a second and appends log lines with `advance`.
+    From literals: ``RunModel(state=RunState(…), log=LogWindow(…), failures=FailuresPage(…), now=…)``. Whoever feeds it
+    replaces `state` at most ten times a second and appends log lines with `advance`.
     """
 
     run_id = param.String(default="", doc="The run's id.")
@@ -216,13 +222,15 @@ class RunModel(Session):
     level = param.String(default="", doc="The least level of the lines shown; empty: all.")
     search = param.String(default="", doc="Text the lines shown contain; empty: all.")
     following = param.Boolean(default=True, doc="Whether the log stays at its end.")
-    tab = param.Selector(default="log", objects=list(TABS), doc="The details shown.")
+    tab: Any = param.Selector(default="log", objects=list(TABS), doc="The details shown.")
     log = param.ClassSelector(class_=LogWindow, default=LogWindow(), doc="The lines at hand.")
     log_change = param.ClassSelector(
         class_=LogChange, default=None, allow_None=True, doc="What last became of `log`."
     )
     log_busy = param.Boolean(default=False, doc="Whether lines are on their way.")
-    failures = param.ClassSelector(class_=FailuresPage, default=FailuresPage(), doc="The failed items at hand.")
+    failures = param.ClassSelector(
+        class_=FailuresPage, default=FailuresPage(), doc="The failed items at hand."
+    )
     failures_busy = param.Boolean(default=False, doc="Whether failed items are on their way.")
     cancel_asked = param.Boolean(default=False, doc="Whether this viewer asked to cancel the run.")
     link = param.String(default="", doc="The page's URL for Copy link; empty: the browser's own.")
@@ -236,7 +244,9 @@ class RunModel(Session):
             params["log"] = LogWindow(lines=tuple(log)[-WINDOW_LINES:], total=len(tuple(log)))
         failures = params.get("failures")
         if failures is not None and not isinstance(failures, FailuresPage):
-            params["failures"] = FailuresPage(items=tuple(failures)[:PAGE_FAILURES], total=len(tuple(failures)))
+            params["failures"] = FailuresPage(
+                items=tuple(failures)[:PAGE_FAILURES], total=len(tuple(failures))
+            )
         super().__init__(commands=commands, **params)
         self._request = 0
 
@@ -247,8 +257,8 @@ class RunModel(Session):
     ) -> None:
         """Take in what is new, joined: the state after it, the log lines that came (any level), other parameters.
 
-        Lines that do not match the viewer's filter are left out. A window that does not reach the end, or that is full while
-        its reader is elsewhere, stays as it is and only says that there is more.
+        Lines that do not match the viewer's filter are left out. A window that does not reach the end, or that is full
+        while its reader is elsewhere, stays as it is and only says that there is more.
         """
         if state is not None:
             changes["state"] = state
@@ -402,7 +412,9 @@ class RunsModel(Session):
 
     rows = param.ClassSelector(class_=tuple, default=(), doc="The runs at hand, newest first.")
     counts = param.Dict(default={}, doc="How many runs there are: running, queued, week.")
-    status = param.Selector(default="", objects=["", *STATUSES], doc="Show this status only; empty: any.")
+    status: Any = param.Selector(
+        default="", objects=["", *STATUSES], doc="Show this status only; empty: any."
+    )
     pipeline = param.String(default="", doc="Show this pipeline only; empty: any.")
     search = param.String(default="", doc="Show what contains this text only; empty: any.")
     pipelines = param.ClassSelector(class_=tuple, default=(), doc="The names of the pipelines to filter by.")
@@ -435,7 +447,7 @@ class RunsModel(Session):
     async def filter(
         self, *, status: str | None = None, pipeline: str | None = None, search: str | None = None
     ) -> None:
-        """Choose what is shown; status and pipeline are asked of the streamer, the text is searched in the runs at hand."""
+        """Choose what is shown. Status and pipeline are asked of the streamer, text is searched in the runs at hand."""
         changes: dict[str, Any] = {}
         if status is not None:
             changes["status"] = status if status in STATUSES else ""

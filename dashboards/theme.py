@@ -110,5 +110,5 @@ GRID_CSS: Final = """
 @media (max-width: 640px) { :host { grid-template-columns: minmax(0, 1fr); } }
 """
 STACK_CSS: Final = """
-:host { display: block; width: 100% !important; margin: 0 !important; min-width: 0; }
+:host { width: 100% !important; margin: 0 !important; min-width: 0; }
 """

@@ -1,4 +1,4 @@
-"""The views: each shows one part of a run, of the list of runs or of the start form, over a model. None knows the network."""
+"""The views: each shows one part of a run, of the list of runs or of the start form, over a model. No network."""
 
 from dashboards.views.failures import FailuresView
 from dashboards.views.header import ErrorView, HeaderView, NoticeView

@@ -5,7 +5,7 @@ The components' script is `views.js`; it builds the page from text only, never f
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).parent / "views.js"
 
 
 class Component(JSComponent):
-    """An element of `views.js`, named as its class. `state` is all it shows; what its reader does comes to `handler`."""
+    """An element of `views.js`, named as its class. It shows `state`; what its reader does comes to `handler`."""
 
     state = param.Dict(default={}, doc="What is shown: plain data.")
 
@@ -38,15 +38,20 @@ class Component(JSComponent):
         if self.handler is not None and isinstance(data, Mapping) and isinstance(data.get("type"), str):
             self.handler(data)
 
-    def show(self, state: dict[str, Any]) -> None:
+    def put(self, state: dict[str, Any]) -> None:
         """Show `state`; nothing is sent when it is shown already."""
         if state != self.state:
             self.state = state
 
 
-def run_soon(action: Callable[[], Awaitable[None]]) -> None:
-    """Run a coroutine function on the session's loop."""
-    pn.state.execute(action)
+def run_soon(action: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run what returns a coroutine on the session's loop."""
+
+    # Panel awaits what is declared a coroutine function, and only that: a lambda is none.
+    async def run() -> None:
+        await action()
+
+    pn.state.execute(run)
 
 
 class View(Viewer):
@@ -61,7 +66,9 @@ class View(Viewer):
     def __init__(self, model: Any, **params: Any) -> None:
         super().__init__(**params)
         if not isinstance(model, Session):
-            raise TypeError(f"expected a model (RunModel, RunsModel or StartModel), received {type(model).__name__}")
+            raise TypeError(
+                f"expected a model (RunModel, RunsModel or StartModel), received {type(model).__name__}"
+            )
         self.model: Any = model
         self.component = self.build()
         self.component.handler = self.receive
@@ -74,7 +81,7 @@ class View(Viewer):
 
     def refresh(self, *_events: Any) -> None:
         """Show the model as it is now."""
-        self.component.show(self.present())
+        self.component.put(self.present())
 
     def present(self) -> dict[str, Any]:
         """Return what is shown of the model."""

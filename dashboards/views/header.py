@@ -1,4 +1,4 @@
-"""The head of a run's page: what it is called, how it is, who started it, Copy link and Cancel. And what went wrong on the way."""
+"""The head of a run's page: its name, how it is, who started it, Copy link, Cancel; and what to know first."""
 
 from __future__ import annotations
 
@@ -28,7 +28,14 @@ class HeaderView(View):
     def present(self) -> dict[str, Any]:
         model, state = self.model, self.model.state
         if state is None:
-            return {"title": model.run_id, "word": "", "tone": "wait", "about": [], "cancel": "none", "link": ""}
+            return {
+                "title": model.run_id,
+                "word": "",
+                "tone": "wait",
+                "about": [],
+                "cancel": "none",
+                "link": "",
+            }
         return {
             "title": state.title or state.pipeline or state.run,
             "word": words.status_word(state.status),
@@ -127,7 +134,13 @@ class NoticeView(View):
 
 
 def _notice(
-    kind: str, title: str, text: str, *, code: str = "", link: tuple[str, str] | None = None, page: bool = False
+    kind: str,
+    title: str,
+    text: str,
+    *,
+    code: str = "",
+    link: tuple[str, str] | None = None,
+    page: bool = False,
 ) -> dict[str, Any]:
     return {
         "kind": kind,

@@ -1,4 +1,4 @@
-"""The log of a run as a table that follows its end. Sends only the lines that are new; filters and searches on the server."""
+"""The log of a run as a table that follows its end. Sends only new lines; the streamer filters and searches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _TERMINAL_CODES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 class RunLog(Component):
     """A table of lines within a bound. `lines` is where it starts; later ones arrive as messages."""
 
-    lines = param.List(default=[], doc="The lines when the component is drawn: [offset, time, level, phase, message].")
+    lines = param.List(
+        default=[], doc="The lines when the component is drawn: [offset, time, level, phase, message]."
+    )
 
     def keep(self, lines: list[list[Any]]) -> None:
         """Remember what a new drawing of the component starts with, without sending it."""
@@ -34,9 +36,10 @@ class LogView(View):
 
     names = ("state", "log", "log_busy", "level", "search", "following", "connection")
     component_class = RunLog
+    component: RunLog
     model: RunModel
 
-    def build(self) -> Component:
+    def build(self) -> RunLog:
         component = RunLog(state=self.present(), lines=_rows(self.model.log.lines))
         self.model.listen(self._changed, ("log_change",))
         return component
@@ -84,14 +87,13 @@ class LogView(View):
                 run_soon(model.load_newer)
             case "window":
                 # The browser missed a message (they are not kept while a page loads): give it all there is.
-                self._send("replaced", model.log.lines, None)
+                last = model.log.lines[-1].offset if model.log.lines else None
+                if message.get("last", -1) != last:
+                    self._send("replaced", model.log.lines, None)
 
 
 def _rows(lines: tuple[LogLine, ...]) -> list[list[Any]]:
-    return [
-        [line.offset, line.time, line.level, line.phase or "", _message(line)]
-        for line in lines
-    ]
+    return [[line.offset, line.time, line.level, line.phase or "", _message(line)] for line in lines]
 
 
 def _message(line: LogLine) -> str:

@@ -47,7 +47,7 @@ class PhasesView(View):
         self._patch(_columns(_segments(self.model.state)))
         super().refresh()
 
-    def _patch(self, columns: dict[str, list[Any]]) -> None:
+    def _patch(self, columns: dict[str, Any]) -> None:
         """Send the cells that changed; everything only when there are other segments than before."""
         shown = self.source.data
         if list(shown["right"]) != columns["right"]:
@@ -70,9 +70,7 @@ class PhasesView(View):
         segments = _segments(state)
         labels = [] if state is None else [_label(phase, state, self.model.now) for phase in state.phases]
         return {
-            "segments": [
-                {"left": s["left"], "right": s["right"], "moving": s["moving"]} for s in segments
-            ],
+            "segments": [{"left": s["left"], "right": s["right"], "moving": s["moving"]} for s in segments],
             "labels": labels,
             "spoken": _spoken(labels, state),
         }
@@ -125,7 +123,7 @@ def _pattern(segment: dict[str, Any]) -> str:
     )
 
 
-def _columns(segments: list[dict[str, Any]]) -> dict[str, list[Any]]:
+def _columns(segments: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "left": [s["left"] for s in segments],
         "right": [s["right"] for s in segments],
@@ -139,8 +137,8 @@ def _figure(source: ColumnDataSource) -> Any:
     plot = figure(
         height=BAR_HEIGHT,
         sizing_mode="stretch_width",
-        x_range=Range1d(0, 1),
-        y_range=Range1d(0, 1),
+        x_range=Range1d(start=0, end=1),
+        y_range=Range1d(start=0, end=1),
         toolbar_location=None,
         tools="",
         min_border=0,
@@ -154,10 +152,12 @@ def _figure(source: ColumnDataSource) -> Any:
     mapper = CategoricalColorMapper(
         name="kinds", factors=list(KINDS), palette=[light[name] for name in COLOURS], nan_color=light["wait"]
     )
-    edges = {"left": "left", "bottom": 0, "top": 1, "line_color": None}
     tracks = Quad(
-        **edges,
+        left="left",
         right="right",
+        bottom=0,
+        top=1,
+        line_color=None,
         fill_color=light["wait"],
         hatch_pattern="pattern",
         hatch_color=light["soft"],
@@ -165,7 +165,8 @@ def _figure(source: ColumnDataSource) -> Any:
         hatch_scale=7,
         hatch_weight=1.5,
     )
-    fills = Quad(**edges, right="fill", fill_color={"field": "kind", "transform": mapper})
+    fill_color: Any = {"field": "kind", "transform": mapper}
+    fills = Quad(left="left", right="fill", bottom=0, top=1, line_color=None, fill_color=fill_color)
     # The outline is of the paper's colour: it separates the segments by the same three pixels at every width, and
     # rounds their corners, which clipping cannot do inside one canvas.
     frames = Quad(
@@ -177,8 +178,8 @@ def _figure(source: ColumnDataSource) -> Any:
         line_color=light["paper"],
         # Many narrow segments would be eaten up by wide gaps.
         line_width=3 if len(source.data["left"]) <= 12 else 2,
-        border_radius=3,
     )
+    frames.update(border_radius=3)
     for name, glyph in (("track", tracks), ("fill", fills), ("frame", frames)):
         renderer = plot.add_glyph(source, glyph)
         renderer.name = name

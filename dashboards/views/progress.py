@@ -24,7 +24,14 @@ class ProgressView(View):
     def present(self) -> dict[str, Any]:
         state = self.model.state
         if state is None:
-            return {"number": words.NOT_KNOWN, "unit": "", "value": None, "phase": "", "now": "", "spoken": "not known"}
+            return {
+                "number": words.NOT_KNOWN,
+                "unit": "",
+                "value": None,
+                "phase": "",
+                "now": "",
+                "spoken": "not known",
+            }
         number, unit = _number(state)
         phase, now = _now(state)
         value = None if unit != "%" else state.progress

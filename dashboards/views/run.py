@@ -67,25 +67,31 @@ class DetailsView(View):
 class RunView(Viewer):
     """A run as a page shows it: ``RunView(run_id)`` follows a streamer's run, ``RunView(model=…)`` shows a model.
 
-    With a run id, the model comes from `connect`, which the application sets (see `dashboards.feed`): it takes the id and the
-    streamer's URL (None: as configured) and returns a `RunModel` that it keeps up to date until `close`. Raises `TypeError`
-    when neither or both are given.
+    With a run id, the model comes from `dashboards.live.connect_run`, which keeps it up to date until `close`; `url`
+    is the streamer's (None: as configured). Raises `TypeError` when neither a run id nor a model is given, or both are.
     """
-
-    connect: Any = None
 
     compact = param.Boolean(default=False, doc="Without the page's margins, as in a notebook's cell.")
 
     def __init__(
-        self, run_id: str | None = None, url: str | None = None, *, model: RunModel | None = None, **params: Any
+        self,
+        run_id: str | None = None,
+        url: str | None = None,
+        *,
+        model: RunModel | None = None,
+        **params: Any,
     ) -> None:
         if (run_id is None) == (model is None):
-            raise TypeError("expected either a run's id or model=, received " + ("both" if model else "neither"))
+            raise TypeError(
+                "expected either a run's id or model=, received "
+                + ("both" if model is not None else "neither")
+            )
         if model is None:
-            connect = type(self).connect
-            if connect is None:
-                from dashboards.feed import connect_run as connect
-            model = connect(run_id, url)
+            assert run_id is not None
+            # Why not at the top: a page is handed its model, and needs no network to show it.
+            from dashboards.live import connect_run
+
+            model = connect_run(run_id, url)
             params.setdefault("compact", True)
         super().__init__(**params)
         self.model: RunModel = model

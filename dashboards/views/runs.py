@@ -48,6 +48,7 @@ class RunsTableView(View):
         "first_pipeline",
     )
     component_class = RunsTable
+    component: RunsTable
     model: RunsModel
 
     def __init__(self, model: RunsModel, *, run_href: str, start_href: str) -> None:
@@ -58,7 +59,7 @@ class RunsTableView(View):
         super().__init__(model)
         model.listen(self._changed, ("rows", "status", "pipeline", "search", "now"))
 
-    def build(self) -> Component:
+    def build(self) -> RunsTable:
         return RunsTable(state=self.present(), rows=list(self._shown.values()))
 
     def _rows(self) -> dict[str, dict[str, Any]]:
@@ -74,7 +75,9 @@ class RunsTableView(View):
             return
         self.component.keep(list(self._shown.values()))
         self._version += 1
-        self.component._send_msg({"kind": "changed", "rows": changed, "order": order, "version": self._version})
+        self.component._send_msg(
+            {"kind": "changed", "rows": changed, "order": order, "version": self._version}
+        )
 
     def _row(self, state: RunState, now: float) -> dict[str, Any]:
         queued = state.status == "queued"
@@ -172,14 +175,16 @@ class RunsNoticeView(View):
         model = self.model
         if model.connection == "away":
             text = model.connection_message or "Trying again until it is back."
-            return _notice("away", "The streamer is away", text + " What is listed is how it was." * bool(model.rows))
+            return _notice(
+                "away", "The streamer is away", text + " What is listed is how it was." * bool(model.rows)
+            )
         if model.notice:
             return _notice("notice", "That did not work", model.notice)
         return _notice("", "", "")
 
 
 class RunsView(Viewer):
-    """The list of runs as a page shows it. `run_href` is a run's address with ``{}`` for its id, `start_href` the form's."""
+    """The list of runs as a page shows it. `run_href` is a run's address with ``{}`` for its id."""
 
     def __init__(
         self, model: RunsModel, *, run_href: str = "?run={}", start_href: str = "?start=", **params: Any

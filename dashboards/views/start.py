@@ -106,8 +106,8 @@ def _read(value: Any, schema: Mapping[str, Any]) -> Any:
         return value is True
     if kind == "choice":
         return _chosen(value, schema)
-    if not isinstance(value, str):
-        raise ValueError("Expected text.")
+    # From a browser: what is not text is none of what a field gives.
+    value = value if isinstance(value, str) else ""
     if len(value) > VALUE_LIMIT:
         raise ValueError(f"At most {VALUE_LIMIT:,} characters.")
     if kind in ("integer", "number"):
@@ -135,8 +135,16 @@ def _number(text: str, schema: Mapping[str, Any], *, whole: bool) -> float:
     checks = (
         ("minimum", number >= schema.get("minimum", number), "At least {}."),
         ("maximum", number <= schema.get("maximum", number), "At most {}."),
-        ("exclusiveMinimum", "exclusiveMinimum" not in schema or number > schema["exclusiveMinimum"], "More than {}."),
-        ("exclusiveMaximum", "exclusiveMaximum" not in schema or number < schema["exclusiveMaximum"], "Less than {}."),
+        (
+            "exclusiveMinimum",
+            "exclusiveMinimum" not in schema or number > schema["exclusiveMinimum"],
+            "More than {}.",
+        ),
+        (
+            "exclusiveMaximum",
+            "exclusiveMaximum" not in schema or number < schema["exclusiveMaximum"],
+            "Less than {}.",
+        ),
     )
     for key, holds, text_ in checks:
         if not holds:
@@ -178,7 +186,8 @@ def _fields(spec: PipelineSpec, values: Mapping[str, Any]) -> list[dict[str, Any
     required = set(spec.schema.get("required") or ())
     properties = spec.schema.get("properties") or {}
     return [
-        _field(name, schema, name in required, values) for name, schema in list(properties.items())[:FIELDS_SHOWN]
+        _field(name, schema, name in required, values)
+        for name, schema in list(properties.items())[:FIELDS_SHOWN]
     ]
 
 
@@ -188,7 +197,8 @@ def _field(name: str, schema: Mapping[str, Any], required: bool, values: Mapping
     value = values.get(name, default)
     choices = list(schema.get("enum") or ())[:CHOICES_SHOWN]
     if kind == "choice":
-        shown: Any = str(choices.index(value)) if value in choices else ""
+        chosen = name in values or "default" in schema
+        shown: Any = str(choices.index(value)) if chosen and value in choices else ""
     elif kind == "boolean":
         shown = value is True
     elif kind == "json" and value is not None and not isinstance(value, str):
@@ -200,7 +210,7 @@ def _field(name: str, schema: Mapping[str, Any], required: bool, values: Mapping
         "label": words.cut(str(schema.get("title") or _spaced(name)), 100),
         "kind": kind,
         "value": shown,
-        "choices": [words.cut(str(choice), 200) for choice in choices],
+        "choices": ["none" if choice is None else words.cut(str(choice), 200) for choice in choices],
         "required": required,
         "help": words.cut(str(schema.get("description") or ""), 1_000),
         "bounds": _bounds(schema) if kind in ("integer", "number") else "",

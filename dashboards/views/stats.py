@@ -23,7 +23,11 @@ class StatsView(View):
     def present(self) -> dict[str, Any]:
         state = self.model.state
         if state is None or state.started is None:
-            return {"cells": [_cell(name, words.NOT_KNOWN) for name in ("Succeeded", "Failed", "Elapsed", "Warnings")]}
+            return {
+                "cells": [
+                    _cell(name, words.NOT_KNOWN) for name in ("Succeeded", "Failed", "Elapsed", "Warnings")
+                ]
+            }
         failed, warnings = state.results.failed, state.warnings
         return {
             "cells": [

@@ -87,9 +87,8 @@ def shown_phase(state: RunState | None) -> PhaseState | None:
     if state is None:
         return None
     current = state.find_phase(state.phase)
-    if current is not None and len(current.curve.points) > 1:
-        if not state.is_over:
-            return current
+    if current is not None and len(current.curve.points) > 1 and not state.is_over:
+        return current
     known = [phase for phase in state.phases if len(phase.curve.points) > 1]
     if not known:
         return None
@@ -106,7 +105,7 @@ def _nothing(state: RunState | None) -> str:
     return "Nothing was counted in this run" if state.is_over else "Not known yet"
 
 
-def _columns(points: tuple[tuple[float, float], ...]) -> dict[str, list[float]]:
+def _columns(points: tuple[tuple[float, float], ...]) -> dict[str, Any]:
     # A range that follows its data needs some; the plot is not seen until there are two points.
     points = points or ((0.0, 0.0),)
     return {"t": [t for t, _ in points], "rate": [rate for _, rate in points]}
@@ -144,7 +143,9 @@ def _figure(source: ColumnDataSource, unit: str) -> Any:
     plot.yaxis.major_label_standoff = 8
     plot.ygrid.grid_line_color = light["line"]
     plot.varea("t", 0, "rate", source=source, fill_color=light["accent-soft"], fill_alpha=1, name="area")
-    line = plot.line("t", "rate", source=source, line_color=light["accent"], line_width=2, line_join="round", name="line")
+    line = plot.line(
+        "t", "rate", source=source, line_color=light["accent"], line_width=2, line_join="round", name="line"
+    )
     plot.add_tools(
         HoverTool(
             renderers=[line],

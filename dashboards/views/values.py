@@ -85,7 +85,16 @@ def _is_rows(value: Any) -> bool:
 
 
 def _empty(note: str) -> dict[str, Any]:
-    return {"kind": "empty", "columns": [], "rows": [], "text": "", "note": note, "error": None, "around": [], "title": ""}
+    return {
+        "kind": "empty",
+        "columns": [],
+        "rows": [],
+        "text": "",
+        "note": note,
+        "error": None,
+        "around": [],
+        "title": "",
+    }
 
 
 def _table(rows: list[Mapping[str, Any]], title: str = "") -> dict[str, Any]:
@@ -94,13 +103,14 @@ def _table(rows: list[Mapping[str, Any]], title: str = "") -> dict[str, Any]:
         for name in row:
             names.setdefault(str(name))
     columns = list(names)[:COLUMNS_SHOWN]
-    shown = _empty(
-        f"The first {ROWS_SHOWN} of {len(rows):,} rows." if len(rows) > ROWS_SHOWN else ""
-    )
+    shown = _empty(f"The first {ROWS_SHOWN} of {len(rows):,} rows." if len(rows) > ROWS_SHOWN else "")
     numeric = {
         name
         for name in columns
-        if all(isinstance(row.get(name), int | float | None) and not isinstance(row.get(name), bool) for row in rows)
+        if all(
+            isinstance(row.get(name), int | float | None) and not isinstance(row.get(name), bool)
+            for row in rows
+        )
     }
     return {
         **shown,

@@ -6,6 +6,7 @@ Times of day are left to the browser, which knows the reader's zone.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from streamer.events import RunStatus
 
@@ -119,7 +120,7 @@ def duration(seconds: float | None) -> str:
     if whole < 60:
         return f"{whole} s"
     units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
-    for (name, size), (smaller, smaller_size) in zip(units, units[1:], strict=False):
+    for (name, size), (smaller, smaller_size) in pairwise(units):
         if whole >= size:
             rest = whole % size // smaller_size
             return f"{whole // size} {name}" + (f" {rest} {smaller}" if rest else "")

@@ -1,0 +1,750 @@
+"""The views, by the properties of their models: what each state shows, and that only what changed is sent."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+import pytest
+from bokeh.document import Document
+from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
+from bokeh.models import Quad
+from msgspec.structs import replace
+from panel.io.state import set_curdoc
+
+import dashboards
+from dashboards import theme
+from dashboards.literals import (
+    FAILURES,
+    MARKUP,
+    NOW,
+    OVERVIEWS,
+    PIPELINES,
+    RUNS,
+    STARTS,
+    VIEWS,
+    lines,
+    running,
+    some_runs,
+)
+from dashboards.session import LogLine, LogWindow, PipelineSpec, RunModel, RunsModel, StartModel
+from dashboards.views import RunsView, RunView, StartView, words
+from dashboards.views.base import SCRIPT, Component
+from dashboards.views.start import read_values
+from dashboards.views.values import ROWS_SHOWN, show_value
+from streamer.events import ErrorInfo, Results
+from streamer.state import Curve, PhaseState, RunState
+
+
+def view(state: str) -> RunView:
+    return RunView(model=RUNS[state]())
+
+
+def shown(state: str, part: str) -> dict[str, Any]:
+    found = getattr(view(state), part)
+    present: dict[str, Any] = found.component.state
+    return present
+
+
+# -- every state of every view -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "state"), [(name, state) for name, states in VIEWS.items() for state in states]
+)
+def test_every_view_can_be_drawn_in_every_state(name: str, state: str) -> None:
+    made: Any = VIEWS[name][state]()
+    drawn: Any = {RunModel: lambda: RunView(model=made), RunsModel: lambda: RunsView(made)}.get(
+        type(made), lambda: StartView(made)
+    )()
+    assert drawn.layout.get_root().references()
+    drawn.close()
+
+
+def test_the_names_for_users_are_in_the_package() -> None:
+    assert RunView is dashboards.RunView
+
+
+def test_a_run_view_needs_a_run_or_a_model() -> None:
+    with pytest.raises(TypeError, match="received neither"):
+        RunView()
+    with pytest.raises(TypeError, match="received both"):
+        RunView("7k2m", model=RunModel())
+
+
+def test_a_view_says_what_it_expected() -> None:
+    with pytest.raises(TypeError, match="received dict"):
+        StartView({})  # type: ignore[arg-type] - the mistake is the test
+
+
+# -- the head ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "word", "tone"),
+    [
+        ("queued", "Queued", "wait"),
+        ("running", "Running", "accent"),
+        ("stalled", "Stalled", "warn"),
+        ("cancelling", "Cancelling", "warn"),
+        ("cancelled", "Cancelled", "wait"),
+        ("failed", "Failed", "bad"),
+        ("complete", "Complete", "ok"),
+    ],
+)
+def test_a_status_is_a_word_beside_its_colour(state: str, word: str, tone: str) -> None:
+    head = shown(state, "header")
+    assert (word, tone) == (head["word"], head["tone"])
+
+
+@pytest.mark.parametrize(
+    ("state", "life"),
+    [
+        ("running", "last event 2 s ago"),
+        ("queued", "waiting for 41 s"),
+        ("stalled", "no sign of life for 2 min 20 s"),
+        ("complete", ""),
+    ],
+)
+def test_the_last_sign_of_life_is_said(state: str, life: str) -> None:
+    assert life == shown(state, "header")["life"]
+
+
+def test_who_started_it_where_and_when() -> None:
+    assert ["Started ", running().started, " by data-team", " on build-7"] == shown("running", "header")[
+        "about"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "cancel"),
+    [
+        ("running", "ask"),
+        ("cancel-asked", "asked"),
+        ("cancelling", "cancelling"),
+        ("cancelled", "none"),
+        ("literal", "disabled"),
+        ("away", "disabled"),
+    ],
+)
+def test_a_cancel_is_asked_then_acknowledged_then_over(state: str, cancel: str) -> None:
+    assert cancel == shown(state, "header")["cancel"]
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "page"),
+    [
+        ("running", "", False),
+        ("away", "away", False),
+        ("away-at-first", "away", True),
+        ("missing", "missing", True),
+        ("connecting", "connecting", True),
+        ("notice", "notice", False),
+    ],
+)
+def test_what_is_wrong_with_the_connection_is_said(state: str, kind: str, page: bool) -> None:
+    notice = shown(state, "notice")
+    assert (kind, page) == (notice["kind"], notice["page"])
+
+
+@pytest.mark.parametrize(("state", "visible"), [("missing", False), ("away-at-first", False), ("away", True)])
+def test_a_run_that_is_not_known_shows_no_empty_cards(state: str, visible: bool) -> None:
+    assert visible == view(state).layout[1].visible
+
+
+def test_the_page_fills_when_the_run_becomes_known() -> None:
+    run = view("missing")
+    run.model.update(state=running(), connection="live")
+    assert (True, "") == (run.layout[1].visible, run.notice.component.state["kind"])
+
+
+def test_a_failed_run_shows_its_traceback() -> None:
+    error = shown("failed", "error")
+    assert ("tables.IntegrityError", True) == (error["type"], "line 118, in load" in error["traceback"])
+
+
+# -- progress and phases -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "number", "unit", "value"),
+    [
+        ("running", "63", "%", 63),
+        ("queued", "—", "", None),
+        ("indeterminate", "12,408", "files", None),
+        ("indeterminate-later", "30", "%", 30),
+        ("complete", "100", "%", 100),
+        ("cancelled", "63", "%", 63),
+    ],
+)
+def test_the_number_is_true(state: str, number: str, unit: str, value: int | None) -> None:
+    progress = shown(state, "progress")
+    assert (number, unit, value) == (progress["number"], progress["unit"], progress["value"])
+
+
+@pytest.mark.parametrize(
+    ("state", "now"),
+    [
+        ("running", "3,664 of 4,812 rows · 128 rows/s"),
+        ("indeterminate", "total not known · 1,240 files/s"),
+        ("complete-with-failures", "60 of 4,812 failed"),
+        ("no-phases", "212 of 336 models · 13 models/min"),
+    ],
+)
+def test_the_line_beside_it_says_what_it_is_made_of(state: str, now: str) -> None:
+    assert now == shown(state, "progress")["now"]
+
+
+def columns(run: RunView) -> dict[str, Any]:
+    return {name: list(values) for name, values in run.phases.source.data.items()}
+
+
+def test_segments_are_as_wide_as_their_weights_and_fill_as_they_go() -> None:
+    data = columns(view("running"))
+    assert ([0, 0.1, 0.8], [0.1, 0.8, 1.0]) == (data["left"], data["right"])
+    assert [0.1, pytest.approx(0.1 + 0.7 * 0.7614, abs=1e-4), 0.8] == data["fill"]
+
+
+def test_the_phases_are_one_figure() -> None:
+    figure = view("thirty-phases").phases.figure
+    assert [Quad] * 3 == [type(renderer.glyph) for renderer in figure.renderers]
+    assert 1 == len({renderer.data_source.id for renderer in figure.renderers})
+
+
+@pytest.mark.parametrize(
+    ("state", "index", "kind", "pattern", "mark"),
+    [
+        ("running", 0, "done", "blank", "✓"),
+        ("failed", 1, "failed", "cross", "✕"),
+        ("cancelled", 1, "stopped", "horizontal_line", "■"),
+        ("skipped", 0, "skipped", "left_diagonal_line", "↷"),
+        ("indeterminate", 0, "active", "right_diagonal_line", ""),
+    ],
+)
+def test_what_became_of_a_phase_is_not_told_by_colour_alone(
+    state: str, index: int, kind: str, pattern: str, mark: str
+) -> None:
+    run = view(state)
+    data, label = columns(run), run.phases.component.state["labels"][index]
+    assert (kind, pattern, mark) == (data["kind"][index], data["pattern"][index], label["mark"])
+
+
+def test_only_a_phase_without_a_total_moves() -> None:
+    moving = [segment["moving"] for segment in shown("indeterminate-later", "phases")["segments"]]
+    assert [False, True, False] == moving
+
+
+def test_a_phase_is_named_with_weight_percent_and_time() -> None:
+    details = [label["details"][0] for label in shown("running", "phases")["labels"]]
+    assert ["100 % · 4 s", "weight 70 · 76 % · 24 s", "weight 20 · waiting"] == details
+
+
+def test_a_run_without_phases_is_one_bar() -> None:
+    run = view("no-phases")
+    data = columns(run)
+    assert ([0.0], [1.0], [0.631]) == (data["left"], data["right"], data["fill"])
+    assert [] == run.phases.component.state["labels"]
+
+
+def test_phases_without_any_weight_share_the_bar() -> None:
+    state = replace(running(), phases=(PhaseState("a", 0), PhaseState("b", 0)))
+    assert [0.5, 1.0] == columns(RunView(model=RunModel(state=state)))["right"]
+
+
+# -- throughput and numbers --------------------------------------------------------------------------------------------
+
+
+def test_the_throughput_of_the_phase_under_way_is_drawn() -> None:
+    run = view("running")
+    curve = running().phases[1].curve
+    assert [rate for _, rate in curve.points] == list(run.throughput.source.data["rate"])
+    assert "Throughput, rows/s" == run.throughput.component.state["label"]
+
+
+def test_a_finished_run_draws_its_longest_phase() -> None:
+    assert "load · 36 s" == shown("complete", "throughput")["span"]
+
+
+@pytest.mark.parametrize("state", ["queued", "no-phases"])
+def test_nothing_is_drawn_of_what_is_not_known(state: str) -> None:
+    assert not shown(state, "throughput")["known"]
+
+
+def test_the_plot_begins_at_zero() -> None:
+    assert 0 == view("running").throughput.figure.y_range.start
+
+
+def test_the_numbers_of_a_run() -> None:
+    cells = {cell["label"]: cell["value"] for cell in shown("running", "stats")["cells"]}
+    assert {"Succeeded": "3,661", "Failed": "3", "Elapsed": "0:28", "Warnings": "5"} == cells
+
+
+# -- details -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_tabs_count() -> None:
+    assert {"log": "1,204", "failures": "3"} == shown("running", "details")["counts"]
+
+
+def test_the_log_begins_with_the_lines_at_hand() -> None:
+    log = view("running").details.log.component
+    assert [1, lines()[0].time, "INFO", "load", lines()[0].message] == log.lines[0]
+
+
+def test_what_a_terminal_would_colour_is_plain_in_the_log() -> None:
+    line = LogLine(1, 0.0, "INFO", "", None, "a.csv", "\x1b[1;31mred\x1b[0m as [1]")
+    log = RunView(model=RunModel(log=[line])).details.log.component
+    assert "a.csv: red as [1]" == log.lines[0][4]
+
+
+def test_failed_items_come_with_their_tracebacks() -> None:
+    items = view("running").details.failures.component.state["items"]
+    assert [item.item for item in FAILURES] == [item["item"] for item in items]
+    assert FAILURES[0].error.traceback == items[0]["traceback"]
+
+
+def test_failed_items_are_shown_from_the_state_until_a_page_is_read() -> None:
+    run = RunView(model=RunModel(state=running()))
+    assert 3 == len(run.details.failures.component.state["items"])
+
+
+def test_parameters_are_a_mapping() -> None:
+    rows = view("running").details.parameters.component.state["rows"]
+    assert [["source", "/data/prices.csv", False], ["batch", "500", False], ["strict", "no", False]] == rows[
+        :3
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ([{"a": 1}], "table"),
+        ({"a": 1}, "mapping"),
+        ({"n": 1, "rows": [{"a": 1}]}, "table"),
+        ([1, 2], "text"),
+        ("text", "text"),
+        ({}, "text"),
+        ([], "text"),
+    ],
+)
+def test_a_result_is_shown_as_what_it_is(value: Any, kind: str) -> None:
+    assert kind == show_value(value)["kind"]
+
+
+def test_a_result_with_different_rows_has_all_their_columns() -> None:
+    table = show_value([{"a": 1}, {"b": "x"}])
+    assert [{"name": "a", "numeric": True}, {"name": "b", "numeric": False}] == table["columns"]
+    assert [["1", "—"], ["—", "x"]] == table["rows"]
+
+
+def test_a_year_is_no_quantity() -> None:
+    assert [["2,010", "2010", "12345"]] == show_value([{"rows": 2010, "year": 2010, "user id": 12345}])[
+        "rows"
+    ]
+
+
+def test_a_long_result_is_cut_and_says_so() -> None:
+    table = show_value([{"a": i} for i in range(ROWS_SHOWN + 1)])
+    assert (ROWS_SHOWN, "The first 200 of 201 rows.") == (len(table["rows"]), table["note"])
+
+
+@pytest.mark.parametrize(
+    ("state", "note"),
+    [
+        ("running", "The result appears here when the run is complete."),
+        ("failed", "The run failed: there is no result."),
+        ("cancelled", "The run was cancelled: there is no result."),
+    ],
+)
+def test_a_result_that_is_not_there_is_explained(state: str, note: str) -> None:
+    assert note == view(state).details.result.component.state["note"]
+
+
+# -- only what changed is sent -----------------------------------------------------------------------------------------
+
+
+class Sent:
+    """What a document sends of the changes to a view: (component or event, property), in the order of their sending."""
+
+    def __init__(self, run: RunView) -> None:
+        self.document = Document()
+        self.root = run.layout.get_root(self.document)
+        self.document.add_root(self.root)
+        self.changes: list[tuple[str, str]] = []
+        self.document.on_change(self._changed)
+
+    def during(self, change: Callable[[], None]) -> list[tuple[str, str]]:
+        """Make a change as a session does, on its own thread with its own document."""
+        with set_curdoc(self.document):
+            pn.state._thread_id = threading.get_ident()
+            pn.state._connected[self.document] = True
+            change()
+        return self.changes
+
+    def _changed(self, event: DocumentPatchedEvent) -> None:
+        kind = type(event.model if isinstance(event, ModelChangedEvent) else event).__name__
+        self.changes.append((re.sub(r"\d+$", "", kind), getattr(event, "attr", "")))
+
+
+@pytest.fixture
+def messages(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    sent: list[Any] = []
+    monkeypatch.setattr(Component, "_send_msg", lambda self, data: sent.append((type(self).__name__, data)))
+    return sent
+
+
+def further(state: RunState) -> RunState:
+    """Return the state a tenth of a second later: more done, nothing else."""
+    load = replace(
+        state.phases[1],
+        done=3677,
+        progress=76.41,
+        curve=Curve(state.phases[1].curve.step_seconds, (*state.phases[1].curve.points, (24.6, 131.0))),
+    )
+    return replace(
+        state,
+        phases=(state.phases[0], load, state.phases[2]),
+        done=3677,
+        overall_progress=63.48,
+        results=Results(3674, 3),
+    )
+
+
+def test_a_typical_update_is_a_few_small_changes(messages: list[Any]) -> None:
+    run = view("running")
+    sent = Sent(run).during(lambda: run.model.advance(state=further(running())))
+    assert [
+        ("ColumnsPatchedEvent", "data"),
+        ("ColumnsStreamedEvent", "data"),
+        ("RunProgress", "state"),
+        ("RunStats", "state"),
+    ] == sorted(sent)
+    assert [] == messages
+
+
+def test_nothing_is_sent_when_nothing_changed(messages: list[Any]) -> None:
+    run = view("running")
+    sent = Sent(run).during(lambda: run.model.advance(state=replace(running(), seq=1301, offset=9001)))
+    assert ([], []) == (sent, messages)
+
+
+def test_a_second_going_by_changes_the_ages_only(messages: list[Any]) -> None:
+    run = view("running")
+    sent = Sent(run).during(lambda: run.model.update(now=NOW + 1))
+    assert [("RunHeader", "state"), ("RunPhases", "state"), ("RunStats", "state")] == sorted(sent)
+    assert [] == messages
+
+
+def test_log_lines_are_sent_once_and_alone(messages: list[Any]) -> None:
+    run = view("running")
+    line = LogLine(7, NOW, "INFO", "", "load", None, "one more")
+    sent = Sent(run).during(lambda: run.model.advance(lines=[line]))
+    row = [7, NOW, "INFO", "load", "one more"]
+    assert [("RunLog", {"kind": "appended", "lines": [row], "after": 6})] == messages
+    assert [("RunLog", "state")] == sent
+    assert row == run.details.log.component.lines[-1]
+
+
+def test_a_browser_that_missed_lines_gets_the_window(messages: list[Any]) -> None:
+    run = view("running")
+    run.details.log.component._handle_msg({"type": "window"})
+    name, data = messages[0]
+    assert ("RunLog", "replaced", 6) == (name, data["kind"], len(data["lines"]))
+
+
+def test_only_the_rows_that_changed_are_sent(messages: list[Any]) -> None:
+    rows = some_runs()
+    runs = RunsView(RunsModel(rows=rows, now=NOW))
+    runs.model.update(rows=(replace(rows[0], overall_progress=70.0), *rows[1:]))
+    ((_, data),) = messages
+    assert (["70 %"], None) == ([row["progress"] for row in data["rows"]], data["order"])
+
+
+def test_a_new_run_is_sent_with_the_order(messages: list[Any]) -> None:
+    rows = some_runs()
+    runs = RunsView(RunsModel(rows=rows, now=NOW))
+    runs.model.update(rows=(replace(rows[0], run="new"), *rows))
+    ((_, data),) = messages
+    assert (["new"], ["new", *(row.run for row in rows)]) == (
+        [row["run"] for row in data["rows"]],
+        data["order"],
+    )
+
+
+def test_a_curve_that_was_thinned_out_is_sent_anew() -> None:
+    run = view("running")
+    phase = running().phases[1]
+    thinned = replace(phase, curve=Curve(2.0, phase.curve.points[::2]))
+    run.model.advance(state=replace(running(), phases=(running().phases[0], thinned, running().phases[2])))
+    assert len(thinned.curve.points) == len(run.throughput.source.data["rate"])
+
+
+def test_a_phase_that_joins_is_drawn() -> None:
+    run = view("running")
+    run.model.advance(state=replace(running(), phases=(*running().phases, PhaseState("late", 100))))
+    assert 4 == len(run.phases.source.data["left"])
+    assert 4 == len(run.phases.component.state["labels"])
+
+
+# -- what a browser says -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None,
+        3,
+        [],
+        {},
+        {"type": 7},
+        {"type": "no such"},
+        {"type": "level", "level": {}},
+        {"type": "page", "towards": 1},
+    ],
+)
+def test_whatever_a_browser_sends_does_no_harm(message: Any) -> None:
+    run = view("running")
+    for part in (run.header, run.details, run.details.log, run.details.failures):
+        part.component._handle_msg(message)
+    assert "log" == run.model.tab
+
+
+def test_a_tab_is_remembered() -> None:
+    run = view("running")
+    run.details.component._handle_msg({"type": "tab", "tab": "result"})
+    assert "result" == run.model.tab
+
+
+# -- the list of runs --------------------------------------------------------------------------------------------------
+
+
+def rows_of(state: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = RunsView(OVERVIEWS[state]()).table.component.rows
+    return rows
+
+
+def test_a_row_says_what_the_list_is_for() -> None:
+    row = rows_of("some")[0]
+    assert ("Import prices", "data-team · build-7", "Running", "63 %", "load", "0:28", "3") == tuple(
+        row[key] for key in ("title", "about", "word", "progress", "phase", "elapsed", "failed")
+    )
+
+
+def test_a_row_leads_to_its_run_whatever_its_id() -> None:
+    state = replace(running(), run='a&b"#<c>')
+    runs = RunsView(RunsModel(rows=(state,), now=NOW), run_href="?run={}")
+    assert "?run=a%26b%22%23%3Cc%3E" == runs.table.component.rows[0]["href"]
+
+
+def test_an_empty_list_says_how_to_start() -> None:
+    state = RunsView(OVERVIEWS["empty"]()).table.component.state
+    assert (True, False) == (state["empty"], state["filtered"])
+    assert "streamer.track(" in state["snippet"]
+
+
+def test_the_runs_are_counted() -> None:
+    assert (
+        "2 running · 1 queued · 38 in the last week"
+        == RunsView(OVERVIEWS["some"]()).table.component.state["counts"]
+    )
+
+
+# -- the start form ----------------------------------------------------------------------------------------------------
+
+
+def fields(state: str) -> dict[str, dict[str, Any]]:
+    return {field["name"]: field for field in StartView(STARTS[state]()).form.component.state["fields"]}
+
+
+def test_a_field_is_made_from_its_schema() -> None:
+    made = fields("form")
+    assert {
+        "source": "path",
+        "database": "path",
+        "repeat": "integer",
+        "since": "date",
+        "on_duplicate": "choice",
+        "strict": "boolean",
+    } == {name: field["kind"] for name, field in made.items()}
+    assert ("1 to 100", True, "1") == (
+        made["repeat"]["bounds"],
+        made["repeat"]["required"],
+        made["repeat"]["value"],
+    )
+    assert (["skip", "replace", "fail"], "0") == (
+        made["on_duplicate"]["choices"],
+        made["on_duplicate"]["value"],
+    )
+
+
+def test_what_is_wrong_is_said_at_the_field() -> None:
+    assert {"source", "repeat"} == set(StartView(STARTS["errors"]()).form.component.state["errors"])
+
+
+@pytest.mark.parametrize(
+    ("raw", "values", "wrong"),
+    [
+        ({"repeat": "7"}, {"repeat": 7}, {}),
+        ({"repeat": ""}, {}, {"repeat": "This is required."}),
+        ({"repeat": "x"}, {"repeat": "x"}, {"repeat": "Expected a whole number."}),
+        ({"repeat": "101"}, {"repeat": "101"}, {"repeat": "At most 100."}),
+        ({"repeat": "0"}, {"repeat": "0"}, {"repeat": "At least 1."}),
+        ({"repeat": "1", "strict": True}, {"repeat": 1, "strict": True}, {}),
+        ({"repeat": "1", "on_duplicate": "2"}, {"repeat": 1, "on_duplicate": "fail"}, {}),
+        (
+            {"repeat": "1", "on_duplicate": "9"},
+            {"repeat": 1, "on_duplicate": "9"},
+            {"on_duplicate": "Choose one of those on offer."},
+        ),
+        ({"repeat": "1", "unknown": "x"}, {"repeat": 1}, {}),
+        ({"repeat": {"a": 1}}, {"repeat": {"a": 1}}, {"repeat": "Expected a whole number."}),
+    ],
+)
+def test_what_was_typed_is_read(raw: dict[str, Any], values: dict[str, Any], wrong: dict[str, str]) -> None:
+    assert (values, wrong) == read_values(PIPELINES[0], raw)
+
+
+def test_a_number_need_not_be_whole_and_json_is_read() -> None:
+    values, wrong = read_values(PIPELINES[2], {"delay": "0.5", "options": '{"b": [1]}'})
+    assert ({"delay": 0.5, "options": {"b": [1]}}, {}) == (values, wrong)
+
+
+def test_json_that_is_none_is_refused() -> None:
+    assert {"options"} == set(read_values(PIPELINES[2], {"options": "{"})[1])
+
+
+def test_a_choice_may_be_none_at_all() -> None:
+    spec = PipelineSpec(
+        "P", schema={"properties": {"how": {"enum": ["a", None], "type": ["string", "null"]}}}
+    )
+    model = StartModel(pipelines=(spec,))
+    (field,) = StartView(model).form.component.state["fields"]
+    assert (["a", "none"], "") == (field["choices"], field["value"])
+    assert ({"how": None}, {}) == read_values(spec, {"how": "1"})
+
+
+def test_a_form_without_a_streamer_says_why_it_cannot_start() -> None:
+    assert "There is no streamer here" in StartView(STARTS["literal"]()).form.component.state["disabled"]
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (words.done_of(1_250_000, 4_812_000_000, "bytes"), "0.0 of 4.8 GB"),
+        (words.done_of(3664, None, "rows"), "3,664 rows"),
+        (words.amount(999, "B"), "999 B"),
+        (words.amount(1_500_000, "bytes"), "1.5 MB"),
+        (words.rate(0.2, "files"), "12 files/min"),
+        (words.rate(0.001, "files"), "3.6 files/h"),
+        (words.rate(1.5, ""), "1.5/s"),
+        (words.rate(None, "rows"), ""),
+        (words.rate(float("nan"), "rows"), ""),
+        (words.rate(2_000_000, "bytes"), "2.0 MB/s"),
+        (words.clock(4329), "1:12:09"),
+        (words.clock(None), "—"),
+        (words.clock(187_445), "2 d 4:04:05"),
+        (words.duration(130), "2 min 10 s"),
+        (words.duration(3600), "1 h"),
+        (words.ago(0.4), "just now"),
+        (words.percent(99.99), "99 %"),
+        (words.count(2.5), "2.5"),
+    ],
+)
+def test_numbers_are_written_for_people(said: str, expected: str) -> None:
+    assert expected == said
+
+
+# -- the script --------------------------------------------------------------------------------------------------------
+
+
+def test_the_script_has_every_component() -> None:
+    exported = SCRIPT.read_text(encoding="utf-8").split("export default")[1]
+    names = {one.__name__ for one in _subclasses(Component)}
+    assert names == set(re.findall(r"\w+", exported))
+
+
+def _subclasses(cls: type) -> list[type]:
+    return [one for one in cls.__subclasses__() if one.__module__.startswith("dashboards.")]
+
+
+def test_the_script_has_the_palettes_of_the_theme() -> None:
+    script = SCRIPT.read_text(encoding="utf-8")
+    found = []
+    for name in ("light", "dark"):
+        block = re.search(rf"{name}: {{(.*?)}}", script, re.DOTALL)
+        assert block
+        found.append(dict(re.findall(r'"([\w-]+)": "(#\w+)"', block[1])))
+    assert [theme.LIGHT, theme.DARK] == found
+
+
+def test_the_script_makes_no_markup_of_data_and_loads_nothing() -> None:
+    script = SCRIPT.read_text(encoding="utf-8")
+    forbidden = (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "import ",
+        "https://",
+    )
+    assert [] == [word for word in forbidden if word in script]
+
+
+def _contrast(one: str, other: str) -> float:
+    def luminance(colour: str) -> float:
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("palette", [theme.LIGHT, theme.DARK])
+@pytest.mark.parametrize(
+    ("ink", "ground"),
+    [
+        ("ink", "paper"), ("ink", "bg"), ("soft", "paper"), ("soft", "bg"), ("accent", "paper"), ("ok", "paper"),
+        ("warn", "paper"), ("bad", "paper"), ("on-accent", "accent"),
+    ],
+)  # fmt: skip
+def test_every_ink_can_be_read_on_its_ground(palette: dict[str, str], ink: str, ground: str) -> None:
+    assert _contrast(palette[ink], palette[ground]) >= 4.5
+
+
+def test_markup_stays_text_on_its_way_to_the_browser() -> None:
+    run = view("markup")
+    assert (MARKUP, MARKUP) == (run.header.component.state["title"], run.error.component.state["type"])
+    assert MARKUP in json.dumps(run.details.log.component.lines, ensure_ascii=False).replace('\\"', '"')
+
+
+def test_an_error_without_words_still_has_a_name() -> None:
+    state = replace(running(), status="failed", error=None, message="the process was killed")
+    error = RunView(model=RunModel(state=state)).error.component.state
+    assert ("Failed", "the process was killed") == (error["type"], error["message"])
+    assert ErrorInfo("") != state.error
+
+
+def test_the_views_need_no_file_but_the_script() -> None:
+    assert {"views.js"} == {
+        path.name for path in Path(SCRIPT).parent.iterdir() if path.suffix in (".js", ".css")
+    }
+
+
+def test_a_window_larger_than_its_bound_is_cut() -> None:
+    model = RunModel()
+    model.show_log(LogWindow(lines(900)))
+    assert 500 == len(model.log.lines)
+
+
+def test_an_empty_source_has_what_a_range_needs() -> None:
+    assert [0.0] == list(RunView(model=RunModel()).throughput.source.data["rate"])
