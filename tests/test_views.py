@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import threading
@@ -491,6 +492,12 @@ def test_a_phase_that_joins_is_drawn() -> None:
     assert 4 == len(run.phases.component.state["labels"])
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run what a reader asks for before going on; a session would run it on its loop."""
+    monkeypatch.setattr(type(pn.state), "execute", lambda _state, action, **_: asyncio.run(action()))
+
+
 # -- what a browser says -----------------------------------------------------------------------------------------------
 
 
@@ -507,11 +514,73 @@ def test_a_phase_that_joins_is_drawn() -> None:
         {"type": "page", "towards": 1},
     ],
 )
-def test_whatever_a_browser_sends_does_no_harm(message: Any) -> None:
+def test_whatever_a_browser_sends_does_no_harm(message: Any, at_once: None) -> None:
     run = view("running")
     for part in (run.header, run.details, run.details.log, run.details.failures):
         part.component._handle_msg(message)
     assert "log" == run.model.tab
+
+
+def test_the_reader_of_the_log_asks_the_streamer(at_once: None) -> None:
+    run = view("running")
+    run.details.log.component._handle_msg({"type": "level", "level": "ERROR"})
+    assert (["ERROR"], "ERROR") == ([line.level for line in run.model.log.lines], run.model.level)
+    run.details.log.component._handle_msg({"type": "search", "search": "nothing like it"})
+    assert () == run.model.log.lines
+
+
+def test_a_reader_who_scrolls_up_is_left_in_peace(at_once: None) -> None:
+    run = view("many-lines")
+    run.details.log.component._handle_msg({"type": "follow", "following": False})
+    run.details.log.component._handle_msg({"type": "older"})
+    assert (False, 2301, True) == (
+        run.model.following,
+        run.model.log.lines[0].offset,
+        run.model.log.has_newer,
+    )
+
+
+def test_the_next_failed_items_are_asked_for(at_once: None) -> None:
+    run = view("complete-with-failures")
+    run.details.failures.component._handle_msg({"type": "page", "towards": "newer"})
+    state = run.details.failures.component.state
+    assert (50, 10, True, False) == (state["first"], len(state["items"]), state["older"], state["newer"])
+
+
+def test_a_cancel_that_does_not_work_is_said(at_once: None) -> None:
+    run = view("running")
+    run.header.component._handle_msg({"type": "cancel"})
+    assert ("notice", "ask") == (run.notice.component.state["kind"], run.header.component.state["cancel"])
+
+
+def test_a_form_that_is_wrong_is_not_sent(at_once: None) -> None:
+    start = StartView(STARTS["form"]())
+    start.form.component._handle_msg({"type": "start", "values": {"repeat": "many"}})
+    assert {"repeat": "Expected a whole number."} == start.form.component.state["errors"]
+
+
+def test_what_the_streamer_refuses_is_said_at_the_field(at_once: None) -> None:
+    start = StartView(STARTS["form"]())
+    start.form.component._handle_msg({"type": "start", "values": {"repeat": "2", "source": "/no"}})
+    state = start.form.component.state
+    assert ({"source"}, "/no", False) == (set(state["errors"]), state["fields"][0]["value"], state["busy"])
+
+
+def test_the_list_is_filtered_as_its_reader_says(at_once: None) -> None:
+    runs = RunsView(OVERVIEWS["some"]())
+    runs.table.component._handle_msg({"type": "search", "search": "audit"})
+    assert ["Audit folder"] == [row["title"] for row in runs.table.component.rows]
+
+
+def test_a_browser_that_has_all_lines_is_sent_none(messages: list[Any]) -> None:
+    view("running").details.log.component._handle_msg({"type": "window", "last": 6})
+    assert [] == messages
+
+
+def test_a_browser_that_has_all_rows_is_sent_none(messages: list[Any]) -> None:
+    runs = RunsView(OVERVIEWS["some"]())
+    runs.table.component._handle_msg({"type": "rows", "runs": [row.run for row in some_runs()]})
+    assert [] == messages
 
 
 def test_a_tab_is_remembered() -> None:

@@ -135,7 +135,8 @@ class RunsTableView(View):
                 run_soon(lambda: model.filter(search=search))
             case "older":
                 run_soon(model.load_older)
-            case "rows":
+            case "rows" if self._version or "runs" not in message:
+                # The browser missed a message, or was drawn when some rows had changed already.
                 self.component._send_msg(
                     {
                         "kind": "changed",
