@@ -590,7 +590,7 @@ class Replay:
         if state.is_over:
             return
         self.time += 0.1
-        done = min(int(state.done or 0) + 13, 4812)
+        done = min(int(state.done or 0) + 5, 4812)
         events: list[Event] = [
             Progressed(phase="load", done=done, total=4812, unit="rows", results=Results(done - 3)),
             Logged(level="INFO", message=f"row {done:,} loaded", phase="load"),

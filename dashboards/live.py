@@ -545,10 +545,14 @@ class StartLink:
         self._wanted = wanted
         self._asking = False
         model.commands = self
-        model.on_close(source.feed.subscribe(None, self._told, interval_seconds=1.0))
+        self._connection = ""
+        model.on_close(source.feed.subscribe(None, self._told))
 
     def _told(self, update: Update) -> None:
-        self._place.deliver(lambda: self._take(update))
+        # What becomes of runs is nothing to the form.
+        if update.renewed or update.connection != self._connection:
+            self._connection = update.connection
+            self._place.deliver(lambda: self._take(update))
 
     def _take(self, update: Update) -> None:
         model = self._model

@@ -395,14 +395,16 @@ class Client:
         run_id: str | None = None,
         cursor: str | Cursor | None = None,
         *,
+        from_start: bool = False,
         on_connection: OnConnection | None = None,
     ) -> Stream[Message]:
         """Return what is needed to fold the state of a run, or of all runs, and keep it: a snapshot, then entries.
 
-        With a `cursor` it begins with the entries after it. Where it cannot go on without a gap, now or later, a
+        With a `cursor` it begins with the entries after it, with `from_start` with the first one, of which there may be
+        many; then no snapshot is needed. Where it cannot go on without a gap, now or later, a
         `Reset` comes (what is known is void) and a new snapshot. It ends and raises as `entries`, but for the reset.
         """
-        return Following(self, _stream_path(run_id), run_id, read_cursor(cursor), False, on_connection)
+        return Following(self, _stream_path(run_id), run_id, read_cursor(cursor), from_start, on_connection)
 
 
 def _checked_url(url: str) -> str:

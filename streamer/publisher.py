@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import logging
 import math
 import os
 import random
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
+from streamer.discovery import read_address
 from streamer.events import (
     Completed,
     ErrorInfo,
@@ -42,8 +44,6 @@ from streamer.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
-#: The name under which a streamer says where it is, in its data folder.
-WHEREABOUTS: Final = "streamer.json"
 #: Names of the threads that report begin so; what they log themselves is not reported, or it would never end.
 THREAD_PREFIX: Final = "streamer-"
 #: Default bound, in bytes, of what waits to be sent.
@@ -313,16 +313,6 @@ def _counts(results: FinalResults) -> FinalResults:
 # -- where the streamer is ---------------------------------------------------------------------------------------------
 
 
-def read_whereabouts(data: Path) -> str | None:
-    """Return the URL that a streamer wrote into its data folder; None when there is none that can be used."""
-    try:
-        found = msgspec.json.decode((data / WHEREABOUTS).read_bytes())
-    except (OSError, msgspec.DecodeError):
-        return None
-    url = found.get("url") if isinstance(found, dict) else None
-    return url.rstrip("/") if isinstance(url, str) and url.startswith(("http://", "https://")) else None
-
-
 def whereabouts(data: Path, first: str) -> Callable[[], str]:
     """Return a function that says where the streamer may be: `first`, then what its data folder says, by turns."""
     first = first.rstrip("/")
@@ -330,7 +320,8 @@ def whereabouts(data: Path, first: str) -> Callable[[], str]:
 
     def where() -> str:
         nonlocal last
-        known = read_whereabouts(data)
+        address = read_address(data)
+        known = address.url.rstrip("/") if address is not None else None
         # What the folder says may be left over from a streamer that was killed, so it is not the last word either.
         last = known if known is not None and last == first else first
         return last
@@ -368,6 +359,17 @@ class _Answer(Struct):
 
 def _ignore(_: str) -> None:
     pass
+
+
+class _NotOurs(logging.Filter):
+    """Keeps what the HTTP client says of each request of ours, one a second and more, out of everybody's log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record is of another thread than those that report."""
+        return not (record.threadName or "").startswith(THREAD_PREFIX)
+
+
+_NOT_OURS: Final = _NotOurs()
 
 
 class Publisher:
@@ -425,6 +427,8 @@ class Publisher:
 
     def start(self) -> None:
         """Start the thread."""
+        for logger in ("httpx", "httpcore.connection", "httpcore.http11"):
+            logging.getLogger(logger).addFilter(_NOT_OURS)
         name = f"{THREAD_PREFIX}publisher"
         self._thread = threading.Thread(target=self._send_forever, name=name, daemon=True)
         self._thread.start()

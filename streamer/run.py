@@ -99,7 +99,9 @@ class Interrupter:
         self.disarm()
         if sys.unraisablehook == self._unraisable:
             sys.unraisablehook = self._previous_hook
-        if signal.getsignal(signal.SIGINT) == self._handle:
+        # A generator that holds this may be collected by any thread: then the handler stays, and passes signals on.
+        here = threading.get_ident() == self._main
+        if here and signal.getsignal(signal.SIGINT) == self._handle:
             signal.signal(signal.SIGINT, self._previous)
 
     @property

@@ -113,9 +113,8 @@ class Streamer:
         self._listen = listen
         self._backend_factory = backend or (lambda settings: ProcessBackend(settings.data))
         self._server: HTTPServer | None = None
-        self._lock: IO[str] | None = None
         self._opening: asyncio.Task[None] | None = None
-        self._closed = False
+        self._stack = contextlib.AsyncExitStack()
 
     async def ready(self) -> None:
         """Open the streamer unless that was done; any number of tasks may wait for it. Raises as `open`."""
@@ -131,41 +130,50 @@ class Streamer:
         await self.ready()
 
     async def _open(self) -> None:
-        settings = self.settings
-        self._lock = _lock(settings.data)
-        sockets: list[socket.socket] = []
-        try:
-            if self._listen:
-                sockets = bind_sockets(settings.port, settings.host)
+        settings, loop = self.settings, asyncio.get_running_loop()
+        async with contextlib.AsyncExitStack() as stack:
+            # What is opened first is closed last; a failure half-way closes what was opened.
+            stack.callback(_lock(settings.data).close)
+            sockets = bind_sockets(settings.port, settings.host) if self._listen else []
+            stack.callback(_close_all, sockets)
             self.log = SqliteLog(settings.data / "log.sqlite", commit_seconds=settings.commit_seconds)
-        except BaseException:
-            for bound in sockets:
-                bound.close()
-            self._lock.close()
-            raise
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="streamer-read")
-        self.metrics = Metrics()
-        self.catalog = Catalog(settings.pipelines)
-        self._backend = self._backend_factory(settings)
-        self.runs = Runs(
-            log=self.log,
-            catalog=self.catalog,
-            backend=self._backend,
-            settings=settings,
-            readers=self._readers,
-        )
-        self.hub = Hub(
-            self.log, tail_bytes=settings.tail_bytes, readers=self._readers, on_appended=self.runs.on_appended
-        )
-        if self._listen:
-            self._server = HTTPServer(self.application(), max_header_size=32_768, idle_connection_timeout=120)
-            host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104 - compared only
-            port = sockets[0].getsockname()[1]
-            self.announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+            stack.push_async_callback(loop.run_in_executor, None, self.log.close)
+            readers = ThreadPoolExecutor(_READERS, thread_name_prefix="streamer-read")
+            stack.callback(readers.shutdown)
+            self.metrics = Metrics()
+            self.catalog = Catalog(settings.pipelines)
+            backend = self._backend_factory(settings)
+            stack.push_async_callback(backend.close)
+            self.runs = Runs(
+                log=self.log, catalog=self.catalog, backend=backend, settings=settings, readers=readers
+            )
+            stack.push_async_callback(self.runs.close)
+            self.hub = Hub(
+                self.log, tail_bytes=settings.tail_bytes, readers=readers, on_appended=self.runs.on_appended
+            )
+            stack.push_async_callback(self._end_streams)
+            if sockets:
+                self._server = HTTPServer(
+                    self.application(), max_header_size=32_768, idle_connection_timeout=120
+                )
+                self.announce(_address(settings.host, sockets[0].getsockname()[1]))
+                stack.callback((settings.data / "streamer.json").unlink, missing_ok=True)
             await self.runs.open()
-            self._server.add_sockets(sockets)
-        else:
-            await self.runs.open()
+            if self._server is not None:
+                self._server.add_sockets(sockets)
+            self._stack = stack.pop_all()
+
+    async def _end_streams(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+        self.hub.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await self.hub.empty()
+        if self._server is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LEAVE_SECONDS):
+                    await self._server.close_all_connections()
 
     def announce(self, url: str) -> None:
         """Say where this streamer is reached: to its workers, and to programs on this machine (`streamer.json`)."""
@@ -194,29 +202,21 @@ class Streamer:
 
     async def close(self) -> None:
         """Stop listening, let streams end, and close the log. Workers go on. Idempotent."""
-        if self._closed or self._opening is None:
-            return
-        self._closed = True
-        await asyncio.wait([self._opening])
-        if self._opening.cancelled() or self._opening.exception() is not None:
-            return
-        if self._server is not None:
-            self._server.stop()
-        self.hub.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LEAVE_SECONDS):
-                await self.hub.empty()
-        if self._server is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LEAVE_SECONDS):
-                    await self._server.close_all_connections()
-        await self.runs.close()
-        await self._backend.close()
-        self._readers.shutdown(wait=True)
-        await asyncio.get_running_loop().run_in_executor(None, self.log.close)
-        (self.settings.data / "streamer.json").unlink(missing_ok=True)
-        if self._lock is not None:
-            self._lock.close()
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+            await self._stack.aclose()
+
+
+def _address(host: str, port: int) -> str:
+    """Return the URL at which a server bound to `host` is reached from this machine."""
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _close_all(sockets: list[socket.socket]) -> None:
+    for bound in sockets:
+        bound.close()
 
 
 def _lock(data: Path) -> IO[str]:

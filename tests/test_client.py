@@ -548,6 +548,14 @@ async def test_following_yields_a_snapshot_and_what_comes_after_it(make) -> None
     assert [b"e1-6"] == [r.headers["last-event-id"] for r in server.requests[1:]]
 
 
+async def test_following_from_the_start_yields_entries_alone(make) -> None:
+    scripts = Script(frames(1)), Script(last(2))
+    async with ScriptedServer(*scripts) as server, make(server) as client:
+        messages = [message async for message in client.follow("r1", from_start=True)]
+        assert [1, 2] == [message.seq for message in messages]
+        assert "/api/runs/r1/events?from=start" == server.requests[0].target
+
+
 async def test_following_a_run_that_is_over_yields_its_state_and_ends(make) -> None:
     script = Script(snapshot(5, "complete"), then="hold")
     async with ScriptedServer(script) as server, make(server) as client:

@@ -125,7 +125,7 @@ def test_the_examples_are_registered_as_anybody_registers_pipelines():
 def test_the_command_is_installed_and_explains_itself():
     command = Path(sys.executable).with_name("streamer")
     said = subprocess.run([command, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
-    for word in ("serve", "run", "exec", "watch", "runs", "pipelines", "cancel"):
+    for word in ("serve", "run", "watch", "runs", "pipelines", "cancel"):
         assert word in said
 
 

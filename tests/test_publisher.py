@@ -28,7 +28,7 @@ from streamer.events import (
     StatusChanged,
     decode_event,
 )
-from streamer.publisher import Backoff, Outbox, Publisher, read_whereabouts, whereabouts
+from streamer.publisher import Backoff, Outbox, Publisher, whereabouts
 from tests.fake_ingest import MODES, FakeIngest
 from tests.support import wait_until
 
@@ -326,13 +326,20 @@ def test_closing_when_nobody_listens_says_that_not_all_was_sent() -> None:
         assert publisher.close(0.05) is False
 
 
+def test_its_own_requests_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    with FakeIngest() as ingest, publishing(ingest) as publisher:
+        publisher.put(line("a"), TIME)
+        assert publisher.flush(5)
+    assert [] == [record.getMessage() for record in caplog.records]
+
+
 # -- where the streamer is ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"url": 3}', '{"url": "file:///etc"}', "null"])
 def test_whereabouts_that_cannot_be_used_count_as_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "streamer.json").write_text(text)
-    assert read_whereabouts(tmp_path) is None
     where = whereabouts(tmp_path, "http://first/")
     assert [where(), where()] == ["http://first", "http://first"]
 

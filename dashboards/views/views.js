@@ -442,7 +442,7 @@ function element(build) {
         root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet]
       }
       const {node, show} = build(model, view)
-      const update = () => show(plain(model.state))
+      const update = () => show(plain(model.state), true)
       model.on("state", update)
       update()
       return node
@@ -760,11 +760,22 @@ const RunLog = element((model) => {
   const at_end = () => lines.scrollHeight - lines.scrollTop - lines.clientHeight < 24
   // Scrolling by the program is told apart from the reader's by where it led.
   let expected = -1
-  const to_end = () => { lines.scrollTop = lines.scrollHeight; expected = lines.scrollTop }
+  // A reader who has begun to scroll is not pulled back by a line that comes before the browser says so.
+  let touched = -Infinity
+  const to_end = () => {
+    if (performance.now() - touched < 400) { return }
+    lines.scrollTop = lines.scrollHeight
+    expected = lines.scrollTop
+  }
+  for (const name of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+    lines.addEventListener(name, () => { touched = performance.now() }, {passive: true})
+  }
+  // What the reader chose and the server has not answered yet: states that were on their way then do not undo it.
+  let chosen = null
   const set_following = (following) => {
-    if (following) { missed = 0; to_end() }
-    state = {...state, following}
-    show(state)
+    if (following) { missed = 0; touched = -Infinity; to_end() }
+    chosen = following
+    show({...state, following})
     model.send_msg({type: "follow", following})
   }
   body.addEventListener("click", (event) => {
@@ -823,7 +834,10 @@ const RunLog = element((model) => {
       }
     }
   }
-  const show = (next) => {
+  const show = (next, answered = false) => {
+    if (chosen !== null) {
+      if (answered && next.following === chosen) { chosen = null } else { next = {...next, following: chosen} }
+    }
     state = next
     if (level.value !== next.level && document.activeElement !== level) { level.value = next.level }
     // What is being typed is not overwritten by what was typed before.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import gzip
-import importlib
 import math
 import os
 import sqlite3
@@ -224,7 +223,7 @@ def open_text(path: Path) -> IO[str]:
 def sample_rows() -> list[Row]:
     """Return the prices of the package `bokeh_sampledata`. Raises `ModuleNotFoundError` saying what to install."""
     try:
-        stocks = importlib.import_module("bokeh_sampledata.stocks")
+        from bokeh_sampledata import stocks
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "the sample prices are not installed: pip install bokeh_sampledata, or name a CSV file as source",

@@ -1,0 +1,363 @@
+"""The gallery in Chromium: that every view is drawn, reads well, fits a phone, and runs nothing of what it shows."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import pytest
+
+from dashboards.literals import MARKUP
+from tests.support import ROOT, ServerProcess, free_port, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+#: What a page must have drawn before it is looked at, by view.
+DRAWN = {"run": ".pct", "runs": ".runs tbody tr, .start-empty", "start": ".submit"}
+
+# Walks every shadow root; the functions below begin with it.
+WALK = """
+const all = []
+const walk = (root) => {
+  for (const e of root.querySelectorAll("*")) { all.push(e); if (e.shadowRoot) { walk(e.shadowRoot) } }
+}
+walk(document)
+const parent = (e) => e.parentElement ?? e.getRootNode().host ?? null
+"""
+
+# Every visible text whose contrast with what is behind it is under 4.5 (3 for large text), as "text: ratio".
+PALE = f"""() => {{ {WALK}
+  const canvas = Object.assign(document.createElement("canvas"), {{width: 1, height: 1}})
+  const context = canvas.getContext("2d", {{willReadFrequently: true}})
+  const rgba = (colour) => {{
+    context.clearRect(0, 0, 1, 1); context.fillStyle = colour; context.fillRect(0, 0, 1, 1)
+    const [r, g, b, a] = context.getImageData(0, 0, 1, 1).data
+    return [r, g, b, a / 255]
+  }}
+  const over = ([r, g, b, a], [R, G, B]) => [r * a + R * (1 - a), g * a + G * (1 - a), b * a + B * (1 - a), 1]
+  const ground = (e) => {{
+    const layers = []
+    for (let at = e; at != null; at = parent(at)) {{ layers.push(rgba(getComputedStyle(at).backgroundColor)) }}
+    return layers.reverse().reduce((below, layer) => over(layer, below), [255, 255, 255, 1])
+  }}
+  const light = ([r, g, b]) => {{
+    const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    const [x, y, z] = [r, g, b].map((c) => linear(c / 255))
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z
+  }}
+  const pale = []
+  for (const e of all) {{
+    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim() !== "")
+    if (!own || ["STYLE", "SCRIPT", "OPTION", "TITLE"].includes(e.tagName) || e.disabled) {{ continue }}
+    const seen = e.checkVisibility({{visibilityProperty: true, opacityProperty: true}})
+    if (!seen || e.getClientRects().length === 0) {{ continue }}
+    const back = ground(e)
+    const style = getComputedStyle(e)
+    const [high, low] = [light(over(rgba(style.color), back)), light(back)].sort((a, b) => b - a)
+    const ratio = (high + 0.05) / (low + 0.05)
+    const large = parseFloat(style.fontSize) >= 24
+    if (ratio < (large ? 3 : 4.5)) {{ pale.push(`${{e.textContent.trim().slice(0, 40)}}: ${{ratio.toFixed(2)}}`) }}
+  }}
+  return pale
+}}"""
+
+# What sticks out of the window to the right and cannot be scrolled to within a box of its own.
+WIDE = f"""() => {{ {WALK}
+  const scrolls = (e) => {{
+    for (let at = parent(e); at != null; at = parent(at)) {{
+      if (at.classList.contains("main-content")) {{ return false }}
+      if (["auto", "scroll", "hidden"].includes(getComputedStyle(at).overflowX)) {{ return true }}
+    }}
+    return false
+  }}
+  const sticks_out = (e) => e.getClientRects().length > 0 && e.getBoundingClientRect().right > innerWidth + 1
+  const wide = all.filter((e) => sticks_out(e) && !scrolls(e))
+  const content = all.find((e) => e.classList.contains("main-content"))
+  if (content.scrollWidth > content.clientWidth) {{ wide.push(content) }}
+  return wide.map((e) => `${{e.tagName}}.${{e.className}}`)
+}}"""
+
+# The colours of the glyphs, by the renderers' names.
+GLYPHS = """() => Object.fromEntries([...Bokeh.documents[0].all_models].filter((m) => m.type === "GlyphRenderer")
+  .map((r) => [r.name, r.glyph.fill_color?.value ?? r.glyph.line_color?.value]))"""
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder: Path = tmp_path_factory.mktemp("gallery")
+    port = free_port()
+    address = ["--address", "127.0.0.1", "--port", str(port), "--allow-websocket-origin", f"127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "panel", "serve", str(ROOT / "dashboards" / "gallery.py"), *address]
+    environment = {"PYTHONPATH": str(ROOT)}
+    with ServerProcess(
+        command, port=port, data=folder, ready_path="/gallery", environment=environment, timeout=90
+    ) as server:
+        yield server
+
+
+class Visit:
+    """A page of the gallery, drawn; `troubles` is what went wrong in the browser meanwhile."""
+
+    def __init__(self, context: BrowserContext, url: str, view: str) -> None:
+        self.troubles: list[str] = []
+        self.page: Page = context.new_page()
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
+        self.page.on("request", lambda request: self._request(request.url))
+        self.page.goto(url)
+        self.page.locator(DRAWN[view]).locator("visible=true").first.wait_for(timeout=30_000)
+
+    def _console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.troubles.append(f"{message.type}: {message.text}")
+
+    def _request(self, url: str) -> None:
+        if not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")):
+            self.troubles.append(f"asks for {url}")
+
+
+@pytest.fixture
+def visit(gallery: ServerProcess, browser: Browser) -> Iterator[Callable[..., Visit]]:
+    contexts: list[BrowserContext] = []
+
+    def open_page(view: str, state: str, *, dark: bool = False, width: int = 1280, **options: Any) -> Visit:
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        query = {"view": view, "state": state, **({"theme": "dark"} if dark else {})}
+        return Visit(context, f"{gallery.url}/gallery?{urlencode(query)}", view)
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize(
+    ("view", "state"),
+    [
+        ("run", "markup"),
+        ("run", "queued"),
+        ("runs", "many"),
+        ("runs", "empty"),
+        ("start", "markup"),
+    ],
+)
+def test_a_page_is_drawn_without_trouble_and_runs_nothing_it_shows(
+    visit: Callable[..., Visit], view: str, state: str
+) -> None:
+    page = visit(view, state)
+    page.page.wait_for_load_state("networkidle")
+    assert ([], "Streamer") == (page.troubles, page.page.title())
+    assert 0 == page.page.locator("img[src=x]").count()
+
+
+def test_markup_is_seen_as_it_is_wherever_it_can_be(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "markup").page
+    for place in ("h1", ".sub", ".what", ".line .message", ".list .name >> nth=0", ".banner"):
+        assert MARKUP in page.locator(place).first.inner_text()
+    page.get_by_role("tab", name="Parameters").click()
+    assert MARKUP in page.locator(".pairs th").first.inner_text()
+    page.get_by_role("tab", name="Failed items").click()
+    page.locator(".items summary").click()
+    assert MARKUP in page.locator(".items pre").inner_text()
+
+
+def test_progress_has_a_name_and_a_value(visit: Callable[..., Visit]) -> None:
+    bar = visit("run", "running").page.get_by_role("progressbar", name="Overall progress")
+    assert ("63", "0", "100", "63 %, load, 3,664 of 4,812 rows · 128 rows/s") == tuple(
+        bar.get_attribute(f"aria-{name}") for name in ("valuenow", "valuemin", "valuemax", "valuetext")
+    )
+
+
+def test_what_is_not_known_has_no_value(visit: Callable[..., Visit]) -> None:
+    bar = visit("run", "indeterminate").page.get_by_role("progressbar", name="Overall progress")
+    assert (None, "12,408 files, scan, total not known · 1,240 files/s") == (
+        bar.get_attribute("aria-valuenow"),
+        bar.get_attribute("aria-valuetext"),
+    )
+
+
+def test_the_phases_are_named_for_those_who_do_not_see_them(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "failed").page
+    assert "load: failed at 76 % · 24 s" in (page.locator(".bar").get_attribute("aria-label") or "")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("view", "state"),
+    [("run", "failed"), ("runs", "many"), ("start", "errors")],
+)
+def test_all_text_can_be_read(visit: Callable[..., Visit], view: str, state: str, dark: bool) -> None:
+    page = visit(view, state, dark=dark, reduced_motion="reduce").page
+    wait_until(lambda: dark == page.evaluate("document.documentElement.dataset.stTheme === 'dark'"))
+    assert [] == page.evaluate(PALE)
+
+
+@pytest.mark.parametrize(
+    ("view", "state"),
+    [("run", "long-names"), ("run", "complete"), ("runs", "many"), ("start", "markup")],
+)
+def test_a_phone_is_wide_enough(visit: Callable[..., Visit], view: str, state: str) -> None:
+    assert [] == visit(view, state, width=400).page.evaluate(WIDE)
+
+
+def test_narrow_phases_are_named_in_a_list(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "thirty-phases", width=400).page
+    assert 6 == page.locator(".list li:visible").count()
+    page.get_by_role("button", name="All 30 phases").click()
+    assert 30 == page.locator(".list li:visible").count()
+
+
+def test_wide_phases_are_named_under_their_segments(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "running").page
+    assert (3, 0) == (page.locator(".labels .name:visible").count(), page.locator(".list li:visible").count())
+
+
+@pytest.mark.parametrize(("motion", "animation"), [("reduce", "none"), ("no-preference", "pass")])
+def test_what_moves_stands_still_for_those_who_ask(
+    visit: Callable[..., Visit], motion: str, animation: str
+) -> None:
+    page = visit("run", "indeterminate", reduced_motion=motion).page
+    moving = page.locator(".moving")
+    assert animation == moving.evaluate("(e) => getComputedStyle(e, '::after').animationName")
+
+
+def test_the_figures_follow_the_theme_without_a_reload(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "running").page
+    light = page.evaluate(GLYPHS)
+    page.get_by_role("button", name="Toggle theme").click()
+    wait_until(lambda: page.evaluate(GLYPHS) != light)
+    dark = page.evaluate(GLYPHS)
+    assert ("#cfd6e0", "#323b48", "#dcebfb", "#12314f") == (
+        light["track"],
+        dark["track"],
+        light["area"],
+        dark["area"],
+    )
+
+
+def test_a_run_under_way_moves_and_its_log_follows(visit: Callable[..., Visit]) -> None:
+    visited = visit("run", "live")
+    page = visited.page
+    bar = page.get_by_role("progressbar", name="Overall progress")
+    wait_until(lambda: int(bar.get_attribute("aria-valuenow") or 0) >= 65, timeout=30)
+    lines = page.locator(".lines")
+    assert lines.evaluate("(e) => e.scrollHeight - e.scrollTop - e.clientHeight < 30")
+    assert page.locator(".line").count() == len(set(page.locator(".line .message").all_inner_texts()))
+    assert [] == visited.troubles
+
+
+def test_the_log_stops_following_when_its_reader_scrolls_up(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "live").page
+    lines = page.locator(".lines")
+    wait_until(lambda: lines.evaluate("(e) => e.scrollHeight > e.clientHeight + 200"), timeout=30)
+    lines.hover()
+    page.mouse.wheel(0, -150)
+    follow = page.locator(".follow")
+    wait_until(lambda: follow.get_attribute("aria-pressed") == "false")
+    top = lines.evaluate("(e) => e.scrollTop")
+    pill = page.locator(".pill")
+    pill.wait_for()
+    assert top == lines.evaluate("(e) => e.scrollTop")
+    pill.click()
+    wait_until(lambda: follow.get_attribute("aria-pressed") == "true")
+    wait_until(lambda: lines.evaluate("(e) => e.scrollHeight - e.scrollTop - e.clientHeight < 30"))
+
+
+def test_scrolling_up_loads_older_lines_and_stays_bounded(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "many-lines").page
+    lines = page.locator(".lines")
+    wait_until(lambda: lines.evaluate("(e) => e.scrollTop > 1000"))
+    first = page.locator(".line .time").first.get_attribute("title")
+    lines.hover()
+    page.mouse.wheel(0, -50_000)
+    wait_until(lambda: page.locator(".line .time").first.get_attribute("title") != first)
+    assert 500 == page.locator(".line").count()
+    assert lines.evaluate("(e) => e.scrollTop > 1000")
+
+
+def test_the_whole_log_is_searched(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "many-lines").page
+    page.get_by_role("searchbox", name="Search the whole log").fill("trading days")
+    wait_until(
+        lambda: (
+            {"GOOG: 3 trading days missing in 2010-04"}
+            == set(page.locator(".line .message").all_inner_texts())
+        )
+    )
+    page.get_by_label("Level").select_option(label="Errors")
+    page.get_by_text("No lines match.").wait_for()
+
+
+def test_cancel_asks_first(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "running").page
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="Keep running").click()
+    assert 0 == page.locator(".banner").count()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="Cancel run").click()
+    page.get_by_text("Cancel did not go through").wait_for()
+
+
+def test_the_link_is_copied(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "running", permissions=["clipboard-read", "clipboard-write"]).page
+    page.get_by_role("button", name="Copy link").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.url == page.evaluate("navigator.clipboard.readText()")
+
+
+def test_tabs_are_turned_by_keys(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "complete").page
+    tab = page.get_by_role("tab", name="Result")
+    assert "true" == tab.get_attribute("aria-selected")
+    tab.press("ArrowRight")
+    page.get_by_role("tabpanel", name="Log").wait_for()
+
+
+def test_a_traceback_is_one_click_away(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "complete-with-failures").page
+    page.locator(".items summary").first.click()
+    assert "line 118, in load" in page.locator(".items pre:visible").inner_text()
+    page.get_by_role("button", name="Next").click()
+    page.get_by_text("51 to 60 of 60").wait_for()
+
+
+def test_a_click_on_a_row_opens_the_run(visit: Callable[..., Visit]) -> None:
+    page = visit("runs", "some").page
+    assert "?view=run&state=running#a91c" == page.get_by_role("link", name="Audit folder").get_attribute(
+        "href"
+    )
+    page.locator(".runs tbody tr").nth(1).locator("td").nth(4).click()
+    page.locator(".pct").wait_for()
+
+
+def test_what_is_refused_is_said_at_the_field_and_the_form_keeps_what_was_typed(
+    visit: Callable[..., Visit],
+) -> None:
+    page = visit("start", "form").page
+    repeat = page.get_by_label("Repeat")
+    repeat.fill("1000")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_text("At most 100.").wait_for()
+    assert ("1000", "true") == (repeat.input_value(), repeat.get_attribute("aria-invalid"))
+    repeat.fill("3")
+    page.get_by_label("Source").fill("/nowhere")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_text("Expected something that exists.").wait_for()
+    assert (None, "/nowhere") == (
+        repeat.get_attribute("aria-invalid"),
+        page.get_by_label("Source").input_value(),
+    )
+
+
+def test_another_pipeline_has_another_form(visit: Callable[..., Visit]) -> None:
+    page = visit("start", "form").page
+    page.get_by_role("button", name="Audit folder").click()
+    page.get_by_label("Folder", exact=False).first.wait_for()
+    assert 0 == page.get_by_label("Repeat").count()

@@ -1,0 +1,286 @@
+"""Scripts that report themselves: with a streamer, without one, and cancelled from the page."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import streamer
+from streamer.events import PhaseSpec
+from streamer.run import Cancelled, Run
+from streamer.script import _specs
+from tests.fake_ingest import FakeIngest
+from tests.support import ROOT, free_port, wait_until
+
+
+@pytest.fixture
+def ingest(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeIngest]:
+    with FakeIngest() as ingest:
+        monkeypatch.setenv("STREAMER_URL", ingest.url)
+        yield ingest
+
+
+def terminal(ingest: FakeIngest, run: str = "r1") -> dict[str, Any]:
+    return ingest.terminal(run) or {}
+
+
+def test_a_script_is_registered_and_its_work_reported(
+    ingest: FakeIngest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMER_TOKEN", "operators")
+    with streamer.run("Fit models", phases={"load": 1, "fit": 7}, parameters={"n": 3}) as run:
+        with run.phase("fit"):
+            assert list(run.track("abc")) == ["a", "b", "c"]
+        run.complete({"rows": 3})
+    described = ingest.registered[0]
+    assert ("Fit models", {"n": 3}) == (described["title"], described["parameters"])
+    assert described["phases"] == [{"name": "load", "weight": 1.0}, {"name": "fit", "weight": 7.0}]
+    assert {"owner", "host"} <= set(described)
+    assert ["Bearer operators", "Bearer token-r1"] == [h["Authorization"] for h in ingest.headers[:2]]
+    assert ["phase", "progress", "phase", "complete"] == [e["event"] for e in ingest.of()]
+    assert terminal(ingest)["result"] == {"rows": 3}
+
+
+def test_its_page_is_said_once(ingest: FakeIngest, capsys: pytest.CaptureFixture[str]) -> None:
+    ingest.page = "http://127.0.0.1:5006/dashboards?run=r1"
+    with streamer.run("x"):
+        pass
+    assert capsys.readouterr().err == "streamer: http://127.0.0.1:5006/dashboards?run=r1\n"
+
+
+def test_without_a_page_the_runs_own_address_is_said(
+    ingest: FakeIngest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with streamer.run("x"):
+        pass
+    assert capsys.readouterr().err == f"streamer: {ingest.url}/api/runs/r1\n"
+
+
+def test_a_body_that_ends_is_complete(ingest: FakeIngest) -> None:
+    with streamer.run("x"):
+        pass
+    assert terminal(ingest)["event"] == "complete"
+
+
+def test_a_body_that_raises_has_failed_and_raises(ingest: FakeIngest) -> None:
+    with pytest.raises(ValueError, match="bad"), streamer.run("x"):
+        raise ValueError("bad")
+    assert ("failed", "ValueError: bad") == (terminal(ingest)["event"], terminal(ingest)["message"])
+    trace = terminal(ingest)["error"]["traceback"]
+    assert "test_script.py" in trace
+    assert 'script.py", line' in trace.replace("test_script.py", "script.py")
+    assert "streamer/" not in trace
+
+
+def test_ctrl_c_is_cancelled_and_goes_on(ingest: FakeIngest) -> None:
+    with pytest.raises(KeyboardInterrupt) as caught, streamer.run("x"):
+        signal.raise_signal(signal.SIGINT)
+    assert not isinstance(caught.value, Cancelled)
+    assert ("cancelled", "interrupted") == (terminal(ingest)["event"], terminal(ingest)["message"])
+
+
+@pytest.mark.slow
+def test_a_cancel_from_the_page_interrupts_the_script(ingest: FakeIngest) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Cancelled), streamer.run("x"):
+        ingest.requests = ("cancel",)
+        threading.Event().wait(30)
+    assert ("cancelled", "cancelled on request") == (terminal(ingest)["event"], terminal(ingest)["message"])
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.slow
+def test_a_cancel_reaches_a_script_in_another_thread_when_it_reports(ingest: FakeIngest) -> None:
+    ended: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with streamer.run("x") as run:
+                ingest.requests = ("cancel",)
+                pause = threading.Event()
+                for _ in run.track(range(10**9)):
+                    pause.wait(0.01)
+        except KeyboardInterrupt as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(20)
+    assert [Cancelled] == [type(error) for error in ended]
+    assert terminal(ingest)["event"] == "cancelled"
+
+
+def test_nothing_is_left_behind(ingest: FakeIngest) -> None:
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers), signal.getsignal(signal.SIGINT))
+    with streamer.run("x"):
+        assert [t for t in threading.enumerate() if t.name.startswith("streamer-")]
+    assert (root.level, list(root.handlers), signal.getsignal(signal.SIGINT)) == before
+    assert not [t for t in threading.enumerate() if t.name.startswith("streamer-")]
+
+
+def test_a_streamer_that_refuses_does_not_stop_the_code(
+    ingest: FakeIngest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with streamer.run("x") as run:
+        ingest.refuse = (409, "run_ended", {})
+        run.log.info("a")
+        wait_until(lambda: "takes no more" in capsys.readouterr().err)
+        assert list(run.track("ab")) == ["a", "b"]
+
+
+# -- the one-liner -----------------------------------------------------------------------------------------------------
+
+
+def test_a_loop_is_a_run(ingest: FakeIngest) -> None:
+    assert list(streamer.track([1, 2, 3], "Loading", unit="files")) == [1, 2, 3]
+    assert ingest.registered[0]["title"] == "Loading"
+    assert [(3, 3, "files")] == [(e["done"], e["total"], e["unit"]) for e in ingest.of(kind="progress")]
+    assert terminal(ingest)["event"] == "complete"
+
+
+def test_a_loop_without_a_description_is_called_as_the_program(
+    ingest: FakeIngest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/home/somebody/load.py"])
+    list(streamer.track([1]))
+    assert ingest.registered[0]["title"] == "load.py"
+
+
+def test_a_loop_that_is_left_is_cancelled(ingest: FakeIngest) -> None:
+    for item in streamer.track(range(10), "x"):
+        if item == 3:
+            break
+    gc.collect()
+    assert ("cancelled", "the loop was left before its end") == (
+        terminal(ingest)["event"],
+        terminal(ingest)["message"],
+    )
+
+
+def test_a_loop_that_is_never_begun_is_no_run(ingest: FakeIngest) -> None:
+    streamer.track(range(10), "x")
+    gc.collect()
+    assert ingest.registered == []
+
+
+# -- without a streamer ------------------------------------------------------------------------------------------------
+
+
+def test_without_a_streamer_the_code_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("STREAMER_URL", url)
+    with streamer.run("x", phases=["a"]) as run, run.phase("a"):
+        assert run.map(str, [1, 2]) == ["1", "2"]
+        run.log.info("hello")
+        run.message("there")
+    said = capsys.readouterr().err
+    assert said.startswith(f"streamer: this run is not shown, no streamer at {url} (ConnectError")
+    assert said.count("\n") == 1
+    assert not [t for t in threading.enumerate() if t.name.startswith("streamer-")]
+
+
+def test_without_a_streamer_an_exception_is_raised_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMER_URL", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(ValueError, match="bad"), streamer.run("x"):
+        raise ValueError("bad")
+    assert list(streamer.track("ab", "x")) == ["a", "b"]
+
+
+@pytest.mark.parametrize("mode", ["drop", "busy", "broken"])
+def test_a_streamer_that_does_not_behave_is_none(
+    mode: str, ingest: FakeIngest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ingest.mode = lambda n: mode
+    with streamer.run("x") as run:
+        assert isinstance(run, Run)
+    assert "this run is not shown" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["http://", "nonsense", "ftp://x", "http://[", "http://\udc80"])
+def test_an_address_that_is_none_does_not_stop_the_code(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with streamer.run("x", url=url):
+        pass
+    assert "this run is not shown" in capsys.readouterr().err
+
+
+def test_settings_that_are_wrong_do_not_stop_the_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STREAMER_PORT", "many")
+    with streamer.run("x"):
+        pass
+    assert "STREAMER_PORT" in capsys.readouterr().err
+
+
+def test_the_streamer_of_this_machine_is_found(own_data: Path) -> None:
+    own_data.mkdir(parents=True)
+    with FakeIngest() as ingest:
+        (own_data / "streamer.json").write_text(json.dumps({"url": ingest.url, "pid": os.getpid()}))
+        with streamer.run("x"):
+            pass
+        assert terminal(ingest)["event"] == "complete"
+
+
+# -- phases ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, ()),
+        ([], ()),
+        ({"a": 2, "b": 1.5}, (PhaseSpec("a", 2.0), PhaseSpec("b", 1.5))),
+        (["a", "b"], (PhaseSpec("a"), PhaseSpec("b"))),
+        ([("a", 2), PhaseSpec("b", 3)], (PhaseSpec("a", 2.0), PhaseSpec("b", 3))),
+    ],
+)
+def test_phases_are_said_in_several_ways(given: Any, expected: tuple[PhaseSpec, ...]) -> None:
+    assert _specs(given) == expected
+
+
+@pytest.mark.parametrize("given", [{"a": 0}, {"a": float("nan")}, {"": 1}, ["a", "a"], [3], {"a": "x"}])
+def test_phases_that_are_none_are_refused(given: Any) -> None:
+    with pytest.raises(ValueError, match="phases"), streamer.run("x", phases=given):
+        pass
+
+
+# -- a real script -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_script_that_is_killed_by_its_end_tells_all(ingest: FakeIngest, tmp_path: Path) -> None:
+    path = tmp_path / "fit.py"
+    path.write_text(
+        "import sys, streamer\n"
+        "for n in streamer.track(range(1000), 'Fit'): pass\n"
+        "with streamer.run('Exit'):\n"
+        "    sys.exit(3)\n"
+    )
+    found = subprocess.run(
+        [sys.executable, str(path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (3, 2) == (found.returncode, found.stderr.count("streamer: http")), found.stderr
+    assert ("complete", "failed") == (terminal(ingest, "r1")["event"], terminal(ingest, "r2")["event"])
+    assert terminal(ingest, "r2")["message"] == "exited with code 3"
