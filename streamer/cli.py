@@ -1,4 +1,4 @@
-"""The command ``streamer``: serve, run, watch, runs, pipelines, cancel, exec. Reads arguments and calls; decides little.
+"""The command ``streamer``: serve, run, watch, runs, pipelines, cancel, exec. Reads arguments and calls.
 
 Exit codes: 0; of a run that was shown, 1 when it failed and 130 when it was cancelled or left by Ctrl-C; 2 when what
 was asked could not be done, with a sentence on the standard error. `exec` exits as its command does.
@@ -16,7 +16,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import streamer
 from streamer.settings import SettingError, Settings
@@ -225,7 +225,7 @@ class _Signals:
     def __init__(self) -> None:
         self.queue: asyncio.Queue[int] = asyncio.Queue()
 
-    def __enter__(self) -> _Signals:
+    def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.queue.put_nowait, number)

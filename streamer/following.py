@@ -209,7 +209,7 @@ class Stream(abc.ABC, Generic[M]):
 
     async def _read_on(self, chunks: AsyncGenerator[bytes, None]) -> None:
         reason = "the streamer ended the connection"
-        # The decoder gave what came before an event that is too large, and raises from then on: no need to wait for more.
+        # The decoder gave what came before an event that is too large, and raises from then on: no need for more.
         self._decode(b"")
         try:
             chunk = await anext(chunks)

@@ -93,9 +93,13 @@ def test_ctrl_c_is_cancelled_and_goes_on(ingest: FakeIngest) -> None:
 @pytest.mark.slow
 def test_a_cancel_from_the_page_interrupts_the_script(ingest: FakeIngest) -> None:
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(Cancelled), streamer.run("x"):
+
+    def wait_for_cancel() -> None:
         ingest.requests = ("cancel",)
         threading.Event().wait(30)
+
+    with pytest.raises(Cancelled), streamer.run("x"):
+        wait_for_cancel()
     assert ("cancelled", "cancelled on request") == (terminal(ingest)["event"], terminal(ingest)["message"])
     assert signal.getsignal(signal.SIGINT) == before
 
