@@ -32,6 +32,8 @@ T = TypeVar("T")
 ROOT: Final = Path(__file__).resolve().parent.parent
 #: Every process a `ServerProcess` starts carries this in its environment, and so do all processes that those start.
 MARK: Final = "PANEL_STREAMER_TEST_SERVER"
+#: Begins every mark: two test sessions on one machine must not end each other's servers.
+_SESSION: Final = uuid.uuid4().hex
 #: How much of a server's output is shown when something fails, in characters.
 OUTPUT_SHOWN: Final = 8_000
 
@@ -191,7 +193,7 @@ class ServerProcess:
         self.output_path = data / f"server-{port}.log"
         self.process: subprocess.Popen[bytes] | None = None
         self._ready_url = self.url + ready_path
-        self._mark = uuid.uuid4().hex
+        self._mark = f"{_SESSION}-{uuid.uuid4().hex}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("STREAMER_")}
         self.environment = {
             **kept,
@@ -335,14 +337,14 @@ class ServerProcess:
 
 
 def marked_processes(mark: str | None = None) -> list[psutil.Process]:
-    """Return the live processes of servers started here; with `mark`, of that server only. Not this process."""
+    """Return the live processes of servers this session started; with `mark`, of that one only. Not this process."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                 continue
             seen = process.environ().get(MARK)
-            if seen is not None and mark in (None, seen):
+            if seen is not None and seen.startswith(mark or _SESSION):
                 found.append(process)
     return found
 
