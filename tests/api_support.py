@@ -148,19 +148,20 @@ class Stream:
         self._frames: list[sse.Frame] = []
 
     async def _more(self) -> bool:
-        async with asyncio.timeout(PATIENCE):
-            try:
-                chunk = await anext(self._chunks)
-            except StopAsyncIteration:
-                return False
+        try:
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            return False
         self.bytes += chunk
         self._frames += self._decoder.feed(chunk)
         return True
 
     async def take(self, number: int) -> list[sse.Frame]:
         """Return the next frames, exactly so many."""
-        while len(self._frames) < number:
-            assert await self._more(), f"ended after {len(self._frames)} of {number} frames"
+        # The whole is bounded, not each read: heartbeats come for ever.
+        async with asyncio.timeout(PATIENCE):
+            while len(self._frames) < number:
+                assert await self._more(), f"ended after {len(self._frames)} of {number} frames"
         taken, self._frames = self._frames[:number], self._frames[number:]
         return taken
 
@@ -170,15 +171,17 @@ class Stream:
 
     async def rest(self) -> list[sse.Frame]:
         """Return all frames up to the end of the stream."""
-        while await self._more():
-            pass
+        async with asyncio.timeout(PATIENCE):
+            while await self._more():
+                pass
         taken, self._frames = self._frames, []
         return taken
 
     async def until(self, wanted: bytes) -> bytes:
         """Read on until the bytes received so far contain `wanted`, and return them all."""
-        while wanted not in self.bytes:
-            assert await self._more(), f"ended without {wanted!r}: {self.bytes[-2000:]!r}"
+        async with asyncio.timeout(PATIENCE):
+            while wanted not in self.bytes:
+                assert await self._more(), f"ended without {wanted!r}: {self.bytes[-2000:]!r}"
         return self.bytes
 
 
