@@ -20,7 +20,7 @@ from msgspec import Struct
 from streamer.discovery import find_streamer
 from streamer.events import NAME_LIMIT, RESULT_LIMIT, Event, PhaseSpec, bounded_json, cut
 from streamer.publisher import Publisher, whereabouts
-from streamer.run import Interrupter, Run
+from streamer.reporter import Interrupter, Run
 from streamer.settings import SettingError, Settings
 
 T = TypeVar("T")
@@ -201,4 +201,4 @@ def _nowhere(event: Event, time: float) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"streamer: {text}", file=sys.stderr)  # noqa: T201 - this is the one line of it that the user sees
+    print(f"streamer: {cut(text, 1000)}", file=sys.stderr)  # noqa: T201 - this is the one line of it that the user sees

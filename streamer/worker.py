@@ -28,7 +28,7 @@ from streamer.catalog import load
 from streamer.events import LEVELS, MESSAGE_LIMIT, ErrorInfo, StatusChanged
 from streamer.pipeline import phases_of
 from streamer.publisher import Publisher, whereabouts
-from streamer.run import Interrupter, Run
+from streamer.reporter import Interrupter, Run
 from streamer.schema import build
 
 #: Exit codes: the run's end is stored; no such spec; the streamer is away; it does not want this run's events.

@@ -25,7 +25,7 @@ from streamer.examples.audit_folder import AuditFolder
 from streamer.examples.count import Count
 from streamer.examples.import_prices import ImportPrices, Row, check, read_rows
 from streamer.pipeline import Pipeline, phases_of
-from streamer.run import Run
+from streamer.reporter import Run
 from streamer.schema import ParametersRefused, build
 
 if TYPE_CHECKING:

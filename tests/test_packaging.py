@@ -94,7 +94,7 @@ def test_what_the_code_imports_is_declared(folders, extras):
 
 
 def test_what_is_declared_is_used():
-    used = imported("streamer", "dashboards", "tests").keys() | USED_WITHOUT_IMPORT
+    used = imported("streamer", "dashboards", "tests", "benchmarks").keys() | USED_WITHOUT_IMPORT
     assert set() == requirements("notebook", "test").keys() - used
 
 

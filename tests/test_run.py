@@ -33,7 +33,7 @@ from streamer.events import (
     kind,
 )
 from streamer.pipeline import Reporter, SkipPhase
-from streamer.run import Cancelled, Interrupter, Run, describe_error
+from streamer.reporter import Cancelled, Interrupter, Run, describe_error
 from streamer.state import RunState, fold
 from tests.support import FakeClock, wait_until
 

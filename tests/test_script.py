@@ -18,7 +18,7 @@ import pytest
 
 import streamer
 from streamer.events import PhaseSpec
-from streamer.run import Cancelled, Run
+from streamer.reporter import Cancelled, Run
 from streamer.script import _specs
 from tests.fake_ingest import FakeIngest
 from tests.support import ROOT, free_port, wait_until
@@ -288,3 +288,8 @@ def test_a_script_that_is_killed_by_its_end_tells_all(ingest: FakeIngest, tmp_pa
     assert (3, 2) == (found.returncode, found.stderr.count("streamer: http")), found.stderr
     assert ("complete", "failed") == (terminal(ingest, "r1")["event"], terminal(ingest, "r2")["event"])
     assert terminal(ingest, "r2")["message"] == "exited with code 3"
+
+
+def test_the_name_run_is_the_function_whatever_was_imported_before() -> None:
+    code = "import streamer, streamer.worker, streamer.script; assert callable(streamer.run); assert callable(streamer.run)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -22,7 +22,7 @@ from streamer.backends import process as module
 from streamer.backends.base import Exit, WorkerSpec, encode_spec
 from streamer.backends.process import ProcessBackend, ProcessHandle
 from streamer.events import Event, Logged
-from streamer.run import Run
+from streamer.reporter import Run
 from streamer.worker import EXIT_AWAY, EXIT_REFUSED, EXIT_USAGE, Lines, Output
 from tests.fake_ingest import FakeIngest
 from tests.support import ROOT, free_port, wait_until_async

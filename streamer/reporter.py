@@ -52,7 +52,7 @@ SAMPLE_SECONDS: Final = (0.1, 1.0)
 _GROWTH: Final = 600
 _OWN_FILES: Final = frozenset(
     str(Path(__file__).with_name(f"{name}.py"))
-    for name in ("run", "worker", "script", "pipeline", "progress", "catalog", "schema")
+    for name in ("reporter", "worker", "script", "pipeline", "progress", "catalog", "schema")
 )
 #: A SIGINT this soon after one that was sent is taken for it; a later one is somebody's Ctrl-C.
 _ECHO_SECONDS: Final = 1.0
