@@ -1,0 +1,162 @@
+"""The main job, as its users do it: start a pipeline from the form, watch it, share its address, read its result."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.support import ServerProcess, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess.dashboards(tmp_path_factory.mktemp("main-job")) as running:
+        yield running
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator:
+    """Return a function that opens an address in a browser context of its own, as another person would."""
+    contexts = []
+
+    def open_(url: str, **options) -> Page:
+        contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(30_000)
+        page.goto(url)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+def start(server: ServerProcess, pipeline: str = "Count", **parameters: object) -> str:
+    answer = httpx.post(f"{server.api_url}/api/pipelines/{pipeline}/runs", json=parameters, timeout=30)
+    return answer.json()["run"]
+
+
+def state(server: ServerProcess, run_id: str) -> dict:
+    return httpx.get(f"{server.api_url}/api/runs/{run_id}", timeout=30).json()
+
+
+def percent(page: Page) -> int:
+    return int(re.sub(r"\D", "", page.locator(".pct").inner_text()) or 0)
+
+
+def until_percent(page: Page, least: int) -> int:
+    page.locator(".pct").wait_for()
+    wait_until(lambda: percent(page) >= least, timeout=60, message=lambda: f"{percent(page)} % of {least} %")
+    return percent(page)
+
+
+def run_id_of(page: Page) -> str:
+    return page.url.partition("run=")[2].partition("&")[0]
+
+
+def test_a_pipeline_is_started_from_the_form_watched_shared_and_its_result_read(server, open_page):
+    page = open_page(f"{server.page_url}?start=ImportPrices")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_url(re.compile(r"run=\w+"))
+    seen = until_percent(page, 11)
+    assert page.get_by_text("Running", exact=True).first.is_visible()
+
+    colleague = open_page(page.url)
+    assert until_percent(colleague, seen) < 100
+    assert colleague.get_by_role("heading", name="Import prices").is_visible()
+
+    page.reload()
+    assert until_percent(page, seen) >= seen
+    for one in (page, colleague):
+        until_percent(one, 100)
+        one.get_by_text("Complete", exact=True).first.wait_for()
+    page.get_by_role("tab", name="Result").click()
+    for symbol in ("AAPL", "GOOG", "MSFT"):
+        page.get_by_text(symbol, exact=True).first.wait_for()
+    phases = state(server, run_id_of(page))["phases"]
+    assert ["finished"] * 3 == [phase["status"] for phase in phases]
+
+
+def test_a_run_is_cancelled_after_a_question(server, open_page):
+    run_id = start(server, n=100_000, delay=0.05)
+    page = open_page(f"{server.page_url}?run={run_id}")
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    assert "running" == state(server, run_id)["status"]
+    page.get_by_role("button", name="Cancel run").click()
+    page.get_by_text("Cancelled", exact=True).first.wait_for()
+    assert "cancelled" == state(server, run_id)["status"]
+
+
+def test_a_failing_run_shows_its_traceback(server, open_page):
+    run_id = start(server, n=20, delay=0.0, fail=True)
+    page = open_page(f"{server.page_url}?run={run_id}")
+    page.get_by_text("Failed", exact=True).first.wait_for()
+    error = state(server, run_id)["error"]
+    page.get_by_text(error["message"]).first.wait_for()
+    assert "Traceback" in error["traceback"]
+    page.get_by_text("Traceback (most recent call last)").first.wait_for(state="attached")
+
+
+def test_a_failed_item_is_listed_and_the_rest_went_on(server, open_page):
+    run_id = start(server, n=20, delay=0.0, fail_at=7)
+    page = open_page(f"{server.page_url}?run={run_id}")
+    page.get_by_text(re.compile("1 of 20 failed")).first.wait_for()
+    page.get_by_role("tab", name="Failed items").click()
+    page.locator(".items summary").first.click()
+    assert "Traceback" in page.locator(".items pre:visible").inner_text()
+
+
+def test_what_is_logged_is_shown_never_run(server, open_page):
+    made = httpx.post(
+        f"{server.api_url}/api/runs", json={"title": "<img src=x onerror=alert(1)>"}, timeout=30
+    ).json()
+    line = '{"seq":1,"event":"log","message":"<img src=x onerror=\\"document.title=1\\"> seen"}'
+    httpx.post(
+        f"{server.api_url}/api/runs/{made['run']}/events",
+        content=line,
+        headers={"Authorization": f"Bearer {made['token']}", "Content-Type": "application/x-ndjson"},
+        timeout=30,
+    )
+    page = open_page(f"{server.page_url}?run={made['run']}")
+    page.get_by_text('<img src=x onerror="document.title=1"> seen').wait_for()
+    assert 0 == page.locator("img[src=x]").count()
+    assert "1" != page.title()
+
+
+def test_a_run_that_does_not_exist_is_said(server, open_page):
+    page = open_page(f"{server.page_url}?run=nobody", viewport={"width": 400, "height": 800})
+    page.get_by_text("No such run").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_the_runs_are_listed_and_a_click_opens_one(server, open_page):
+    run_id = start(server, n=5, delay=0.0)
+    page = open_page(server.page_url)
+    page.locator(f'a[href*="run={run_id}"]').first.click()
+    page.wait_for_url(re.compile(f"run={run_id}"))
+    until_percent(page, 100)
+
+
+def test_a_page_says_that_the_streamer_is_away_and_recovers_by_itself(tmp_path, open_page):
+    with (
+        ServerProcess.streamer(tmp_path / "streamer") as streamer,
+        ServerProcess.dashboards(tmp_path / "pages", environment={"STREAMER_URL": streamer.url}) as pages,
+    ):
+        run_id = start(streamer, n=400, delay=0.02)
+        page = open_page(f"{pages.page_url}?run={run_id}")
+        seen = until_percent(page, 5)
+        streamer.kill()
+        page.get_by_text(re.compile("away|cannot be reached|not reached", re.IGNORECASE)).first.wait_for()
+        streamer.restart()
+        assert until_percent(page, 100) > seen
+        assert 400 == state(streamer, run_id)["results"]["success"]
