@@ -26,7 +26,7 @@ class Advance(Protocol):
 
 
 class Reporter(Protocol):
-    """What running code reports to. `streamer.reporter.Run` is the real one; `Silent` serves a pipeline that runs alone."""
+    """What running code reports to. `streamer.reporter.Run` is the real one; `Silent` is for one that runs alone."""
 
     def track(self, items: Iterable[T], *, total: int | None = None, unit: str = "items") -> Iterator[T]: ...
 
