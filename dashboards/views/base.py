@@ -33,6 +33,12 @@ class Component(JSComponent):
         super().__init__(**params)
         self.handler: Callable[[Mapping[str, Any]], Any] | None = None
 
+    @property
+    def _linked_properties(self) -> tuple[str, ...]:
+        # A browser says what its reader did in messages, and changes no property: listening for that would only bring
+        # back to Python, at twice its cost, each change that Python made.
+        return ()
+
     def _handle_msg(self, data: Any) -> None:
         # It comes from a browser: anything may be in it.
         if self.handler is not None and isinstance(data, Mapping) and isinstance(data.get("type"), str):
@@ -70,6 +76,7 @@ class View(Viewer):
                 f"expected a model (RunModel, RunsModel or StartModel), received {type(model).__name__}"
             )
         self.model: Any = model
+        self._seen: tuple[Any, ...] = ()
         self.component = self.build()
         self.component.handler = self.receive
         model.listen(self.refresh, self.names)
@@ -81,7 +88,15 @@ class View(Viewer):
 
     def refresh(self, *_events: Any) -> None:
         """Show the model as it is now."""
+        seen = self.looks_at()
+        if seen and seen == self._seen:
+            return
+        self._seen = seen
         self.component.put(self.present())
+
+    def looks_at(self) -> tuple[Any, ...]:
+        """Return what alone `present` depends on, when that is far less than all of `names`; empty: not known."""
+        return ()
 
     def present(self) -> dict[str, Any]:
         """Return what is shown of the model."""

@@ -20,6 +20,11 @@ class FailuresView(View):
     component_class = RunFailures
     model: RunModel
 
+    def looks_at(self) -> tuple[Any, ...]:
+        state, model = self.model.state, self.model
+        known = (None,) if state is None else (state.errors, state.results.failed, state.is_over)
+        return (model.failures, model.failures_busy, *known)
+
     def present(self) -> dict[str, Any]:
         page = self._page()
         return {

@@ -44,7 +44,7 @@ class StartFormView(View):
             ],
             "chosen": model.chosen,
             "title": "" if spec is None else words.cut(spec.title or spec.name, 300),
-            "doc": "" if spec is None else words.cut(spec.doc, 4_000),
+            "doc": "" if spec is None else words.cut(words.paragraphs(spec.doc), 4_000),
             "phases": [] if spec is None else [[words.cut(n, 60), f"{w:g}"] for n, w in spec.phases[:30]],
             "fields": [] if spec is None else _fields(spec, model.values),
             "errors": {str(name): str(text) for name, text in model.errors.items()},

@@ -31,6 +31,10 @@ class ParametersView(View):
     component_class = RunValues
     model: RunModel
 
+    def looks_at(self) -> tuple[Any, ...]:
+        state = self.model.state
+        return (None,) if state is None else (state.parameters,)
+
     def present(self) -> dict[str, Any]:
         state = self.model.state
         if state is None or not state.parameters:
@@ -44,6 +48,10 @@ class ResultView(View):
     names = ("state",)
     component_class = RunValues
     model: RunModel
+
+    def looks_at(self) -> tuple[Any, ...]:
+        state = self.model.state
+        return (None,) if state is None else (state.status, state.result, state.error)
 
     def present(self) -> dict[str, Any]:
         state = self.model.state

@@ -759,7 +759,7 @@ const RunLog = element((model) => {
   const fill = (rows) => { body.replaceChildren(...rows.map(draw)); offsets = rows.map((row) => row[0]) }
   const at_end = () => lines.scrollHeight - lines.scrollTop - lines.clientHeight < 24
   // Scrolling by the program is told apart from the reader's by where it led.
-  let expected = -1
+  let expected = NaN
   // A reader who has begun to scroll is not pulled back by a line that comes before the browser says so.
   let touched = -Infinity
   const to_end = () => {
@@ -787,7 +787,7 @@ const RunLog = element((model) => {
   lines.addEventListener("scroll", () => {
     const top = lines.scrollTop
     const own = Math.abs(top - expected) < 2
-    expected = -1
+    expected = NaN
     if (own) { return }
     if (state.following && !at_end()) {
       set_following(false)

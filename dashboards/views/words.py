@@ -142,3 +142,12 @@ def percent(value: float | None) -> str:
 def cut(text: str, limit: int) -> str:
     """Return `text` within `limit` characters."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def paragraphs(doc: str) -> str:
+    """Return a docstring with the lines of each paragraph joined, for a page that is wider or narrower than its source.
+
+    A paragraph with an indented line, such as a list or a drawing, stays as it is.
+    """
+    parts = re.split(r"\n\s*\n", doc.strip("\n"))
+    return "\n\n".join(part if re.search(r"\n\s", part) else " ".join(part.split("\n")) for part in parts)
