@@ -817,3 +817,8 @@ def test_a_window_larger_than_its_bound_is_cut() -> None:
 
 def test_an_empty_source_has_what_a_range_needs() -> None:
     assert [0.0] == list(RunView(model=RunModel()).throughput.source.data["rate"])
+
+
+def test_a_description_s_lines_are_joined_and_its_lists_kept():
+    doc = "Load prices.\n\nEvery row is\nchecked.\n\nSteps:\n  - one\n  - two"
+    assert "Load prices.\n\nEvery row is checked.\n\nSteps:\n  - one\n  - two" == words.paragraphs(doc)

@@ -6,6 +6,7 @@ Times of day are left to the browser, which knows the reader's zone.
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
 
 from streamer.events import RunStatus
