@@ -61,7 +61,7 @@ def page() -> Any:
     if hasattr(shown, "close"):
         pn.state.on_session_destroyed(lambda _context: shown.close())
     options = theme.page_options(title="Streamer", dark_theme=query.get("theme") == "dark")
-    return pmui.Page(main=[shown], **options)
+    return theme.still(pmui.Page(main=[shown], **options))
 
 
 if pn.state.served:

@@ -6,7 +6,12 @@ palettes and moves along with the page's light/dark toggle; a test holds both ag
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from panel.util import edit_readonly
+
+if TYPE_CHECKING:
+    from panel_material_ui import Page
 
 FONT: Final = 'Roboto, Inter, "DejaVu Sans", sans-serif'
 
@@ -87,6 +92,16 @@ def page_options(**options: Any) -> dict[str, Any]:
         "meta_viewport": "width=device-width, initial-scale=1",
         **options,
     }
+
+
+def still(page: Page) -> Page:
+    """Return the page, which no longer tells its browser before and after every callback that the server is busy.
+
+    Nothing shows it here, and ten times a second it would cost more than the update that it surrounds.
+    """
+    with edit_readonly(page):
+        page.busy = False
+    return page
 
 
 #: Stylesheets of layouts, which are Panel's own and live outside the views' script.

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import panel as pn
+import panel_material_ui as pmui
 import pytest
 from bokeh.document import Document
 from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
 from bokeh.models import Quad
 from msgspec.structs import replace
 from panel.io.state import set_curdoc
+from panel.util import edit_readonly
 
 import dashboards
 from dashboards import theme
@@ -439,6 +441,15 @@ def test_a_second_going_by_changes_the_ages_only(messages: list[Any]) -> None:
     sent = Sent(run).during(lambda: run.model.update(now=NOW + 1))
     assert [("RunHeader", "state"), ("RunPhases", "state"), ("RunStats", "state")] == sorted(sent)
     assert [] == messages
+
+
+def test_a_page_does_not_say_that_it_is_busy() -> None:
+    page = theme.still(pmui.Page())
+    with edit_readonly(pn.state):
+        pn.state.busy = True
+        said = page.busy
+        pn.state.busy = False
+    assert not said
 
 
 def test_log_lines_are_sent_once_and_alone(messages: list[Any]) -> None:

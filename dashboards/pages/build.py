@@ -43,7 +43,7 @@ def build() -> pmui.Page:
     _connect(model, link)
     dark = pn.state.session_args.get("theme", [b""])[0] == b"dark"
     options = theme.page_options(title="Streamer", site_url=RUNS_HREF, dark_theme=dark)
-    return pmui.Page(header=[frame], main=[view], **options)
+    return theme.still(pmui.Page(header=[frame], main=[view], **options))
 
 
 def viewer() -> str:

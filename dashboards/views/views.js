@@ -176,7 +176,7 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 .line.error-line > .level, .line.error-line > .message { color: var(--st-bad); }
 .line.debug > .message { color: var(--st-soft); }
 .edge { text-align: center; padding: 4px 20px 8px; color: var(--st-soft); font-size: 13px; font-family: "Streamer Sans", Roboto, Inter, "DejaVu Sans", sans-serif; }
-.pill { position: absolute; bottom: 12px; left: 50%; transform: translateX(-50%); box-shadow: 0 2px 10px rgb(8 12 18 / .18); border-radius: 17px; }
+.pill { min-width: 148px; position: absolute; bottom: 12px; left: 50%; transform: translateX(-50%); box-shadow: 0 2px 10px rgb(8 12 18 / .18); border-radius: 17px; }
 .pill[hidden] { display: none; }
 @media (max-width: 640px) {
   .tools { padding: 12px 14px; } .tools .in[type=search] { flex: 1 1 90px; } .tools select.in { flex: 0 1 110px; }

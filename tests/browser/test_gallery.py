@@ -94,7 +94,10 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
     folder: Path = tmp_path_factory.mktemp("gallery")
     port = free_port()
     address = ["--address", "127.0.0.1", "--port", str(port), "--allow-websocket-origin", f"127.0.0.1:{port}"]
-    command = [sys.executable, "-m", "panel", "serve", str(ROOT / "dashboards" / "gallery.py"), *address]
+    # A page that was left is not kept for its reader to come back to.
+    sessions = ["--unused-session-lifetime", "8000", "--check-unused-sessions", "1000"]
+    app = str(ROOT / "dashboards" / "gallery.py")
+    command = [sys.executable, "-m", "panel", "serve", app, *address, *sessions]
     environment = {"PYTHONPATH": str(ROOT)}
     with ServerProcess(
         command, port=port, data=folder, ready_path="/gallery", environment=environment, timeout=90
