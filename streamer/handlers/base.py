@@ -290,13 +290,22 @@ class BaseHandler(RequestHandler):
         self.set_status(204)
         self.finish()
 
+    def _is_closing(self) -> bool:
+        # What a stopping streamer cannot do any more is no fault of its own; before it is open there is no hub.
+        hub = getattr(self.parts, "hub", None)
+        return hub is not None and hub.is_closing
+
     def log_exception(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if self._is_closing():
+            return
         if error is not None and as_api_error(error) is None and not isinstance(error, HTTPError):
             logger.error("%s %s failed", self.request.method, self.request.path, exc_info=error)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = (kwargs.get("exc_info") or (None, None, None))[1]
         known = None if error is None else as_api_error(error)
+        if known is None and status_code == 500 and self._is_closing():
+            known = ApiError(503, "closing", "the streamer is being stopped", retry=True)
         if known is None:
             words = {
                 404: ("not_found", f"no such address: {self.request.path[:200]}"),
