@@ -246,9 +246,10 @@ class Run:
     def close(self) -> None:
         """Stop sampling and capturing. Emits nothing; may be called again."""
         self._stop.set()
-        self._capture.uninstall()
+        # Before the handler goes: the sampler puts it back when it is missing.
         if self._sampler is not None and self._sampler is not threading.current_thread():
             self._sampler.join(5.0)
+        self._capture.uninstall()
 
     def __enter__(self) -> Self:
         """Open the run."""
