@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import re
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import pytest
 from tornado.web import RequestHandler
 
+from streamer.cli import build_parser
 from streamer.events import KINDS
 from streamer.handlers.openapi import document
 from streamer.server import routes
@@ -37,6 +39,18 @@ def words_in_code(text):
 @pytest.mark.parametrize("name", [spec.name for spec in dataclasses.fields(Settings)])
 def test_every_setting_is_described_with_its_environment_name(name):
     assert environment_name(name) in words_in_code(reference())
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [one for one in dataclasses.fields(Settings) if one.default is not dataclasses.MISSING],
+    ids=lambda spec: spec.name,
+)
+def test_the_default_of_a_setting_is_the_one_described(spec):
+    row = re.search(rf"^\| `{environment_name(spec.name)}` \| ([^|]+) \|", reference(), re.MULTILINE)
+    default = f"{spec.default:g}" if isinstance(spec.default, float) else spec.default
+    assert row is not None
+    assert str(default or "none") == row[1].strip("`")
 
 
 def test_no_setting_is_described_that_does_not_exist():
@@ -82,6 +96,34 @@ def test_the_openapi_document_names_the_same_requests():
 @pytest.mark.parametrize("kind", [*KINDS, SNAPSHOT, RESET])
 def test_every_kind_of_event_is_described(kind):
     assert kind in words_in_code(reference())
+
+
+def commands():
+    """Return {name: its options, each with its spellings} of the command line, as argparse knows them."""
+    (subcommands,) = (one for one in build_parser()._actions if isinstance(one, argparse._SubParsersAction))
+    return {
+        name: {tuple(action.option_strings) for action in sub._actions if action.option_strings}
+        - {("-h", "--help")}
+        for name, sub in subcommands.choices.items()
+    }
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_is_described(name):
+    assert any(word.split()[:2] == ["streamer", name] for word in words_in_code(reference()))
+
+
+@pytest.mark.parametrize(
+    "spellings", sorted({one for options in commands().values() for one in options}), ids="/".join
+)
+def test_every_option_is_described(spellings):
+    described = {word.split()[0] for word in words_in_code(reference())}
+    assert set(spellings) & described
+
+
+def test_no_command_is_described_that_does_not_exist():
+    shown = {word for path in DOCUMENTS for word in re.findall(r"`streamer ([a-z]+)", path.read_text())}
+    assert set() == shown - commands().keys()
 
 
 def make_targets():
