@@ -36,10 +36,11 @@ from dashboards.literals import (
     some_runs,
 )
 from dashboards.session import LogLine, LogWindow, PipelineSpec, RunModel, RunsModel, StartModel
-from dashboards.views import RunsView, RunView, StartView, words
+from dashboards.views import RunsView, RunView, StartView
 from dashboards.views.base import SCRIPT, Component
 from dashboards.views.start import read_values
 from dashboards.views.values import ROWS_SHOWN, show_value
+from streamer import words
 from streamer.events import ErrorInfo, Results
 from streamer.state import Curve, PhaseState, RunState
 

@@ -17,7 +17,8 @@ from dashboards.pages.address import Address
 from dashboards.pages.frame import PageFrame
 from dashboards.pages.place import DocumentPlace
 from dashboards.session import RunModel, RunsModel, Session, StartModel
-from dashboards.views import RunsView, RunView, StartView, words
+from dashboards.views import RunsView, RunView, StartView
+from streamer import words
 from streamer.settings import SettingError
 
 #: How a run's page, the form and the list are reached from any of them; paths stay as they are, whatever the prefix.

@@ -8,7 +8,7 @@ from typing import Any
 import param
 from panel.custom import JSComponent
 
-from dashboards.views import words
+from streamer import words
 
 
 class PageFrame(JSComponent):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboards.session import RunModel
-from dashboards.views import words
 from dashboards.views.base import Component, View, run_soon
+from streamer import words
 from streamer.state import RunState
 
 #: A run that was silent for longer than this, in seconds, says so in the tone of a warning.

@@ -11,8 +11,8 @@ from panel.viewable import Child
 
 from dashboards import theme
 from dashboards.session import RunModel
-from dashboards.views import words
 from dashboards.views.base import Component, View
+from streamer import words
 from streamer.state import PhaseState, RunState
 
 #: What a segment can be; the colours are in this order.

@@ -12,9 +12,9 @@ from panel.viewable import Viewer
 
 from dashboards import theme
 from dashboards.session import RunsModel
-from dashboards.views import words
 from dashboards.views.base import Component, View, run_soon, text_of
 from dashboards.views.header import Notice, _notice
+from streamer import words
 from streamer.state import RunState
 
 #: The most rows a page draws; older ones are found with the filters.

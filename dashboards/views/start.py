@@ -11,8 +11,8 @@ from panel.viewable import Viewer
 
 from dashboards import theme
 from dashboards.session import PipelineSpec, StartModel
-from dashboards.views import words
 from dashboards.views.base import Component, View, run_soon, text_of
+from streamer import words
 
 #: What a form shows and takes at most.
 FIELDS_SHOWN = 100

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.session import RunModel
-from dashboards.views import words
 from dashboards.views.base import Component, View
+from streamer import words
 
 
 class RunStats(Component):

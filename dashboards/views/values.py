@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboards.session import RunModel
-from dashboards.views import words
 from dashboards.views.base import Component, View
+from streamer import words
 
 #: What a page shows at most; the rest is in the API's answer.
 ROWS_SHOWN = 200

@@ -1,6 +1,6 @@
-"""Numbers, durations and states in words, as a page shows them. Pure functions of their arguments; no time zones.
+"""Numbers, durations and states in words, the same on pages and in terminals. Pure functions; no time zones.
 
-Times of day are left to the browser, which knows the reader's zone.
+Times of day are left to whoever shows them, who knows the reader's zone.
 """
 
 from __future__ import annotations
