@@ -25,6 +25,7 @@ from dashboards.session import (
 )
 from streamer.events import (
     LEVELS,
+    Bar,
     Completed,
     Entry,
     ErrorInfo,
@@ -433,6 +434,38 @@ def no_phases() -> RunModel:
     return model(state)
 
 
+def nested_bars() -> RunModel:
+    """With bars inside its phases: loops in loops, some of them over, one of which nobody knows the end."""
+    inner = tuple(
+        Bar(f"b{i}", "epochs", "load", f"epoch {i}", 400, 400, "batches", "finished") for i in range(1, 8)
+    )
+    bars = (
+        Bar("epochs", None, "load", "epochs", 7, 30, "epochs"),
+        *inner,
+        Bar("b8", "epochs", "load", "epoch 8", 183, 400, "batches"),
+        Bar("b9", "b8", "load", "validation", 12, None, "samples"),
+        Bar(
+            "w1",
+            None,
+            "load",
+            "worker 1: a description that is rather long for a bar",
+            4_812_000,
+            9_000_000,
+            "B",
+        ),
+        Bar("w2", None, "load", f"worker 2 {MARKUP}", 3, 9, "files", "stopped"),
+        Bar("check", None, "validate", "check", 4812, 4812, "rows", "finished"),
+    )
+    return model(replace(running(), bars=bars, bars_folded=312), lines(), FAILURES)
+
+
+def many_bars() -> RunModel:
+    """With as many bars as a state holds, and no phases."""
+    bars = tuple(Bar(f"p{i}", None, None, f"process {i}", i * 5, 1000, "it") for i in range(200))
+    state = replace(running(), phases=(), phase=None, bars=bars, title="sixteen.py", pipeline=None)
+    return model(state, lines())
+
+
 def thirty_phases() -> RunModel:
     """With thirty phases."""
     phases = []
@@ -619,6 +652,8 @@ RUNS: dict[str, Callable[[], RunModel]] = {
     "complete-with-failures": complete_with_failures,
     "skipped": skipped,
     "no-phases": no_phases,
+    "nested-bars": nested_bars,
+    "many-bars": many_bars,
     "thirty-phases": thirty_phases,
     "long-names": long_names,
     "markup": markup,

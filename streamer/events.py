@@ -26,10 +26,13 @@ RESULT_LIMIT: Final = 256_000
 ERRORS_LISTED: Final = 100
 #: The longest list of phases a run may declare.
 PHASES_LIMIT: Final = 500
+#: How many bars one event may carry, and how many a state keeps.
+BARS_LIMIT: Final = 200
 
 E = TypeVar("E", bound=Struct)
 RunStatus = Literal["queued", "running", "stalled", "cancelling", "complete", "failed", "cancelled"]
 PhaseStatus = Literal["waiting", "started", "finished", "skipped", "failed"]
+BarStatus = Literal["started", "finished", "stopped"]
 TERMINAL: Final = frozenset({"complete", "failed", "cancelled"})
 
 
@@ -71,6 +74,23 @@ class FinalResults(Struct, frozen=True):
     errors: tuple[FailedItem, ...] = ()
 
 
+class Bar(Struct, frozen=True):
+    """One loop's progress inside a run: `done` of `total` (None: not known) in `unit`.
+
+    `id` is unique within the run. `parent` is the id of the bar whose item it belongs to, None for one that stands by
+    itself. `phase` None: the phase that is under way. A bar that was left before its end is stopped.
+    """
+
+    id: str
+    parent: str | None = None
+    phase: str | None = None
+    name: str = ""
+    done: int | float | None = None
+    total: int | float | None = None
+    unit: str = ""
+    status: BarStatus = "started"
+
+
 class _Event(Struct, frozen=True, tag_field="event", rename="camel"):
     """Base of all events; the JSON key ``event`` holds the kind."""
 
@@ -103,7 +123,8 @@ class Progressed(_Event, frozen=True, kw_only=True, tag="progress"):
     """Work went on. `done` of `total` (None: not known) in `unit`; `rate` in units per second; progress in percent.
 
     A producer need only send `phase`, `done`, `total` and `unit`; the rest follows from the run's state.
-    `results` count items; they are cumulative over the run and only grow.
+    `results` count items; they are cumulative over the run and only grow. `bars` are those that changed since the last
+    event, each as a whole.
     """
 
     status: Literal["progress"] = "progress"
@@ -117,6 +138,7 @@ class Progressed(_Event, frozen=True, kw_only=True, tag="progress"):
     rate: float | None = None
     message: str = ""
     results: Results = Results()
+    bars: tuple[Bar, ...] = ()
 
 
 class Logged(_Event, frozen=True, kw_only=True, tag="log"):
@@ -324,6 +346,7 @@ def bounded(event: Event) -> Event:
                 done=counted(event.done),
                 total=counted(event.total),
                 results=Results(_number(event.results.success), _number(event.results.failed)),
+                bars=tuple(_bounded_bar(bar) for bar in event.bars[:BARS_LIMIT]),
             )
         case ItemFailed():
             return _replaced(
@@ -383,6 +406,19 @@ _LEVEL_NAMES: Final = {"WARN": "WARNING", "FATAL": "CRITICAL", "": "INFO"}
 
 def _name(text: str | None) -> str | None:
     return None if text is None else cut(text, NAME_LIMIT)
+
+
+def _bounded_bar(bar: Bar) -> Bar:
+    return Bar(
+        id=cut(bar.id, NAME_LIMIT),
+        parent=_name(bar.parent),
+        phase=_name(bar.phase),
+        name=cut(bar.name, NAME_LIMIT),
+        done=counted(bar.done),
+        total=counted(bar.total),
+        unit=cut(bar.unit, 40),
+        status=bar.status,
+    )
 
 
 def _bounded_error(error: ErrorInfo) -> ErrorInfo:

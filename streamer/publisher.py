@@ -24,6 +24,7 @@ from msgspec import Struct
 
 from streamer.discovery import read_address
 from streamer.events import (
+    BARS_LIMIT,
     Completed,
     ErrorInfo,
     Event,
@@ -58,6 +59,7 @@ _BATCH_EVENTS: Final = 2_000
 _BATCH_BYTES: Final = 2_000_000
 _SHORT_FAILURE: Final = 1_500
 _NO_MESSAGE: Final = b'"message":""'
+_NO_BARS: Final = b'"bars":[]'
 
 
 class _Waiting(Struct):
@@ -214,8 +216,9 @@ class Outbox:
         joined: deque[_Waiting] = deque()
         for one in self._waiting:
             before = joined[-1] if joined else None
-            if before and before.kind == one.kind == "progress" and before.phase == one.phase:
-                joined[-1] = _joined(before, one)
+            same = before and before.kind == one.kind == "progress" and before.phase == one.phase
+            if before and same and (both := _joined(before, one)):
+                joined[-1] = both
             else:
                 joined.append(one)
         self._put_back(joined)
@@ -258,12 +261,20 @@ class Outbox:
         self._bytes = sum(len(one.line) + _OVERHEAD for one in waiting)
 
 
-def _joined(before: _Waiting, after: _Waiting) -> _Waiting:
-    """Return the later of two progress events with the earlier one's message, where it has none itself."""
-    if _NO_MESSAGE in before.line or _NO_MESSAGE not in after.line:
+def _joined(before: _Waiting, after: _Waiting) -> _Waiting | None:
+    """Return the later of two progress events with the earlier one's bars, and its message where it has none itself.
+
+    None when one event cannot carry all their bars.
+    """
+    if _NO_BARS in before.line and (_NO_MESSAGE in before.line or _NO_MESSAGE not in after.line):
         return after
-    message = _read(before.line).message
-    event = msgspec.structs.replace(_read(after.line), message=message)
+    earlier, later = _read(before.line), _read(after.line)
+    bars = {bar.id: bar for bar in (*earlier.bars, *later.bars)}
+    if len(bars) > BARS_LIMIT:
+        return None
+    event = msgspec.structs.replace(
+        later, message=later.message or earlier.message, bars=tuple(bars.values())
+    )
     after.line = _retold(event, after.line)
     return after
 

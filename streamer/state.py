@@ -15,10 +15,12 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from streamer.events import (
+    BARS_LIMIT,
     COUNT_LIMIT,
     ERRORS_LISTED,
     PHASES_LIMIT,
     TERMINAL,
+    Bar,
     Completed,
     Entry,
     ErrorInfo,
@@ -122,7 +124,8 @@ class RunState(Struct, frozen=True, rename="camel"):
     Times are POSIX seconds, UTC. `overall_progress` is in percent, never falls, and is 100 only when the run is
     complete; `progress` is its whole part. `log_counts` counts log lines by their level. `longest_gap` is the longest
     time, in seconds, between two entries while the run was under way. `errors` are the first `ERRORS_LISTED` failed
-    items, without their tracebacks.
+    items, without their tracebacks. `bars` are in the order in which they began; `bars_folded` counts those that gave
+    way to newer ones.
     """
 
     run: str
@@ -143,6 +146,8 @@ class RunState(Struct, frozen=True, rename="camel"):
     total: int | float | None = None
     unit: str = ""
     rate: float | None = None
+    bars: tuple[Bar, ...] = ()
+    bars_folded: int = 0
     results: Results = Results()
     errors: tuple[FailedItem, ...] = ()
     log_counts: dict[str, int] = {}
@@ -253,6 +258,7 @@ def settle(state: RunState, entry: Entry) -> Event:
                 phase_progress=progress,
                 rate=phase.rate if phase else state.rate,
                 results=state.results,
+                bars=_settled_bars(state, event.bars),
             )
         case PhaseChanged():
             phase = state.find_phase(event.phase)
@@ -345,6 +351,8 @@ def _progressed(state: RunState, event: Progressed, time: float) -> RunState:
         message=event.message or state.message,
     )
     name = event.phase if event.phase is not None else state.phase
+    if event.bars:
+        state = _with_bars(state, event.bars, name)
     if name is None:
         return _overall(_progressed_alone(state, event))
     if state.find_phase(name) is None:
@@ -395,6 +403,7 @@ def _ended(state: RunState, event: Completed | RunFailed | RunCancelled, time: f
         ended=time,
         rate=None,
         message=event.message,
+        bars=tuple(_ended_bar(bar) for bar in state.bars),
     )
     if isinstance(event, Completed):
         phases = tuple(
@@ -447,6 +456,38 @@ def _with_phase(state: RunState, name: str, weight: float | None) -> RunState:
 
 def _put(state: RunState, phase: PhaseState) -> RunState:
     return replace(state, phases=tuple(phase if p.name == phase.name else p for p in state.phases))
+
+
+def _with_bars(state: RunState, changed: Iterable[Bar], phase: str | None) -> RunState:
+    """Return the state with those bars in it, `phase` theirs where neither they nor an earlier event said another."""
+    bars = {bar.id: bar for bar in state.bars}
+    for bar in changed:
+        known = bars.get(bar.id)
+        where = bar.phase if bar.phase is not None else known.phase if known is not None else phase
+        bars[bar.id] = replace(bar, phase=where, done=_count(bar.done), total=_count(bar.total))
+    surplus = len(bars) - BARS_LIMIT
+    for gone in sorted(bars.values(), key=_staying)[: max(surplus, 0)]:
+        del bars[gone.id]
+    return replace(state, bars=tuple(bars.values()), bars_folded=state.bars_folded + max(surplus, 0))
+
+
+def _staying(bar: Bar) -> tuple[bool, bool]:
+    """Sort what may be folded away first: nested bars that are over, then other ones that are; the older the sooner."""
+    return bar.status == "started", bar.parent is None
+
+
+def _ended_bar(bar: Bar) -> Bar:
+    if bar.status != "started":
+        return bar
+    whole = bar.done is not None and bar.total is not None and bar.done >= bar.total
+    return replace(bar, status="finished" if whole else "stopped")
+
+
+def _settled_bars(state: RunState, changed: tuple[Bar, ...]) -> tuple[Bar, ...]:
+    if not changed:
+        return changed
+    known = {bar.id: bar.phase for bar in state.bars}
+    return tuple(bar if bar.phase is not None else replace(bar, phase=known.get(bar.id)) for bar in changed)
 
 
 def _rated(phase: PhaseState, done: float, time: float) -> PhaseState:

@@ -16,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.events import (
+    BARS_LIMIT,
+    Bar,
     Completed,
     ErrorInfo,
     Event,
@@ -441,6 +443,24 @@ def test_resuming_gives_what_is_asked_for_or_says_that_it_cannot(
                 assert json.loads(batch[0][1])["message"] == str(expected)
         else:
             assert expected > last + 1 or expected < 1
+
+
+def test_progress_that_is_joined_keeps_the_last_word_on_every_bar() -> None:
+    outbox = Outbox(limit_bytes=4_000)
+    for n in range(200):
+        outbox.put(Progressed(done=n, bars=(Bar("all", done=n), Bar(f"bar {n % 3}", done=n))), 0.0)
+    events = [decode_event(line) for _, line in outbox.batch(1000, 10**9)]
+    last = {bar.id: bar.done for event in events for bar in event.bars}
+    assert len(events) < 50
+    assert {"all": 199, "bar 0": 198, "bar 1": 199, "bar 2": 197} == last
+
+
+def test_progress_is_not_joined_beyond_the_bars_of_one_event() -> None:
+    outbox = Outbox(limit_bytes=4_000)
+    for n in range(BARS_LIMIT + 20):
+        outbox.put(Progressed(bars=(Bar(f"bar {n}", done=n),)), 0.0)
+    events = [decode_event(line) for _, line in outbox.batch(1000, 10**9)]
+    assert BARS_LIMIT + 20 == len({bar.id for event in events for bar in event.bars})
 
 
 def test_progress_is_joined_first_and_keeps_its_last_message() -> None:

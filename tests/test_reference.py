@@ -37,7 +37,14 @@ async def produced(api: Api) -> Producer:
     await producer.send(
         {"event": "phase", "phase": "count", "phaseStatus": "started", "time": at[0]},
         {"event": "progress", "done": 1, "total": 20, "time": at[1]},
-        {"event": "progress", "done": 9, "total": 20, "results": {"success": 8}, "time": at[2]},
+        {
+            "event": "progress",
+            "done": 9,
+            "total": 20,
+            "results": {"success": 8},
+            "bars": [{"id": "1"}],
+            "time": at[2],
+        },
         {"event": "failure", "item": "7", "error": error, "time": at[3]},
         {"event": "log", "message": "20 of 20", "time": at[4]},
     )

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.events import (
+    BARS_LIMIT,
     ERRORS_LISTED,
+    Bar,
     Completed,
     Entry,
     ErrorInfo,
@@ -55,6 +57,16 @@ def state_after(*events: Event) -> RunState:
 names = st.sampled_from([None, "validate", "load", "summarise", "not declared"])
 absurd = st.sampled_from([-1, 1e308, -1e308, 2**70, 10**400])
 amounts = st.none() | st.integers(0, 50) | st.floats(0, 50, allow_nan=False) | absurd
+bars = st.builds(
+    Bar,
+    id=st.sampled_from("abcdef"),
+    parent=st.none() | st.sampled_from("abcdef"),
+    phase=names,
+    name=st.text(max_size=3),
+    done=amounts,
+    total=amounts,
+    status=st.sampled_from(["started", "finished", "stopped"]),
+)
 percents = st.none() | st.floats(-10, 200, allow_nan=False)
 events = st.one_of(
     st.builds(
@@ -77,6 +89,7 @@ events = st.one_of(
         overall_progress=percents,
         unit=st.sampled_from(["", "rows"]),
         results=st.builds(Results, success=st.integers(0, 9), failed=st.integers(0, 9)),
+        bars=st.lists(bars, max_size=3).map(tuple),
     ),
     st.builds(Logged, level=st.sampled_from(["INFO", "WARNING", "ERROR"]), message=st.text(max_size=5)),
     st.builds(ItemFailed, item=st.text(max_size=5), error=st.just(ErrorInfo("ValueError", "no"))),
@@ -248,6 +261,29 @@ def test_the_area_under_the_curve_is_what_was_done(steps):
 def test_a_count_that_begins_anew_leaves_no_hole_below_zero():
     curve = Curve().add(1.0, 100).add(2.0, 0).add(3.0, 50)
     assert ((1.0, 100.0), (3.0, 50.0)) == curve.points
+
+
+def test_a_bar_is_what_was_last_said_of_it_and_stays_where_it_was():
+    first = Progressed(bars=(Bar("a", name="outer", total=3), Bar("b", "a", name="inner")))
+    state = state_after(
+        PhaseChanged(phase="load", phase_status="started"),
+        first,
+        Progressed(bars=(Bar("a", name="outer", done=1),)),
+    )
+    assert (Bar("a", None, "load", "outer", 1), Bar("b", "a", "load", "inner")) == state.bars
+
+
+def test_the_bars_of_a_run_that_is_over_are_over():
+    bars = (Bar("a", done=3, total=3), Bar("b", done=1, total=3), Bar("c", done=2, status="finished"))
+    state = state_after(Progressed(bars=bars), Completed())
+    assert ["finished", "stopped", "finished"] == [bar.status for bar in state.bars]
+
+
+def test_bars_stay_bounded_and_nested_ones_that_are_over_go_first():
+    nested = [Progressed(bars=(Bar(f"n{i}", "top", status="finished"),)) for i in range(BARS_LIMIT + 50)]
+    state = state_after(Progressed(bars=(Bar("top"), Bar("live", "top"))), *nested)
+    assert (BARS_LIMIT, 52) == (len(state.bars), state.bars_folded)
+    assert ["top", "live", "n52"] == [bar.id for bar in state.bars[:3]]
 
 
 def test_levels_that_somebody_invents_do_not_grow_the_state():

@@ -41,7 +41,7 @@ from dashboards.views.base import SCRIPT, Component
 from dashboards.views.start import read_values
 from dashboards.views.values import ROWS_SHOWN, show_value
 from streamer import words
-from streamer.events import ErrorInfo, Results
+from streamer.events import Bar, ErrorInfo, Results
 from streamer.state import Curve, PhaseState, RunState
 
 
@@ -53,6 +53,42 @@ def shown(state: str, part: str) -> dict[str, Any]:
     found = getattr(view(state), part)
     present: dict[str, Any] = found.component.state
     return present
+
+
+# -- the bars inside a run ---------------------------------------------------------------------------------------------
+
+
+def test_bars_stand_under_their_phase_and_the_bar_they_are_inside_of() -> None:
+    rows = [(row["depth"], row["name"]) for row in shown("nested-bars", "bars")["rows"]]
+    assert [
+        (0, "validate"),
+        (1, "check"),
+        (0, "load"),
+        (1, "epochs"),
+        (2, "epoch 5"),
+        (2, "epoch 6"),
+    ] == rows[:6]
+    assert [(2, "epoch 7"), (2, "epoch 8"), (3, "validation")] == rows[6:9]
+
+
+def test_bars_that_are_not_shown_are_counted() -> None:
+    assert "and 316 more" == shown("nested-bars", "bars")["more"]
+    many = shown("many-bars", "bars")
+    assert (60, "and 140 more") == (len(many["rows"]), many["more"])
+
+
+def test_a_bar_says_what_is_known_of_it() -> None:
+    rows = {row["name"]: row for row in shown("nested-bars", "bars")["rows"]}
+    assert (None, "12 samples") == (rows["validation"]["value"], rows["validation"]["text"])
+    assert (33, "3 of 9 files, stopped") == tuple(
+        rows[f"worker 2 {MARKUP}"][key] for key in ("value", "spoken")
+    )
+
+
+def test_bars_that_are_each_other_s_parent_do_not_go_round_for_ever() -> None:
+    round_and_round = (Bar("a", "b", None, "a"), Bar("b", "a", None, "b"), Bar("c", "c", None, "c"))
+    made = RunView(model=RunModel(state=replace(running(), bars=round_and_round)))
+    assert {"rows": [], "more": "and 3 more"} == made.bars.component.state
 
 
 # -- every state of every view -----------------------------------------------------------------------------------------

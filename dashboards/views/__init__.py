@@ -1,5 +1,6 @@
 """The views: each shows one part of a run, of the list of runs or of the start form, over a model. No network."""
 
+from dashboards.views.bars import BarsView
 from dashboards.views.failures import FailuresView
 from dashboards.views.header import ErrorView, HeaderView, NoticeView
 from dashboards.views.log import LogView
@@ -13,6 +14,7 @@ from dashboards.views.throughput import ThroughputView
 from dashboards.views.values import ParametersView, ResultView
 
 __all__ = [
+    "BarsView",
     "DetailsView",
     "ErrorView",
     "FailuresView",

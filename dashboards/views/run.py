@@ -11,6 +11,7 @@ from panel.viewable import Child, Viewer
 
 from dashboards import theme
 from dashboards.session import TABS, RunModel
+from dashboards.views.bars import BarsView
 from dashboards.views.base import Component, View, text_of
 from dashboards.views.failures import FailuresView
 from dashboards.views.header import ErrorView, HeaderView, NoticeView
@@ -100,6 +101,7 @@ class RunView(Viewer):
         self.error = ErrorView(model)
         self.progress = ProgressView(model)
         self.phases = PhasesView(model)
+        self.bars = BarsView(model)
         self.throughput = ThroughputView(model)
         self.stats = StatsView(model)
         self.details = DetailsView(model)
@@ -118,6 +120,7 @@ class RunView(Viewer):
         hero = pn.Column(
             self.progress.component,
             self.phases.component,
+            self.bars.component,
             sizing_mode="stretch_width",
             margin=0,
             stylesheets=[theme.CARD_CSS + theme.HERO_CSS],

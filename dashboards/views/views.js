@@ -135,6 +135,19 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 .list .waiting .name { color: var(--st-soft); font-weight: 400; }
 .more { margin-top: 8px; border: 0; background: none; padding: 4px 0; color: var(--st-accent); font-weight: 600; font-size: 13px; cursor: pointer; }
 
+/* bars inside the run */
+.bars { list-style: none; margin: 14px 0 0; padding: 10px 0 0; border-top: 1px solid var(--st-line); max-height: 264px; overflow-y: auto;
+  overscroll-behavior: contain; }
+.bars li { display: grid; grid-template-columns: minmax(0, 1fr) auto minmax(90px, 200px); align-items: center; gap: 4px 12px; padding: 3px 0;
+  padding-left: calc(18px * var(--depth)); font-size: 13px; }
+.bars li.phase-name { display: block; font-weight: 600; padding-top: 6px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.bars .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; unicode-bidi: plaintext; }
+.bars .detail { color: var(--st-soft); white-space: nowrap; text-align: right; }
+.bars .mini { width: 100%; max-width: none; margin: 0; height: 6px; }
+.bars li.over .name { color: var(--st-soft); }
+@media (max-width: 640px) { .bars li { grid-template-columns: minmax(0, 1fr) auto; padding-left: calc(12px * var(--depth)); }
+  .bars .mini { grid-column: 1 / -1; } }
+
 /* throughput and stats */
 .pad { padding: 16px 20px; height: 100%; }
 .lab { color: var(--st-soft); font-size: 13px; overflow-wrap: anywhere; }
@@ -656,6 +669,51 @@ const RunPhases = element((model, view) => {
   return {node, show}
 })
 
+const RunBars = element((model) => {
+  const list = h("ul", {class: "bars", tabindex: 0, "aria-label": "Bars inside this run"})
+  const more = h("li", {class: "soft", style: "--depth:0"})
+  const node = h("div", null, list)
+  const rows = new Map()
+  const draw = (row) => {
+    if (row.depth === 0) { return {item: h("li", {class: "phase-name", dir: "auto", style: "--depth:0"}, row.name)} }
+    const name = h("span", {class: "name", dir: "auto"})
+    const detail = h("span", {class: "detail"})
+    const fill = h("i")
+    const mini = h("span", {class: "mini", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100}, fill)
+    return {item: h("li", {style: `--depth:${row.depth - 1}`, "aria-level": row.depth}, name, detail, mini), name, detail, fill, mini}
+  }
+  const update = (row, {item, name, detail, fill, mini}) => {
+    if (row.depth === 0) { return }
+    set_text(name, row.name)
+    set_attribute(name, "title", row.name.length > 30 ? row.name : null)
+    set_text(detail, row.text)
+    const tone = {started: "", finished: "ok", stopped: "wait"}[row.kind]
+    item.className = row.kind === "started" ? "" : "over"
+    mini.className = `mini ${tone} ${row.value == null && row.kind === "started" ? "moving" : ""}`
+    fill.style.width = `${row.value ?? 0}%`
+    set_attribute(mini, "aria-label", row.name)
+    set_attribute(mini, "aria-valuenow", row.value)
+    set_attribute(mini, "aria-valuetext", row.spoken)
+  }
+  const show = (state) => {
+    list.style.display = state.rows.length ? "" : "none"
+    const ids = state.rows.map((row) => `${row.depth} ${row.id}`)
+    for (const [id, {item}] of rows) {
+      if (!ids.includes(id)) { item.remove(); rows.delete(id) }
+    }
+    let at = list.firstElementChild
+    state.rows.forEach((row, i) => {
+      if (!rows.has(ids[i])) { rows.set(ids[i], draw(row)) }
+      const drawn = rows.get(ids[i])
+      update(row, drawn)
+      if (drawn.item === at) { at = at.nextElementSibling } else { list.insertBefore(drawn.item, at) }
+    })
+    set_text(more, state.more)
+    if (state.more !== "") { list.append(more) } else { more.remove() }
+  }
+  return {node, show}
+})
+
 const RunThroughput = element((model, view) => {
   const label = h("span", {class: "lab"})
   const span = h("span", {class: "lab"})
@@ -1133,5 +1191,5 @@ const StartForm = element((model) => {
 })
 
 export default {
-  DetailTabs, Notice, RunError, RunFailures, RunHeader, RunLog, RunPhases, RunProgress, RunStats, RunThroughput, RunValues, RunsTable, StartForm,
+  DetailTabs, Notice, RunBars, RunError, RunFailures, RunHeader, RunLog, RunPhases, RunProgress, RunStats, RunThroughput, RunValues, RunsTable, StartForm,
 }

@@ -204,10 +204,30 @@ def test_all_text_can_be_read(visit: Callable[..., Visit], view: str, state: str
 
 @pytest.mark.parametrize(
     ("view", "state"),
-    [("run", "long-names"), ("run", "complete"), ("runs", "many"), ("start", "markup")],
+    [
+        ("run", "long-names"),
+        ("run", "nested-bars"),
+        ("run", "complete"),
+        ("runs", "many"),
+        ("start", "markup"),
+    ],
 )
 def test_a_phone_is_wide_enough(visit: Callable[..., Visit], view: str, state: str) -> None:
     assert [] == visit(view, state, width=400).page.evaluate(WIDE)
+
+
+def test_bars_inside_a_run_have_names_and_values_and_do_not_push_the_rest_away(
+    visit: Callable[..., Visit],
+) -> None:
+    page = visit("run", "many-bars").page
+    bar = page.get_by_role("progressbar", name="process 7", exact=True)
+    assert ("3", "35 of 1,000 it") == (
+        bar.get_attribute("aria-valuenow"),
+        bar.get_attribute("aria-valuetext"),
+    )
+    box = page.get_by_role("list", name="Bars inside this run").bounding_box()
+    assert box is not None
+    assert box["height"] < 300
 
 
 def test_narrow_phases_are_named_in_a_list(visit: Callable[..., Visit]) -> None:

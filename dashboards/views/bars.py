@@ -1,0 +1,91 @@
+"""The bars inside a run as a tree under their phases: loops in loops, those of child processes. Bounded in number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from dashboards.session import RunModel
+from dashboards.views.base import Component, View
+from streamer import words
+from streamer.events import Bar
+from streamer.state import RunState
+
+#: How many rows are shown at most, and how many of one bar's inner bars that are over.
+ROWS_SHOWN = 60
+OVER_SHOWN = 3
+#: Deepest indentation; what is nested deeper stands there as well.
+DEPTH_SHOWN = 6
+
+
+class RunBars(Component):
+    """Rows that are indented by their depth, each with a small bar of its own; a heading for each phase."""
+
+
+class BarsView(View):
+    """A run's bars. Nothing at all for a run without any."""
+
+    names = ("state",)
+    component_class = RunBars
+    model: RunModel
+
+    def looks_at(self) -> tuple[Any, ...]:
+        state = self.model.state
+        if state is None:
+            return (None,)
+        return state.bars, state.bars_folded, tuple(phase.name for phase in state.phases)
+
+    def present(self) -> dict[str, Any]:
+        state = self.model.state
+        if state is None or not state.bars:
+            return {"rows": [], "more": ""}
+        rows = list(_rows(state))
+        left = state.bars_folded + len(state.bars) - sum(1 for row in rows if row["depth"])
+        kept = rows[:ROWS_SHOWN]
+        left += sum(1 for row in rows[ROWS_SHOWN:] if row["depth"])
+        return {"rows": kept, "more": f"and {left:,} more" if left else ""}
+
+
+def _rows(state: RunState) -> Iterator[dict[str, Any]]:
+    """Yield headings (depth 0) and bars, each under the one it is inside of."""
+    known = {bar.id for bar in state.bars}
+    inner: dict[str | None, list[Bar]] = {}
+    for bar in state.bars:
+        inner.setdefault(bar.parent if bar.parent in known else None, []).append(bar)
+    phases = [phase.name for phase in state.phases]
+    tops = inner.get(None, [])
+    others = [bar for bar in tops if bar.phase not in phases]
+    yield from _branch(others, inner, 1)
+    for name in phases:
+        under = [bar for bar in tops if bar.phase == name]
+        if under:
+            yield {"id": f"phase {name}", "depth": 0, "name": words.cut(name, 200)}
+            yield from _branch(under, inner, 1)
+
+
+def _branch(bars: list[Bar], inner: dict[str | None, list[Bar]], depth: int) -> Iterator[dict[str, Any]]:
+    over = [bar.id for bar in bars if bar.status != "started"]
+    hidden = set(over[:-OVER_SHOWN]) if depth > 1 else set()
+    for bar in bars:
+        if bar.id not in hidden:
+            yield _row(bar, depth)
+            yield from _branch(inner.get(bar.id, []), inner, depth + 1)
+
+
+def _row(bar: Bar, depth: int) -> dict[str, Any]:
+    value = None
+    if bar.done is not None and bar.total:
+        value = min(int(bar.done / bar.total * 100), 100)
+    elif bar.status == "finished":
+        value = 100
+    text = words.done_of(bar.done, bar.total, words.cut(bar.unit, 20))
+    said = {"started": "", "finished": "finished", "stopped": "stopped"}[bar.status]
+    return {
+        "id": f"bar {bar.id}",
+        "depth": min(depth, DEPTH_SHOWN),
+        "name": words.cut(bar.name, 200) or "bar",
+        "value": value,
+        "text": text,
+        "spoken": ", ".join(part for part in (text, said) if part),
+        "kind": bar.status,
+    }
