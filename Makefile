@@ -28,9 +28,9 @@ run: ## serve the dashboards on 127.0.0.1:5006 (another port: make run PORT=8006
 install: ## make .venv with all that run, test and lint need
 	@$(INSTALL) test lint
 
-test: ## run all tests; installs what they need, the browser included (some of them: make test ARGS="-k log")
+test: ## run all tests; installs what they need, browser and servers included (some of them: make test ARGS="-k log")
 	@$(INSTALL) test
-	@$(BIN)/python tools/browser.py
+	@$(BIN)/python tools/packages.py
 	@$(BIN)/python -m pytest $(ARGS)
 
 quick: ## run the tests that need less than a minute together: no browser, no notebook, nothing slow

@@ -1,4 +1,4 @@
-"""What the Makefile runs: an environment made once, a browser found or fetched, a URL printed when it is true."""
+"""What the Makefile runs: an environment made once, packages found or fetched, a URL printed when it is true."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.support import ROOT, free_port, wait_until
-from tools import browser, install, run
+from tools import install, packages, run
 
 # -- the environment ---------------------------------------------------------------------------------------------------
 
@@ -158,63 +158,82 @@ def test_two_installations_in_one_folder_wait_for_each_other(tmp_path, capsys):
     assert ["first", "second"] == order
 
 
-# -- the browser -------------------------------------------------------------------------------------------------------
+# -- the system's packages ---------------------------------------------------------------------------------------------
+
+PROGRAMS = {"chromium", "nginx", "node", "npm"}
 
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """A machine with apt-get, fonts, no browser; returns the commands it was told. `machine.has` are its programs."""
+    """A machine with apt-get and every package but Chromium; returns the commands it was told, and its programs."""
     told = []
-    told_has = {"apt-get"}
+    has = {"apt-get", *PROGRAMS} - {"chromium"}
 
     def command(words, **_):
         told.append(words)
         return subprocess.CompletedProcess(words, 0, stdout="")
 
-    monkeypatch.setattr(browser.shutil, "which", lambda name: name if name in told_has else None)
-    monkeypatch.setattr(browser.subprocess, "run", command)
-    monkeypatch.setattr(browser, "FONTS", {"fonts-roboto-unhinted": tmp_path})
-    monkeypatch.setattr(browser.os, "geteuid", lambda: 0)
-    return told, told_has
+    monkeypatch.setattr(packages.shutil, "which", lambda name, path="": name if name in has else None)
+    monkeypatch.setattr(packages.subprocess, "run", command)
+    monkeypatch.setattr(packages.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(packages, "PACKAGES", with_fonts(tmp_path))
+    return told, has
 
 
-def test_an_installed_browser_needs_nothing(machine):
+def with_fonts(folder):
+    """Return the packages with one font, which is there when the folder is."""
+    programs = [package for package in packages.PACKAGES if package.is_required]
+    return (*programs, packages.Package("fonts-roboto-unhinted", fonts=folder))
+
+
+def test_a_machine_that_has_all_needs_nothing(machine):
     told, has = machine
     has.add("chromium-browser")
-    assert 0 == browser.main()
+    assert 0 == packages.main()
     assert [] == told
 
 
-def test_root_installs_the_browser_and_missing_fonts(machine, monkeypatch, tmp_path):
-    told, _ = machine
-    monkeypatch.setattr(browser, "FONTS", {"fonts-roboto-unhinted": tmp_path / "none"})
-    assert 0 == browser.main()
+def test_root_installs_missing_programs_and_fonts(machine, monkeypatch, tmp_path):
+    told, has = machine
+    has.remove("nginx")
+    monkeypatch.setattr(packages, "PACKAGES", with_fonts(tmp_path / "none"))
+    assert 0 == packages.main()
     assert ["apt-get", "apt-get"] == [words[0] for words in told]
-    assert ["chromium", "fonts-roboto-unhinted"] == told[1][-2:]
+    assert ["chromium", "nginx", "fonts-roboto-unhinted"] == told[1][-3:]
 
 
 def test_others_install_through_sudo(machine, monkeypatch):
     told, has = machine
     has.add("sudo")
-    monkeypatch.setattr(browser.os, "geteuid", lambda: 1000)
-    assert 0 == browser.main()
+    monkeypatch.setattr(packages.os, "geteuid", lambda: 1000)
+    assert 0 == packages.main()
     assert ["sudo", "-n", "true"] == told[0]
     assert ["sudo", "-n"] == told[-1][:2]
 
 
-def test_without_the_right_to_install_the_missing_browser_is_named(machine, monkeypatch, capsys):
-    monkeypatch.setattr(browser.os, "geteuid", lambda: 1000)
-    assert 1 == browser.main()
-    assert "only root can install. Install by hand: chromium" in capsys.readouterr().err
+def test_without_the_right_to_install_what_is_missing_is_named(machine, monkeypatch, capsys):
+    machine[1].remove("npm")
+    monkeypatch.setattr(packages.os, "geteuid", lambda: 1000)
+    assert 1 == packages.main()
+    assert "only root can install. Install by hand: chromium, npm;" in capsys.readouterr().err
 
 
 def test_missing_fonts_alone_fail_nothing(machine, monkeypatch, tmp_path):
     told, has = machine
     has.add("chromium")
-    monkeypatch.setattr(browser.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(browser, "FONTS", {"fonts-roboto-unhinted": tmp_path / "none"})
-    assert 0 == browser.main()
+    monkeypatch.setattr(packages.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(packages, "PACKAGES", with_fonts(tmp_path / "none"))
+    assert 0 == packages.main()
     assert [] == told
+
+
+def test_without_apt_what_playwright_cannot_fetch_is_named(machine, monkeypatch, capsys):
+    told, has = machine
+    has -= {"apt-get", "nginx"}
+    monkeypatch.setattr(packages, "playwright_has_browser", lambda: False)
+    assert 1 == packages.main()
+    assert ["-m", "playwright", "install", "chromium"] == told[0][1:]
+    assert "Install by hand: nginx;" in capsys.readouterr().err
 
 
 # -- make run ----------------------------------------------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""What the Makefile runs: `install` (the environment), `browser` (Chromium), `run` (the dashboards)."""
+"""What the Makefile runs: `install` (the environment), `packages` (browser and servers), `run` (the dashboards)."""
