@@ -7,6 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+import hypothesis
 import psutil
 import pytest
 
@@ -26,6 +27,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Forget the settings of whoever runs the tests, before anything is imported that reads them."""
     for name in [name for name in os.environ if name.startswith("STREAMER_")]:
         del os.environ[name]
+    # How long an example takes says how busy the machine is, nothing about the code.
+    hypothesis.settings.register_profile(
+        "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("tests")
 
 
 def pytest_runtest_logfinish(nodeid: str) -> None:

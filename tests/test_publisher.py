@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.events import (
@@ -396,7 +396,6 @@ EVENTS = st.one_of(
         st.tuples(st.integers(1, 9), st.integers(1, 5000), st.booleans()), min_size=1, max_size=30
     ),
 )
-@settings(deadline=None)
 def test_whatever_is_bounded_and_lost_numbers_are_whole_and_facts_stay(
     events: list[Event], limit: int, sizes: list[tuple[int, int, bool]]
 ) -> None:

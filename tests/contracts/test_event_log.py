@@ -349,7 +349,7 @@ batches = st.lists(st.tuples(st.integers(1, 8), st.integers(0, 4)), max_size=12)
 
 @given(batches)
 @hypothesis_settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 def test_however_batches_overlap_each_number_is_stored_once_in_order(open_log, tmp_path_factory, sent):
     log = open_log(tmp_path_factory.mktemp("log"))
