@@ -7,6 +7,7 @@ camelCase, Python snake_case. Every text has an upper bound (`LIMITS`): `bounded
 from __future__ import annotations
 
 import calendar
+import functools
 import re
 import time as _time
 from typing import Any, Final, Literal, TypeVar
@@ -274,12 +275,33 @@ _LAST_TIME: Final = 253_402_300_799.999
 def format_time(time: float) -> str:
     """Write POSIX seconds as RFC 3339 in UTC with milliseconds, for example ``2026-01-31T09:41:32.118Z``."""
     milliseconds = round(min(max(time, 0.0), _LAST_TIME) * 1000)
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{_time.strftime('%Y-%m-%dT%H:%M:%S', _time.gmtime(seconds))}.{rest:03d}Z"
+    return f"{_format_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+# Events come many to the second, and in its order: these spare what dates cost.
+@functools.lru_cache(256)
+def _format_second(seconds: int) -> str:
+    return _time.strftime("%Y-%m-%dT%H:%M:%S", _time.gmtime(seconds))
+
+
+@functools.lru_cache(256)
+def _parse_second(text: str) -> int:
+    return int(_parse_time(f"{text}Z"))
 
 
 def parse_time(text: str) -> float:
     """Read an RFC 3339 time as POSIX seconds, to the millisecond. Raises `ValueError` naming what was received."""
+    if len(text) == 24 and text[19] == "." and text[23] == "Z" and text.isascii() and text[20:23].isdigit():
+        # As we write it ourselves.
+        try:
+            return (_parse_second(text[:19]) * 1000 + int(text[20:23])) / 1000
+        except ValueError:
+            # Said with the whole text.
+            return _parse_time(text)
+    return _parse_time(text)
+
+
+def _parse_time(text: str) -> float:
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError(
@@ -313,6 +335,8 @@ def cut(text: str, limit: int) -> str:
     """Return `text` within `limit` characters, well-formed Unicode; what was cut away is said at its end."""
     if len(text) > limit:
         text = f"{text[: max(limit - 60, 0)]} … [cut: {len(text):,} characters in all]"
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -325,6 +349,8 @@ def bounded(event: Event) -> Event:
     """Return the event with every text and count within its bound; the same object when nothing had to change."""
     match event:
         case Logged():
+            if _is_plain(event):
+                return event
             level = _LEVEL_NAMES.get(event.level.upper(), event.level.upper())
             return _replaced(
                 event,
@@ -337,6 +363,7 @@ def bounded(event: Event) -> Event:
                 item=_name(event.item),
             )
         case Progressed():
+            results = event.results
             return _replaced(
                 event,
                 message=cut(event.message, MESSAGE_LIMIT),
@@ -345,7 +372,9 @@ def bounded(event: Event) -> Event:
                 progress=min(max(event.progress, 0), 100),
                 done=counted(event.done),
                 total=counted(event.total),
-                results=Results(_number(event.results.success), _number(event.results.failed)),
+                results=results
+                if 0 <= results.success <= COUNT_LIMIT and 0 <= results.failed <= COUNT_LIMIT
+                else Results(_number(results.success), _number(results.failed)),
                 bars=tuple(_bounded_bar(bar) for bar in event.bars[:BARS_LIMIT]),
             )
         case ItemFailed():
@@ -381,6 +410,22 @@ def bounded(event: Event) -> Event:
             )
 
 
+def _is_plain(event: Logged) -> bool:
+    """Say whether a log line is, as nearly all are, within its bounds: what `bounded` would find out more slowly."""
+    message, phase, item = event.message, event.phase or "", event.item or ""
+    return (
+        event.type == _TYPES.get(event.level)
+        and len(message) <= MESSAGE_LIMIT
+        and len(event.logger) + len(phase) + len(item) <= NAME_LIMIT
+        and len(event.timestamp) <= 100
+        and (message.isascii() or cut(message, MESSAGE_LIMIT) == message)
+        and event.logger.isascii()
+        and phase.isascii()
+        and item.isascii()
+        and event.timestamp.isascii()
+    )
+
+
 def bounded_json(value: Any, limit: int) -> Any:
     """Return `value` as plain JSON data within `limit` bytes; else a mapping that says how large it was."""
     try:
@@ -401,6 +446,7 @@ def type_of_level(level: str) -> Literal["log", "warning", "error"]:
 
 #: Numbers of the standard library's `logging`; a level that is not named there counts as INFO.
 LEVELS: Final = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+_TYPES: Final = {level: type_of_level(level) for level in LEVELS}
 _LEVEL_NAMES: Final = {"WARN": "WARNING", "FATAL": "CRITICAL", "": "INFO"}
 
 
@@ -473,6 +519,7 @@ def _bounded_status(event: StatusChanged) -> StatusChanged:
 
 
 def _replaced(event: E, **changes: Any) -> E:
-    if all(getattr(event, field) == value for field, value in changes.items()):
-        return event
-    return msgspec.structs.replace(event, **changes)
+    for field, value in changes.items():
+        if getattr(event, field) != value:
+            return msgspec.structs.replace(event, **changes)
+    return event

@@ -202,11 +202,23 @@ def apply(state: RunState, entry: Entry) -> RunState:
     """
     if entry.seq <= state.seq:
         return state
-    state = replace(state, seq=entry.seq, offset=entry.offset)
     if state.is_over:
-        return state
-    state = _timed(state, entry.time)
+        return replace(state, seq=entry.seq, offset=entry.offset)
     event, time = entry.event, entry.time
+    last, gap = state.last_time, state.longest_gap
+    if state.started is not None and last is not None and time - last > gap:
+        gap = max(gap, round(time - last, 3))
+    moved: dict[str, Any] = {
+        "seq": entry.seq,
+        "offset": entry.offset,
+        "created": time if state.created is None else state.created,
+        "last_time": time if last is None else max(time, last),
+        "longest_gap": gap,
+    }
+    if isinstance(event, Logged):
+        # By far the most frequent one: one copy of the state, not two.
+        return replace(state, log_counts=_counted(state.log_counts, event.level), **moved)
+    state = replace(state, **moved)
     match event:
         case StatusChanged():
             return _status_changed(state, event, time)
@@ -214,12 +226,6 @@ def apply(state: RunState, entry: Entry) -> RunState:
             return _overall(_phase_changed(state, event, time))
         case Progressed():
             return _progressed(state, event, time)
-        case Logged():
-            counts = {**state.log_counts, event.level: state.log_counts.get(event.level, 0) + 1}
-            # Levels are free text: the counts stay bounded, the odd ones together.
-            if len(counts) > 20:
-                counts = {**state.log_counts, "OTHER": state.log_counts.get("OTHER", 0) + 1}
-            return replace(state, log_counts=counts)
         case ItemFailed():
             errors = state.errors
             if len(errors) < ERRORS_LISTED:
@@ -270,6 +276,8 @@ def settle(state: RunState, entry: Entry) -> Event:
             )
         case Logged():
             phase_name = event.phase if event.phase is not None else state.phase
+            if event.timestamp and phase_name is event.phase:
+                return event
             return replace(event, phase=phase_name, timestamp=event.timestamp or format_time(entry.time))
         case ItemFailed() if event.phase is None:
             return replace(event, phase=state.phase)
@@ -291,13 +299,11 @@ def settle(state: RunState, entry: Entry) -> Event:
 # -- one kind each -----------------------------------------------------------------------------------------------------
 
 
-def _timed(state: RunState, time: float) -> RunState:
-    created = time if state.created is None else state.created
-    gap = state.longest_gap
-    if state.started is not None and state.last_time is not None:
-        gap = max(gap, round(time - state.last_time, 3))
-    last = time if state.last_time is None else max(time, state.last_time)
-    return replace(state, created=created, last_time=last, longest_gap=gap)
+def _counted(counts: dict[str, int], level: str) -> dict[str, int]:
+    # Levels are free text: the counts stay bounded, the odd ones together.
+    if level not in counts and len(counts) >= 20:
+        level = "OTHER"
+    return {**counts, level: counts.get(level, 0) + 1}
 
 
 def _status_changed(state: RunState, event: StatusChanged, time: float) -> RunState:
@@ -342,45 +348,48 @@ def _phase_changed(state: RunState, event: PhaseChanged, time: float) -> RunStat
 
 
 def _progressed(state: RunState, event: Progressed, time: float) -> RunState:
-    state = replace(
-        state,
-        results=Results(
-            success=max(state.results.success, event.results.success),
-            failed=state.results.failed,
-        ),
-        message=event.message or state.message,
-    )
+    headline: dict[str, Any] = {}
+    if event.results.success > state.results.success:
+        headline["results"] = Results(success=event.results.success, failed=state.results.failed)
+    if event.message:
+        headline["message"] = event.message
     name = event.phase if event.phase is not None else state.phase
     if event.bars:
         state = _with_bars(state, event.bars, name)
     if name is None:
-        return _overall(_progressed_alone(state, event))
-    if state.find_phase(name) is None:
-        state = _with_phase(state, name, None)
+        return _overall(_progressed_alone(replace(state, **headline), event))
     phase = state.find_phase(name)
     if phase is None:
-        return state
-    if phase.status in ("waiting", "failed"):
-        phase = replace(
-            phase, status="started", started=time if phase.started is None else phase.started, ended=None
-        )
-    done = _count(event.done)
-    if done is not None:
-        phase = _rated(phase, done, time)
-        if phase.started is not None:
-            phase = replace(phase, curve=phase.curve.add(max(time - phase.started, 0.0), done))
-        phase = replace(phase, done=done, total=_count(event.total), unit=event.unit or phase.unit)
-    progress = _percent(done, _count(event.total), event.phase_progress)
-    if progress is not None:
-        phase = replace(phase, progress=max(progress, phase.progress or 0.0))
-    if event.message:
-        phase = replace(phase, message=event.message)
+        state = _with_phase(state, name, None)
+        phase = state.find_phase(name)
+        if phase is None:
+            return replace(state, **headline)
+    phase = _moved_on(phase, event, time)
     # A late sample of a phase that is over must not take the run's headline back to it.
-    current = name if phase.status == "started" else state.phase
-    state = _put(replace(state, phase=current), phase)
-    if current == name:
-        state = replace(state, done=phase.done, total=phase.total, unit=phase.unit, rate=phase.rate)
-    return _overall(state)
+    if phase.status == "started" or name == state.phase:
+        headline.update(phase=name, done=phase.done, total=phase.total, unit=phase.unit, rate=phase.rate)
+    return _overall(_put(state, phase), **headline)
+
+
+def _moved_on(phase: PhaseState, event: Progressed, time: float) -> PhaseState:
+    """Return the phase after progress of it."""
+    changes: dict[str, Any] = {}
+    started = phase.started
+    if phase.status in ("waiting", "failed"):
+        started = time if started is None else started
+        changes.update(status="started", started=started, ended=None)
+    done, total = _count(event.done), _count(event.total)
+    if done is not None:
+        changes.update(_rated(phase, started, done, time))
+        if started is not None:
+            changes["curve"] = phase.curve.add(max(time - started, 0.0), done)
+        changes.update(done=done, total=total, unit=event.unit or phase.unit)
+    progress = _percent(done, total, event.phase_progress)
+    if progress is not None:
+        changes["progress"] = max(progress, phase.progress or 0.0)
+    if event.message:
+        changes["message"] = event.message
+    return replace(phase, **changes)
 
 
 def _progressed_alone(state: RunState, event: Progressed) -> RunState:
@@ -438,13 +447,16 @@ def outcome(results: Results | FinalResults) -> str:
 # -- parts -------------------------------------------------------------------------------------------------------------
 
 
-def _overall(state: RunState) -> RunState:
-    weight = sum(phase.weight for phase in state.phases)
+def _overall(state: RunState, **changes: Any) -> RunState:
+    """Return the state with `changes`, and with the overall progress that its phases add up to."""
+    weight = reached = 0.0
+    for phase in state.phases:
+        weight += phase.weight
+        reached += phase.weight * phase.fraction
     overall = state.overall_progress
     if weight > 0:
-        reached = sum(phase.weight * phase.fraction for phase in state.phases) / weight * 100
-        overall = max(overall, min(round(reached, 2), ALMOST))
-    return replace(state, overall_progress=overall, progress=min(int(overall), 99))
+        overall = max(overall, min(round(reached / weight * 100, 2), ALMOST))
+    return replace(state, overall_progress=overall, progress=min(int(overall), 99), **changes)
 
 
 def _with_phase(state: RunState, name: str, weight: float | None) -> RunState:
@@ -490,25 +502,24 @@ def _settled_bars(state: RunState, changed: tuple[Bar, ...]) -> tuple[Bar, ...]:
     return tuple(bar if bar.phase is not None else replace(bar, phase=known.get(bar.id)) for bar in changed)
 
 
-def _rated(phase: PhaseState, done: float, time: float) -> PhaseState:
-    """Return the phase with its rate moved on to `done` at `time`."""
-    if phase.rate_time is None or done < phase.rate_done:
+def _rated(phase: PhaseState, started: float | None, done: float, time: float) -> dict[str, Any]:
+    """Return what changes in a phase that was `started` then as its rate moves on to `done` at `time`."""
+    since, before = phase.rate_time, phase.rate_done
+    if since is None or done < before:
         # Nothing to compare with yet, or a new count began in the same phase.
-        start = phase.started if phase.rate_time is None and phase.started is not None else time
-        if start >= time or done < phase.rate_done:
-            return replace(phase, rate_time=time, rate_done=done)
-        phase = replace(phase, rate_time=start, rate_done=0)
-    assert phase.rate_time is not None
-    seconds = time - phase.rate_time
+        since = started if since is None and started is not None else time
+        if since >= time or done < before:
+            return {"rate_time": time, "rate_done": done}
+        before = 0
+    seconds = time - since
     if seconds < 0.05:
-        return phase
-    now = (done - phase.rate_done) / seconds
+        return {"rate_time": since, "rate_done": before}
+    now = (done - before) / seconds
     if phase.rate is None:
         rate = now
     else:
         rate = phase.rate + (now - phase.rate) * (1 - math.exp(-seconds / RATE_SECONDS))
-    rate = float(f"{rate:.6g}")
-    return replace(phase, rate=rate, rate_time=time, rate_done=done)
+    return {"rate": float(f"{rate:.6g}"), "rate_time": time, "rate_done": done}
 
 
 def _percent(done: float | None, total: float | None, said: float | None) -> float | None:
