@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import functools
+import hashlib
 import re
 import time as _time
 from typing import Any, Final, Literal, TypeVar
@@ -19,6 +20,7 @@ from msgspec import UNSET, Struct, UnsetType
 NAME_LIMIT: Final = 300
 MESSAGE_LIMIT: Final = 8_000
 TRACEBACK_LIMIT: Final = 32_000
+KEY_LIMIT: Final = 40
 #: Bound of a count and of a weight: up to this every reader of JSON has integers exactly, and sums stay finite.
 COUNT_LIMIT: Final = 2**53
 #: Bound, in bytes of JSON, of a run's result and of its parameters.
@@ -35,6 +37,12 @@ RunStatus = Literal["queued", "running", "stalled", "cancelling", "complete", "f
 PhaseStatus = Literal["waiting", "started", "finished", "skipped", "failed"]
 BarStatus = Literal["started", "finished", "stopped"]
 TERMINAL: Final = frozenset({"complete", "failed", "cancelled"})
+#: How far a cancel is: asked of the producer, acknowledged by it, its process terminated, killed.
+CancelStep = Literal["asked", "acknowledged", "terminated", "killed"]
+#: How a cancel ended; see `RunCancelled`.
+CancelOutcome = Literal["", "cooperative", "terminated", "killed", "unstarted", "gone"]
+#: The logger of what the streamer itself says about a run: no sign of life of its producer.
+STREAMER_LOGGER: Final = "streamer"
 
 
 class PhaseSpec(Struct, frozen=True):
@@ -92,12 +100,31 @@ class Bar(Struct, frozen=True):
     status: BarStatus = "started"
 
 
+class ProcessInfo(Struct, frozen=True):
+    """A run's process: its id on its host. `alive` is None when nobody can tell; `doing` is what the system says of it.
+
+    `doing` is empty when it is not known, else one of running, sleeping, waiting (for a disk, say) and stopped.
+    """
+
+    pid: int
+    host: str = ""
+    alive: bool | None = True
+    doing: str = ""
+
+
 class _Event(Struct, frozen=True, tag_field="event", rename="camel"):
     """Base of all events; the JSON key ``event`` holds the kind."""
 
 
 class StatusChanged(_Event, frozen=True, kw_only=True, tag="status"):
-    """The run came to be queued, running, stalled or cancelling. The first one of a run describes it."""
+    """The run came to be queued, running, stalled or cancelling. The first one of a run describes it.
+
+    `managed`: the streamer executes it, so that it can be run again. `retry_of` is the run of which this one does the
+    failed items again, or all of them: `retry_items`. `time_limit_seconds` count from when it is running.
+
+    Of a cancel `step` says how far it is, `by` who asked, `reason` why if nobody did; `phase` and `item` are where the
+    producer was when it acknowledged.
+    """
 
     status: Literal["queued", "running", "stalled", "cancelling"]
     message: str = ""
@@ -107,6 +134,16 @@ class StatusChanged(_Event, frozen=True, kw_only=True, tag="status"):
     phases: tuple[PhaseSpec, ...] | UnsetType = UNSET
     owner: str | UnsetType = UNSET
     host: str | UnsetType = UNSET
+    managed: bool | UnsetType = UNSET
+    retry_of: str | UnsetType = UNSET
+    retry_items: Literal["failed", "all"] | UnsetType = UNSET
+    time_limit_seconds: float | UnsetType = UNSET
+    process: ProcessInfo | UnsetType = UNSET
+    step: CancelStep | UnsetType = UNSET
+    by: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    phase: str | UnsetType | None = UNSET
+    item: str | UnsetType | None = UNSET
 
 
 class PhaseChanged(_Event, frozen=True, kw_only=True, tag="phase"):
@@ -155,9 +192,10 @@ class Logged(_Event, frozen=True, kw_only=True, tag="log"):
 
 
 class ItemFailed(_Event, frozen=True, kw_only=True, tag="failure"):
-    """One item failed; the run goes on."""
+    """One item failed; the run goes on. `key` tells items apart whose names were cut; see `item_key`."""
 
     item: str
+    key: str | UnsetType = UNSET
     phase: str | None = None
     error: ErrorInfo
 
@@ -185,11 +223,18 @@ class RunFailed(_Event, frozen=True, kw_only=True, tag="failed"):
 
 
 class RunCancelled(_Event, frozen=True, kw_only=True, tag="cancelled"):
-    """Terminal: the run was cancelled. `progress` is what it had reached, in percent."""
+    """Terminal: the run was cancelled. `progress` is what it had reached, in percent.
+
+    `how` it ended: cooperative (its producer said so itself), terminated, killed, unstarted (it was queued), gone (its
+    process ended in another way, or nothing was heard of it any more); empty when nobody had asked. `reason`: why, when
+    it was nobody's wish.
+    """
 
     status: Literal["cancelled"] = "cancelled"
     progress: int = 0
     message: str = ""
+    how: CancelOutcome = ""
+    reason: str = ""
     results: FinalResults = FinalResults()
     duration: float | None = None
 
@@ -381,6 +426,7 @@ def bounded(event: Event) -> Event:
             return _replaced(
                 event,
                 item=cut(event.item, NAME_LIMIT),
+                key=UNSET if event.key is UNSET else cut(event.key, KEY_LIMIT),
                 phase=_name(event.phase),
                 error=_bounded_error(event.error),
             )
@@ -406,7 +452,10 @@ def bounded(event: Event) -> Event:
             )
         case RunCancelled():
             return _replaced(
-                event, message=cut(event.message, MESSAGE_LIMIT), results=_bounded_results(event.results)
+                event,
+                message=cut(event.message, MESSAGE_LIMIT),
+                reason=cut(event.reason, NAME_LIMIT),
+                results=_bounded_results(event.results),
             )
 
 
@@ -424,6 +473,16 @@ def _is_plain(event: Logged) -> bool:
         and item.isascii()
         and event.timestamp.isascii()
     )
+
+
+def item_key(label: str) -> str:
+    """Return what tells an item apart whose `label` is cut in events: a digest of all of it; empty for one that is not.
+
+    So the name as events have it, and this, are together the same for the same label only.
+    """
+    if cut(label, NAME_LIMIT) == label:
+        return ""
+    return hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_LIMIT]
 
 
 def bounded_json(value: Any, limit: int) -> Any:
@@ -505,7 +564,7 @@ def brief(failed: FailedItem) -> FailedItem:
 
 def _bounded_status(event: StatusChanged) -> StatusChanged:
     changes: dict[str, Any] = {"message": cut(event.message, MESSAGE_LIMIT)}
-    for field in ("pipeline", "title", "owner", "host"):
+    for field in ("pipeline", "title", "owner", "host", "retry_of", "by", "reason", "phase", "item"):
         value = getattr(event, field)
         if isinstance(value, str):
             changes[field] = cut(value, NAME_LIMIT)
@@ -514,6 +573,11 @@ def _bounded_status(event: StatusChanged) -> StatusChanged:
     if event.phases is not UNSET:
         changes["phases"] = tuple(
             PhaseSpec(cut(p.name, NAME_LIMIT), p.weight) for p in event.phases[:PHASES_LIMIT]
+        )
+    if event.process is not UNSET:
+        process = event.process
+        changes["process"] = ProcessInfo(
+            _number(process.pid), cut(process.host, NAME_LIMIT), process.alive, cut(process.doing, 40)
         )
     return _replaced(event, **changes)
 

@@ -19,8 +19,10 @@ from streamer.events import (
     COUNT_LIMIT,
     ERRORS_LISTED,
     PHASES_LIMIT,
+    STREAMER_LOGGER,
     TERMINAL,
     Bar,
+    CancelOutcome,
     Completed,
     Entry,
     ErrorInfo,
@@ -32,6 +34,7 @@ from streamer.events import (
     PhaseChanged,
     PhaseSpec,
     PhaseStatus,
+    ProcessInfo,
     Progressed,
     Results,
     RunCancelled,
@@ -43,6 +46,8 @@ from streamer.events import (
     format_time,
 )
 
+#: How many of the runs that repeat a run its state names.
+RETRIES_LISTED: Final = 20
 #: A throughput curve holds at most this many points; when it is full its step doubles.
 CURVE_POINTS: Final = 120
 CURVE_STEP_SECONDS: Final = 0.25
@@ -118,14 +123,38 @@ class PhaseState(Struct, frozen=True, rename="camel"):
         return (self.progress or 0.0) / 100
 
 
+class CancelState(Struct, frozen=True, rename="camel"):
+    """A cancel: `by` whom or for what `reason`, when it was asked, acknowledged and enforced, and `how` it ended.
+
+    `phase` and `item` are where the producer was when it acknowledged. `how` is empty until the run has ended; its
+    words are those of `RunCancelled`.
+    """
+
+    by: str = ""
+    reason: str = ""
+    asked: float | None = None
+    acknowledged: float | None = None
+    phase: str | None = None
+    item: str | None = None
+    terminated: float | None = None
+    killed: float | None = None
+    how: CancelOutcome = ""
+
+
 class RunState(Struct, frozen=True, rename="camel"):
     """What is known of a run after its entry number `seq`, at `offset` in the log.
 
     Times are POSIX seconds, UTC. `overall_progress` is in percent, never falls, and is 100 only when the run is
-    complete; `progress` is its whole part. `log_counts` counts log lines by their level. `longest_gap` is the longest
-    time, in seconds, between two entries while the run was under way. `errors` are the first `ERRORS_LISTED` failed
-    items, without their tracebacks. `bars` are in the order in which they began; `bars_folded` counts those that gave
-    way to newer ones.
+    complete; `progress` is its whole part. `log_counts` counts log lines by their level. `errors` are the first
+    `ERRORS_LISTED` failed items, without their tracebacks. `bars` are in the order in which they began; `bars_folded`
+    counts those that gave way to newer ones.
+
+    `last_time` is when its producer last had something new to say, and `longest_gap` the longest time, in seconds,
+    without that while the run was under way. `last_sign` is its last sign of life: also a progress event that says the
+    same again. What the streamer says about a run that is silent counts for neither.
+
+    `managed`: the streamer executes it. `retry_of` is the run that this one repeats, `retried_by` are those that repeat
+    it: the newest `RETRIES_LISTED`; these alone are no fact of this run's own entries.
     """
 
     run: str
@@ -155,9 +184,17 @@ class RunState(Struct, frozen=True, rename="camel"):
     started: float | None = None
     ended: float | None = None
     last_time: float | None = None
+    last_sign: float | None = None
     longest_gap: float = 0.0
     result: Any = None
     error: ErrorInfo | None = None
+    managed: bool = False
+    process: ProcessInfo | None = None
+    time_limit_seconds: float | None = None
+    cancel: CancelState | None = None
+    retry_of: str | None = None
+    retry_items: str = ""
+    retried_by: tuple[str, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -205,16 +242,7 @@ def apply(state: RunState, entry: Entry) -> RunState:
     if state.is_over:
         return replace(state, seq=entry.seq, offset=entry.offset)
     event, time = entry.event, entry.time
-    last, gap = state.last_time, state.longest_gap
-    if state.started is not None and last is not None and time - last > gap:
-        gap = max(gap, round(time - last, 3))
-    moved: dict[str, Any] = {
-        "seq": entry.seq,
-        "offset": entry.offset,
-        "created": time if state.created is None else state.created,
-        "last_time": time if last is None else max(time, last),
-        "longest_gap": gap,
-    }
+    moved = {"seq": entry.seq, "offset": entry.offset, **_timed(state, event, time)}
     if isinstance(event, Logged):
         # By far the most frequent one: one copy of the state, not two.
         return replace(state, log_counts=_counted(state.log_counts, event.level), **moved)
@@ -285,10 +313,21 @@ def settle(state: RunState, entry: Entry) -> Event:
             return replace(
                 event, results=_final(state, event.results), duration=_duration(state), message=state.message
             )
-        case RunFailed() | RunCancelled():
+        case RunFailed():
             return replace(
                 event,
                 progress=state.progress,
+                results=_final(state, event.results),
+                duration=_duration(state),
+            )
+        case RunCancelled():
+            cancel = state.cancel or CancelState()
+            return replace(
+                event,
+                progress=state.progress,
+                message=state.message,
+                how=cancel.how,
+                reason=cancel.reason,
                 results=_final(state, event.results),
                 duration=_duration(state),
             )
@@ -306,6 +345,54 @@ def _counted(counts: dict[str, int], level: str) -> dict[str, int]:
     return {**counts, level: counts.get(level, 0) + 1}
 
 
+def _timed(state: RunState, event: Event, time: float) -> dict[str, Any]:
+    """Return what an event at `time` changes of the state's times."""
+    last, sign = state.last_time, state.last_sign
+    if state.created is None or last is None or sign is None:
+        return {"created": time, "last_time": time, "last_sign": time}
+    if _is_about_silence(event):
+        return {}
+    if _says_the_same(state, event):
+        return {"last_sign": max(time, sign)}
+    changes: dict[str, Any] = {"last_time": max(time, last), "last_sign": max(time, sign)}
+    if state.started is not None and time - last > state.longest_gap:
+        changes["longest_gap"] = max(state.longest_gap, round(time - last, 3))
+    return changes
+
+
+def _is_about_silence(event: Event) -> bool:
+    """Tell whether the streamer says this of a run, whether or not its producer lives."""
+    match event:
+        case StatusChanged():
+            return event.status == "stalled" or event.step in ("asked", "terminated", "killed")
+        case Logged():
+            return event.logger == STREAMER_LOGGER
+        case _:
+            return False
+
+
+def _says_the_same(state: RunState, event: Event) -> bool:
+    """Tell whether a progress event repeats what is known: a sign of life, and nothing else."""
+    if not isinstance(event, Progressed) or event.message or event.bars:
+        return False
+    if event.results.success > state.results.success:
+        return False
+    name = event.phase if event.phase is not None else state.phase
+    known = state if name is None else state.find_phase(name)
+    if known is None or (isinstance(known, PhaseState) and known.status != "started"):
+        return False
+    done = _count(event.done)
+    if done is not None:
+        return done == known.done and _count(event.total) == known.total
+    if isinstance(known, PhaseState):
+        said = _percent(None, None, event.phase_progress)
+        return said is None or said <= (known.progress or 0.0)
+    said = _percent(None, None, event.overall_progress)
+    if said is None and event.progress:
+        said = float(event.progress)
+    return said is None or min(said, ALMOST) <= known.overall_progress
+
+
 def _status_changed(state: RunState, event: StatusChanged, time: float) -> RunState:
     changes: dict[str, Any] = {"status": event.status, "message": event.message}
     for field in ("pipeline", "title", "parameters", "owner", "host"):
@@ -317,12 +404,41 @@ def _status_changed(state: RunState, event: StatusChanged, time: float) -> RunSt
         for spec in event.phases:
             names.setdefault(spec.name, spec)
         changes["phases"] = tuple(PhaseState(s.name, _weight(s.weight)) for s in names.values())
+    if state.seq == 1:
+        # What a producer says later cannot make another run of it.
+        for field in ("managed", "retry_of", "retry_items"):
+            value = getattr(event, field)
+            if value is not UNSET:
+                changes[field] = value
+        if event.time_limit_seconds is not UNSET and 0 < event.time_limit_seconds <= COUNT_LIMIT:
+            changes["time_limit_seconds"] = event.time_limit_seconds
     if event.status == "running" and state.started is None:
         changes["started"] = time
+    process = state.process if event.process is UNSET else event.process
+    if process is not None:
+        if not process.host:
+            process = replace(process, host=state.host)
+        if event.process is UNSET and event.status == "running":
+            process = replace(process, alive=True, doing="")
+        changes["process"] = process
+    if event.status == "cancelling":
+        changes["cancel"] = _cancelling(state.cancel or CancelState(), event, time)
     if state.status == "cancelling" and event.status in ("running", "stalled"):
         # Asked to cancel stays visible until the run ends, whether or not its producer pauses meanwhile.
         changes["status"] = "cancelling"
     return replace(state, **changes)
+
+
+def _cancelling(cancel: CancelState, event: StatusChanged, time: float) -> CancelState:
+    step = "acknowledged" if event.step is UNSET else event.step
+    changes: dict[str, Any] = {}
+    if getattr(cancel, step) is None:
+        changes[step] = time
+        for field in ("by", "reason", "phase", "item"):
+            value = getattr(event, field)
+            if value is not UNSET:
+                changes[field] = value
+    return replace(cancel, **changes)
 
 
 def _phase_changed(state: RunState, event: PhaseChanged, time: float) -> RunState:
@@ -413,6 +529,8 @@ def _ended(state: RunState, event: Completed | RunFailed | RunCancelled, time: f
         rate=None,
         message=event.message,
         bars=tuple(_ended_bar(bar) for bar in state.bars),
+        # Nobody looks after it any more.
+        process=None if state.process is None else replace(state.process, alive=None, doing=""),
     )
     if isinstance(event, Completed):
         phases = tuple(
@@ -434,7 +552,19 @@ def _ended(state: RunState, event: Completed | RunFailed | RunCancelled, time: f
     state = replace(state, phases=phases)
     if isinstance(event, RunFailed):
         return replace(state, status="failed", error=event.error)
-    return replace(state, status="cancelled")
+    return _cancelled(state, event)
+
+
+def _cancelled(state: RunState, event: RunCancelled) -> RunState:
+    cancel, message = state.cancel, event.message
+    if event.how or event.reason:
+        cancel = cancel or CancelState()
+        cancel = replace(cancel, how=event.how, reason=event.reason or cancel.reason)
+    elif cancel is not None:
+        # Its producer says so itself, and knows only that it was asked.
+        cancel = replace(cancel, how="cooperative")
+        message = cancel.reason or message
+    return replace(state, status="cancelled", message=message, cancel=cancel)
 
 
 def outcome(results: Results | FinalResults) -> str:

@@ -128,7 +128,8 @@ def event_line(event: Event, seq: int, time: float) -> bytes:
 
 # -- states ------------------------------------------------------------------------------------------------------------
 
-_TIMES: Final = ("created", "started", "ended", "lastTime")
+_TIMES: Final = ("created", "started", "ended", "lastTime", "lastSign")
+_CANCEL_TIMES: Final = ("asked", "acknowledged", "terminated", "killed")
 _PHASE_TIMES: Final = ("started", "ended", "rateTime")
 
 
@@ -143,6 +144,8 @@ def read_state(data: Any) -> RunState:
     """Read what `state_data` wrote; further keys are ignored. Raises `WireError`."""
     try:
         data = {**data, "phases": [dict(phase) for phase in data.get("phases", ())]}
+        if data.get("cancel") is not None:
+            data["cancel"] = dict(data["cancel"])
         _map_times(data, parse_time)
         return msgspec.convert(data, RunState)
     except (TypeError, ValueError, AttributeError) as error:
@@ -150,7 +153,10 @@ def read_state(data: Any) -> RunState:
 
 
 def _map_times(data: dict[str, Any], convert: Any) -> None:
-    for fields, part in ((_TIMES, data), *((_PHASE_TIMES, phase) for phase in data["phases"])):
+    parts = [(_TIMES, data), *((_PHASE_TIMES, phase) for phase in data["phases"])]
+    if data.get("cancel") is not None:
+        parts.append((_CANCEL_TIMES, data["cancel"]))
+    for fields, part in parts:
         for field in fields:
             if part.get(field) is not None:
                 part[field] = convert(part[field])

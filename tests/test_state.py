@@ -8,10 +8,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from streamer.events import (
     BARS_LIMIT,
     ERRORS_LISTED,
+    STREAMER_LOGGER,
     Bar,
     Completed,
     Entry,
@@ -21,6 +23,7 @@ from streamer.events import (
     Logged,
     PhaseChanged,
     PhaseSpec,
+    ProcessInfo,
     Progressed,
     Results,
     RunCancelled,
@@ -29,6 +32,7 @@ from streamer.events import (
 )
 from streamer.state import (
     CURVE_POINTS,
+    CancelState,
     Curve,
     RunState,
     apply,
@@ -73,6 +77,10 @@ events = st.one_of(
         StatusChanged,
         status=st.sampled_from(["running", "stalled", "cancelling"]),
         message=st.text(max_size=5),
+        step=st.sampled_from([UNSET, "asked", "acknowledged", "terminated", "killed"]),
+        by=st.sampled_from([UNSET, "ada"]),
+        reason=st.sampled_from([UNSET, "time limit of 60 s reached"]),
+        process=st.just(UNSET) | st.builds(ProcessInfo, st.integers(0, 9), alive=st.none() | st.booleans()),
     ),
     st.builds(
         PhaseChanged,
@@ -94,7 +102,9 @@ events = st.one_of(
     st.builds(Logged, level=st.sampled_from(["INFO", "WARNING", "ERROR"]), message=st.text(max_size=5)),
     st.builds(ItemFailed, item=st.text(max_size=5), error=st.just(ErrorInfo("ValueError", "no"))),
 )
-endings = st.sampled_from([[], [Completed(result=1)], [RunFailed(message="no")], [RunCancelled()]])
+endings = st.sampled_from(
+    [[], [Completed(result=1)], [RunFailed(message="no")], [RunCancelled()], [RunCancelled(how="killed")]]
+)
 histories = st.tuples(
     st.lists(events, max_size=25), endings, st.lists(st.floats(-1, 3).map(lambda s: round(s, 3)), min_size=30)
 )
@@ -301,6 +311,64 @@ def test_the_longest_gap_is_the_longest_silence():
     first, rest = numbered([FIRST, StatusChanged(status="running")]), [1002.0, 1009.5, 1010.0]
     entries = first + [Entry(20 + n, "r1", 3 + n, t, Logged(message="x")) for n, t in enumerate(rest)]
     assert 7.5 == fold(RunState(run="r1"), entries).longest_gap
+
+
+def test_a_sign_of_life_that_says_the_same_again_is_no_news():
+    working = Progressed(phase="load", done=5, total=9)
+    state = state_after(working, working, working)
+    assert (1002.0, 1004.0, 0.0) == (state.last_time, state.last_sign, state.longest_gap - 1.0)
+    state = apply(state, Entry(99, "r1", 6, 1010.0, Progressed(phase="load", done=6, total=9)))
+    assert (1010.0, 8.0) == (state.last_time, state.longest_gap)
+
+
+def test_what_the_streamer_says_of_a_silent_run_is_no_sign_of_life():
+    state = state_after(
+        StatusChanged(status="stalled", process=ProcessInfo(4711, alive=True, doing="stopped")),
+        Logged(logger=STREAMER_LOGGER, level="WARNING", message="its time limit will be reached"),
+        StatusChanged(status="cancelling", step="asked", by="ada"),
+    )
+    assert (1001.0, 1001.0) == (state.last_time, state.last_sign)
+    assert ProcessInfo(4711, "", True, "stopped") == state.process
+
+
+def test_a_cancel_is_asked_acknowledged_and_ended_cooperatively():
+    state = state_after(
+        StatusChanged(status="cancelling", step="asked", by="ada"),
+        StatusChanged(status="cancelling", step="acknowledged", phase="load", item="row 17"),
+        RunCancelled(message="cancelled on request"),
+    )
+    expected = CancelState(
+        by="ada", asked=1002.0, acknowledged=1003.0, phase="load", item="row 17", how="cooperative"
+    )
+    assert expected == state.cancel
+
+
+def test_a_run_that_was_cancelled_for_a_reason_ends_with_it():
+    limit = "time limit of 60 s reached"
+    events = [
+        FIRST,
+        StatusChanged(status="cancelling", step="asked", reason=limit),
+        RunCancelled(message="x"),
+    ]
+    entries = numbered(events)
+    state = fold(RunState(run="r1"), entries)
+    settled = settle(state, entries[-1])
+    assert (limit, limit) == (state.message, state.cancel.reason)
+    assert (limit, limit, "cooperative") == (settled.message, settled.reason, settled.how)
+
+
+def test_only_the_first_event_says_what_a_run_repeats_and_how_long_it_may_take():
+    first = StatusChanged(
+        status="queued", title="t", managed=True, retry_of="r0", retry_items="failed", time_limit_seconds=60.0
+    )
+    later = StatusChanged(status="running", managed=False, retry_of="r9", time_limit_seconds=1.0)
+    state = fold(RunState(run="r1"), numbered([first, later]))
+    assert (True, "r0", "failed", 60.0) == (
+        state.managed,
+        state.retry_of,
+        state.retry_items,
+        state.time_limit_seconds,
+    )
 
 
 def test_a_run_without_phases_takes_its_producer_s_word():
