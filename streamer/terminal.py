@@ -16,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from streamer import words
 from streamer.events import (
     Completed,
     Entry,
@@ -34,9 +35,11 @@ from streamer.wire import entry_json, state_data, to_json
 #: Failed items that are listed at the end, and phases that are shown at once.
 FAILURES_SHOWN: Final = 20
 _PHASES_SHOWN: Final = 12
-#: Characters of a result that are shown.
-_RESULT_SHOWN: Final = 4_000
+#: Lines of a result that are shown; the page has all of it.
+_RESULT_SHOWN: Final = 30
+#: Columns of the bar, where there is room, and of a terminal in which a phase's counts have room beside its bar.
 _BAR: Final = 30
+_WIDE: Final = 92
 #: What `str.isprintable` refuses and every script needs: joiners inside words and emoji.
 _JOINERS: Final = "\u200c\u200d"
 
@@ -79,22 +82,8 @@ def printable_lines(text: str) -> list[str]:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a duration in words: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 07 min``; a dash when it is not known."""
-    if seconds is None:
-        return "–"  # noqa: RUF001 - a dash
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def number(value: float) -> str:
-    """Return a count: whole where it is whole, with separators."""
-    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:,.3g}"
+    """Return a duration in words, as a page does; with a tenth below ten seconds, where a terminal's reader looks."""
+    return f"{seconds:.1f} s" if seconds is not None and seconds < 10 else words.duration(seconds)
 
 
 def percent(state: RunState) -> str:
@@ -103,24 +92,19 @@ def percent(state: RunState) -> str:
 
 
 def amount(done: float | None, total: float | None, unit: str, rate: float | None) -> str:
-    """Return what was done, of how much, how fast; empty when nobody said."""
-    if done is None:
-        return ""
-    text = number(done) if total is None else f"{number(done)} of {number(total)}"
-    if unit:
-        text += f" {printable(unit)}"
-    return text if rate is None else f"{text}, {number(rate)}/s"
+    """Return what was done, of how much, how fast: ``3,664 of 4,812 rows · 128 rows/s``; empty when nobody said."""
+    return printable(" · ".join(filter(None, (words.done_of(done, total, unit), words.rate(rate, unit)))))
 
 
 def outcome(state: RunState) -> str:
     """Return in a few words how a run stands or ended: ``complete, 3 of 4,812 failed, 12 s``."""
-    words: list[str] = [state.status]
+    parts: list[str] = [state.status]
     if state.results.failed:
         total = state.results.success + state.results.failed
-        words.append(f"{state.results.failed:,} of {total:,} failed")
+        parts.append(f"{state.results.failed:,} of {total:,} failed")
     if state.ended is not None and state.started is not None:
-        words.append(duration(state.ended - state.started))
-    return ", ".join(words)
+        parts.append(duration(state.ended - state.started))
+    return ", ".join(parts)
 
 
 def error_line(error: ErrorInfo | None) -> str:
@@ -149,10 +133,11 @@ def closing(state: RunState) -> list[str]:
     elif state.message and state.status in ("failed", "cancelled"):
         lines.append(printable(state.message))
     if state.result is not None:
-        text = json.dumps(state.result, indent=2, ensure_ascii=False)
-        if len(text) > _RESULT_SHOWN:
-            text = f"{text[:_RESULT_SHOWN]} … [cut: {len(text):,} characters in all]"
-        lines += ["result:", *printable_lines(text)]
+        result = printable_lines(json.dumps(state.result, indent=2, ensure_ascii=False))
+        if len(result) > _RESULT_SHOWN:
+            left = len(result) - _RESULT_SHOWN
+            result = [*result[:_RESULT_SHOWN], f"… {left:,} more lines; the page shows the whole result"]
+        lines += ["result:", *result]
     return lines
 
 
@@ -163,8 +148,8 @@ def entry_lines(entry: Entry, state: RunState) -> list[tuple[str, str]]:
         case StatusChanged():
             return [(event.status, printable(event.message))]
         case PhaseChanged():
-            words = f"{printable(event.phase)} {event.phase_status}"
-            return [("phase", f"{words}: {printable(event.message)}" if event.message else words)]
+            text = f"{printable(event.phase)} {event.phase_status}"
+            return [("phase", f"{text}: {printable(event.message)}" if event.message else text)]
         case Logged():
             return [(printable(event.level), line) for line in printable_lines(event.message)]
         case ItemFailed():
@@ -356,31 +341,40 @@ class LiveDisplay:
             self._live.start(refresh=True)
 
     def render(self) -> RenderableType:
-        """Return how the run looks now."""
-        state = self._state
+        """Return how the run looks now, as wide as the terminal is now."""
+        state, now = self._state, self._clock()
+        columns = self._console.width
         head = Text.assemble(
             (_headline(state) or printable(state.run), "bold"),
             "  ",
             (outcome(state), _STYLES.get(state.status, "")),
+            overflow="ellipsis",
+            no_wrap=True,
         )
         if not state.is_over and state.started is not None:
-            head.append(f"  {duration(state.duration(self._clock()))}", "dim")
-        rows: list[RenderableType] = [head, _overall(state)]
+            head.append(f"  {duration(state.duration(now))}", "dim")
+        rows: list[RenderableType] = [head, _overall(state, columns)]
         if len(state.phases) > 1:
-            rows.append(_phases(state, self._clock()))
-        if state.message and not state.is_over:
-            rows.append(Text(printable(state.message), "italic", overflow="ellipsis", no_wrap=True))
-        counts = [
-            f"{count:,} {word}"
-            for count, word in (
-                (state.results.success, "succeeded"),
-                (state.results.failed, "failed"),
-                (state.warnings, "warnings"),
+            rows.append(_phases(state, now, columns))
+        counts = amount(state.done, state.total, state.unit, state.rate)
+        if counts and not state.is_over:
+            rows.append(Text(counts, "dim", overflow="ellipsis", no_wrap=True))
+        phase = state.find_phase(state.phase)
+        message = state.message if phase is None else phase.message
+        if message and not state.is_over:
+            rows.append(Text(printable(message), "italic", overflow="ellipsis", no_wrap=True))
+        results = [
+            (f"{count:,} {word}", style)
+            for count, word, style in (
+                (state.results.success, "succeeded", ""),
+                (state.results.failed, "failed", "red"),
+                (state.warnings, "warnings", "yellow"),
             )
             if count
         ]
-        if counts:
-            rows.append(Text(", ".join(counts), "red" if state.results.failed else ""))
+        if results:
+            parts = [part for result in results for part in (", ", result)][1:]
+            rows.append(Text.assemble(*parts))
         connection, detail = self._connection
         if connection == "away" and not state.is_over:
             rows.append(Text(f"the streamer is away, trying again: {detail}", "yellow"))
@@ -393,43 +387,56 @@ def _headline(state: RunState) -> str:
     return printable(state.title or state.pipeline or "")
 
 
-def _overall(state: RunState) -> RenderableType:
+def _overall(state: RunState, columns: int) -> RenderableType:
     row = Table.grid(padding=(0, 1))
     # A bar that pulses says that nobody knows how much there is; one that stands still would say that nothing happens.
     pulse = state.indeterminate and not state.overall_progress
-    bar = ProgressBar(total=100, completed=state.overall_progress, width=_BAR + 10, pulse=pulse)
-    counts = "" if len(state.phases) > 1 else amount(state.done, state.total, state.unit, state.rate)
-    row.add_row(bar, Text("" if pulse else percent(state), "bold"), Text(counts, "dim"))
+    width = max(10, min(_BAR + 10, columns - 10))
+    bar = ProgressBar(total=100, completed=state.overall_progress, width=width, pulse=pulse)
+    row.add_row(bar, Text("" if pulse else percent(state), "bold"))
     return row
 
 
-def _phases(state: RunState, now: float) -> RenderableType:
+def _phases(state: RunState, now: float, columns: int) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     names = [phase.name for phase in state.phases]
     current = names.index(state.phase) if state.phase in names else 0
     first = max(0, min(current - _PHASES_SHOWN // 2, len(names) - _PHASES_SHOWN))
+    weight = sum(phase.weight for phase in state.phases)
     for phase in state.phases[first : first + _PHASES_SHOWN]:
-        table.add_row(*_phase_row(phase, now))
+        table.add_row(*_phase_row(phase, weight, now, columns))
     return table
 
 
-def _phase_row(phase: PhaseState, now: float) -> tuple[RenderableType, ...]:
+def _phase_row(phase: PhaseState, weight: float, now: float, columns: int) -> tuple[RenderableType, ...]:
+    """Return mark, name, share of the whole, bar, percentage, time, and in a wide terminal what was done."""
     marks = {"waiting": "·", "started": "▸", "finished": "✓", "skipped": "-", "failed": "✗"}
     styles = {"waiting": "dim", "started": "bold", "finished": "green", "skipped": "dim", "failed": "red"}
     style = styles[phase.status]
     took = "" if phase.started is None else duration((phase.ended or now) - phase.started)
     known = phase.progress is not None or phase.status != "started"
-    bar = ProgressBar(total=100, completed=phase.fraction * 100, width=_BAR, pulse=not known)
-    return (
+    width = _BAR if columns >= _WIDE else max(6, min(_BAR, columns - 48))
+    bar = ProgressBar(total=100, completed=phase.fraction * 100, width=width, pulse=not known)
+    share = f"weight {phase.weight / weight * 100:.0f} %" if weight > 0 else ""
+    # A name gives way, or a single long one would push the numbers out of sight.
+    name = words.cut(printable(phase.name), max(8, columns - width - 36))
+    row: tuple[RenderableType, ...] = (
         Text(marks[phase.status], style),
-        Text(printable(phase.name), style, overflow="ellipsis", no_wrap=True),
+        Text(name, style, no_wrap=True),
+        Text(share, "dim", no_wrap=True),
         bar,
-        Text(f"{int(phase.fraction * 100)} %" if known and phase.status != "waiting" else "", style),
         Text(
-            amount(phase.done, phase.total, phase.unit, phase.rate if phase.status == "started" else None),
-            "dim",
+            f"{int(phase.fraction * 100)} %" if known and phase.status != "waiting" else "",
+            style,
+            no_wrap=True,
         ),
-        Text(took, "dim"),
+        Text(took, "dim", no_wrap=True),
+    )
+    if columns < _WIDE:
+        return row
+    return (
+        *row,
+        Text(amount(phase.done, phase.total, phase.unit, None), "dim", overflow="ellipsis", no_wrap=True),
     )
 
 
