@@ -1,219 +1,330 @@
-"""`Hub`: wakes the followers of streams, and keeps the tail of encoded frames that serves all who are near the head.
+"""`Hub`: carries what was stored to the followers of streams: one write each for all that happened meanwhile.
 
-A follower is a cursor. There is no queue per follower: who is behind the tail reads the log, so a slow reader costs
-nothing and loses nothing. All of it runs in the event loop, but for `publish`, which the log's thread calls.
+A follower is a cursor. There is no queue, task or future per follower: who is behind the tail reads the log, so a slow
+reader costs nothing and loses nothing. All of it runs in the event loop, but `publish`, which the log's thread calls.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import logging
+import random
+import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-from msgspec import Struct
+from streamer.follower import Follower, Style, prepare
+from streamer.log.base import Appended, EventLog, LogError
+from streamer.metrics import StreamCounts
+from streamer.settings import Settings
+from streamer.tail import ENTRIES_PER_WRITE, TERMINAL_KINDS, Frames, Tail, fitting
 
-from streamer.events import TERMINAL_TYPES, kind
-from streamer.log.base import Appended, EventLog
+logger = logging.getLogger(__name__)
 
-#: Most entries, and about the most bytes, that one read gives to a follower.
-_ENTRIES_PER_READ: Final = 1000
-_BYTES_PER_READ: Final = 1_000_000
-_TERMINAL_KINDS: Final = frozenset(str(t.__struct_config__.tag) for t in TERMINAL_TYPES)
-
-
-class Chunk(Struct, frozen=True):
-    """Frames for one write, `ended` when the last one is the run's terminal event."""
-
-    frames: tuple[bytes, ...]
-    ended: bool
-
-
-class _Kept(Struct, frozen=True):
-    offset: int
-    run_id: str
-    frame: bytes
-    ends: bool
+#: After a fan-out the hub rests, counted from its end, for this part of what it took: more comes together meanwhile.
+_REST: Final = 0.25
+#: How many places in the tail are remembered for those that follow at the same place.
+_PLACES: Final = 16
+#: Where readers reconnect together, as after a restart, so many milliseconds lie between two of them on average.
+_MILLISECONDS_PER_READER: Final = 1.0
+#: A single reader that is asked to reconnect need not wait: this part of the usual delay is enough.
+_ROTATION: Final = 0.1
 
 
 class Hub:
-    """See the module. `on_appended` is told of every append, in the loop, before followers are woken."""
+    """See the module. `on_appended` is told of every append, in the loop, before followers are written to."""
 
     def __init__(
-        self, log: EventLog, *, tail_bytes: int, readers: Executor, on_appended: Callable[[Appended], None]
+        self,
+        log: EventLog,
+        settings: Settings,
+        *,
+        readers: Executor,
+        counts: StreamCounts,
+        on_appended: Callable[[Appended], None],
+        chance: random.Random | None = None,
     ) -> None:
         self._log = log
+        self._settings = settings
         self._readers = readers
+        self._counts = counts
         self._on_appended = on_appended
+        self._chance = chance or random.Random()  # noqa: S311 - jitter
         self._loop = asyncio.get_running_loop()
-        self._tail_bytes = tail_bytes
-        self._bytes = 0
-        # Everything after offset `_start` is in the tail: once for all runs, and once by run.
-        self._start = log.head()
-        self._all: deque[_Kept] = deque()
-        self._by_run: dict[str, deque[_Kept]] = {}
-        self._followers: set[Follower] = set()
+        self._tail = Tail(log.head(), settings.tail_bytes)
+        self._places: dict[tuple[str | None, int], Frames] = {}
+        self._followers: dict[str | None, set[Follower]] = {}
+        self._number = 0
+        #: Runs with entries that were not fanned out yet, and when those were published.
+        self._changed: set[str] = set()
+        self._published: list[float] = []
+        self._fan_out_handle: asyncio.TimerHandle | None = None
+        self._rests_until = 0.0
+        self._sweep_handle: asyncio.TimerHandle | None = None
+        self._reads: dict[tuple[str | None, int], asyncio.Future[Frames]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._empty = asyncio.Event()
-        self.replays_from_log = 0
-        self.entries_published = 0
+        self._empty.set()
         log.set_listener(self.publish)
 
     @property
     def followers(self) -> int:
         """How many streams are being followed."""
-        return len(self._followers)
+        return self._number
 
     @property
     def is_closing(self) -> bool:
-        """Whether followers are asked to leave."""
+        """Whether followers were asked to leave."""
         return self._closing
+
+    # -- what was stored -----------------------------------------------------------------------------------------------
 
     def publish(self, appended: Sequence[Appended]) -> None:
         """Take what was committed. Called from the log's thread; the one crossing from it to the loop."""
         # RuntimeError: the loop is closed, so nobody follows any more.
         try:
-            self._loop.call_soon_threadsafe(self._take, tuple(appended))
+            self._loop.call_soon_threadsafe(self._take, tuple(appended), self._loop.time())
         except RuntimeError:
             if not self._loop.is_closed():
                 raise
 
-    def _take(self, appended: Sequence[Appended]) -> None:
-        runs = set()
+    def _take(self, appended: Sequence[Appended], published: float) -> None:
         for batch in appended:
             run_id = batch.run_id
-            runs.add(run_id)
-            tail = self._by_run.setdefault(run_id, deque())
-            for entry, frame in zip(batch.entries, batch.frames, strict=True):
-                kept = _Kept(entry.offset, run_id, frame, kind(entry.event) in _TERMINAL_KINDS)
-                self._all.append(kept)
-                tail.append(kept)
-                self._bytes += len(frame)
-            self.entries_published += len(batch.entries)
+            if batch.entries and run_id not in self._tail and run_id not in self._changed:
+                # Its followers have all of it, though their cursors fell behind the tail while others went on.
+                for follower in self._followers.get(run_id, ()):
+                    if follower.takes_more and not follower.is_reading:
+                        follower.after = max(follower.after, batch.entries[0].offset - 1)
+            self._changed.add(run_id)
+            self._tail.append(batch.entries, batch.frames)
+            self._counts.appended += len(batch.entries)
             self._on_appended(batch)
-        while self._bytes > self._tail_bytes and len(self._all) > 1:
-            oldest = self._all.popleft()
-            self._start = oldest.offset
-            self._bytes -= len(oldest.frame)
-            tail = self._by_run[oldest.run_id]
-            tail.popleft()
-            if not tail:
-                del self._by_run[oldest.run_id]
-        for follower in self._followers:
-            if follower.run_id is None or follower.run_id in runs:
-                follower.wake()
+        self._places.clear()
+        self._published.append(published)
+        if self._fan_out_handle is None and not self._closing:
+            pause = max(0.0, self._rests_until - self._loop.time())
+            self._fan_out_handle = self._loop.call_later(pause, self._fan_out)
 
-    def follow(self, run_id: str | None, after: int) -> Follower:
-        """Return a follower of one run, or of all (None), from an offset on. Use it as a context manager."""
-        return Follower(self, run_id, after)
+    def _fan_out(self) -> None:
+        """Write to everybody concerned what was published since the last time."""
+        self._fan_out_handle = None
+        began = self._loop.time()
+        changed, published = self._changed, self._published
+        self._changed, self._published = set(), []
+        for key in (*changed, None):
+            for follower in tuple(self._followers.get(key, ())):
+                if follower.takes_more and not follower.is_reading:
+                    self._advance(follower)
+        ended = self._loop.time()
+        self._rests_until = ended + _REST * (ended - began)
+        self._counts.lags.extend(ended - when for when in published)
+
+    # -- followers -----------------------------------------------------------------------------------------------------
+
+    def follow(
+        self,
+        connection: socket.socket,
+        first: bytes,
+        *,
+        run_id: str | None,
+        after: int,
+        style: Style,
+        ends: bool = False,
+        rotates: bool = False,
+        on_end: Callable[[bool], None] | None = None,
+    ) -> None:
+        """Write `first`, then what one run (None: all) has after an offset and will have; owns the connection.
+
+        The end of the run ends it. `ends`: so do the first bytes, as nothing will follow. `rotates`: the reader is
+        asked to reconnect when the stream is old. `on_end` is told whether the end of the run was written.
+        """
+        settings = self._settings
+        prepare(connection, silence_seconds=settings.write_timeout_seconds)
+        age = settings.max_stream_seconds if rotates else 0.0
+        expires = self._loop.time() + age * self._chance.uniform(0.5, 1.0) if age else float("inf")
+        follower = Follower(
+            self, connection, run_id=run_id, after=after, style=style, expires=expires, on_end=on_end
+        )
+        self._followers.setdefault(run_id, set()).add(follower)
+        self._number += 1
+        self._counts.opened += 1
+        self._empty.clear()
+        if self._sweep_handle is None:
+            self._sweep_handle = self._loop.call_later(self._sweep_seconds, self._sweep)
+        follower.write(first)
+        if ends:
+            follower.ended = True
+            follower.finish()
+        elif self._closing:
+            self._dismiss(follower)
+        else:
+            self._catch_up(follower)
+
+    def drained(self, follower: Follower) -> None:
+        """Go on with a follower that took all it was given."""
+        if not follower.is_reading:
+            self._catch_up(follower)
+
+    def left(self, follower: Follower, *, stalled: bool) -> None:
+        """Forget a follower whose connection is closed."""
+        group = self._followers[follower.run_id]
+        group.discard(follower)
+        if not group:
+            del self._followers[follower.run_id]
+        self._number -= 1
+        self._counts.stalled += stalled
+        if not self._number:
+            self._empty.set()
+
+    def _catch_up(self, follower: Follower) -> None:
+        before = self._counts.delivered
+        self._advance(follower)
+        self._counts.replays_from_memory += self._counts.delivered > before
+
+    def _advance(self, follower: Follower) -> None:
+        """Write what comes after the cursor, until the follower has all or takes no more."""
+        while follower.takes_more:
+            place = follower.run_id, follower.after
+            frames = self._places.get(place)
+            if frames is None:
+                frames = self._tail.after(*place)
+                if frames is None:
+                    follower.is_reading = True
+                    task = self._loop.create_task(self._read_log(follower))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
+                    return
+                if len(self._places) >= _PLACES:
+                    self._places.clear()
+                self._places[place] = frames
+            self._deliver(follower, frames)
+            if not frames.frames:
+                return
+
+    def _deliver(self, follower: Follower, frames: Frames) -> None:
+        if frames.frames:
+            data = follower.style.entries(frames)
+            # The cursor first: whoever is told by `write` that the reader left may look at it.
+            follower.after = frames.last
+            follower.write(data)
+            self._counts.delivered += len(frames.frames)
+            self._counts.delivered_bytes += len(data)
+        if frames.ended and follower.is_open:
+            follower.ended = True
+            follower.finish()
+
+    async def _read_log(self, follower: Follower) -> None:
+        """Bring a follower that is behind the tail nearer to it, by one read of the log."""
+        place = follower.run_id, follower.after
+        # Read the start before the log: the tail may move on while the log is read.
+        start = self._tail.start
+        try:
+            frames = await self._read(place)
+        except LogError:
+            # The reader will try again, and be told what is wrong with a status.
+            follower.close()
+            return
+        except Exception:
+            logger.exception("the log could not be read for a stream")
+            follower.close()
+            return
+        finally:
+            follower.is_reading = False
+        if not follower.takes_more:
+            return
+        if frames.frames:
+            self._deliver(follower, frames)
+        else:
+            # Nothing of this run lies between the cursor and the tail.
+            follower.after = max(follower.after, start)
+        self._advance(follower)
+
+    async def _read(self, place: tuple[str | None, int]) -> Frames:
+        """Read the log after a place, once for all who ask for the same at a time."""
+        reading = self._reads.get(place)
+        if reading is None:
+            reading = self._reads[place] = self._loop.run_in_executor(self._readers, self._stored, *place)
+            reading.add_done_callback(lambda _: self._reads.pop(place))
+            self._counts.replays_from_log += 1
+        return await asyncio.shield(reading)
+
+    def _stored(self, run_id: str | None, after: int) -> Frames:
+        stored = self._log.read(after, limit=ENTRIES_PER_WRITE, run_id=run_id)
+        frames = [one.frame for one in stored]
+        end = fitting(frames)
+        if not end:
+            return Frames((), after, ended=False)
+        last = stored[end - 1]
+        ended = run_id is not None and last.kind in TERMINAL_KINDS
+        return Frames(frames[:end], last.offset, ended=ended)
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def _sweep_seconds(self) -> float:
+        settings = self._settings
+        return min(settings.heartbeat_seconds / 10, settings.write_timeout_seconds / 4, 1.0)
+
+    def _sweep(self) -> None:
+        """Look after all followers: heartbeats, readers that take nothing, streams that are old."""
+        self._sweep_handle = None
+        settings, period = self._settings, self._sweep_seconds
+        now = self._loop.time()
+        silent_since = now - settings.heartbeat_seconds + period
+        stalled_since = now - settings.write_timeout_seconds
+        for group in tuple(self._followers.values()):
+            for follower in tuple(group):
+                if follower.is_blocked:
+                    if follower.written <= stalled_since:
+                        follower.close(stalled=True)
+                elif follower.expires <= now:
+                    self._counts.rotated += 1
+                    self._dismiss(follower, _ROTATION * settings.retry_milliseconds)
+                elif follower.written <= silent_since:
+                    follower.write(follower.style.heartbeat)
+        if self._number:
+            self._sweep_handle = self._loop.call_later(period, self._sweep)
+
+    def retry_milliseconds(self, about: float | None = None) -> float:
+        """Return a delay for one reader, half as long to half as long again as the setting says, or as `about`."""
+        return (about or self._settings.retry_milliseconds) * self._chance.uniform(0.5, 1.5)
+
+    def _dismiss(self, follower: Follower, about: float | None = None) -> None:
+        """Ask a reader to reconnect, after a delay of its own."""
+        style = follower.style
+        follower.finish(style.part(style.retry(self.retry_milliseconds(about))))
+
+    # -- the end -------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Ask every follower to leave."""
+        if self._closing:
+            return
         self._closing = True
         self._log.set_listener(None)
-        for follower in self._followers:
-            follower.wake()
-
-    # -- for followers -------------------------------------------------------------------------------------------------
-
-    @property
-    def start(self) -> int:
-        """The offset after which everything is in the tail."""
-        return self._start
-
-    def enter(self, follower: Follower) -> None:
-        self._followers.add(follower)
-
-    def leave(self, follower: Follower) -> None:
-        self._followers.discard(follower)
-        if self._closing and not self._followers:
-            self._empty.set()
+        if self._fan_out_handle is not None:
+            self._fan_out_handle.cancel()
+            self._fan_out()
+        about = max(self._settings.retry_milliseconds, self._number * _MILLISECONDS_PER_READER)
+        for group in tuple(self._followers.values()):
+            for follower in tuple(group):
+                self._dismiss(follower, about)
 
     async def empty(self) -> None:
-        """Return when, after `close`, the last follower has left."""
-        if self._followers:
-            await self._empty.wait()
+        """Return when nobody follows any more."""
+        await self._empty.wait()
 
-    def near(self, run_id: str | None, after: int) -> list[_Kept] | None:
-        """Return what the tail has after an offset; None when that lies before the tail."""
-        if after < self._start:
-            return None
-        tail: Sequence[_Kept] = self._all if run_id is None else self._by_run.get(run_id, ())
-        found: list[_Kept] = []
-        size = 0
-        # From the end: a reader near the head pays for what is new, not for the whole tail.
-        for kept in reversed(tail):
-            if kept.offset <= after:
-                break
-            found.append(kept)
-        found.reverse()
-        for number, kept in enumerate(found):
-            size += len(kept.frame)
-            if size > _BYTES_PER_READ or number == _ENTRIES_PER_READ:
-                return found[: max(number, 1)]
-        return found
-
-    async def far(self, run_id: str | None, after: int) -> list[_Kept]:
-        """Read after an offset from the log."""
-        self.replays_from_log += 1
-        stored = await self._loop.run_in_executor(
-            self._readers, lambda: self._log.read(after, limit=_ENTRIES_PER_READ, run_id=run_id)
-        )
-        return [_Kept(s.offset, s.run_id, s.frame, s.kind in _TERMINAL_KINDS) for s in stored]
-
-
-class Follower:
-    """A reader's place in the log. One task uses it; `wake` may be called from anything in the loop."""
-
-    def __init__(self, hub: Hub, run_id: str | None, after: int) -> None:
-        self.run_id = run_id
-        self._hub = hub
-        self._after = after
-        self._woken = asyncio.Event()
-
-    def __enter__(self) -> Self:
-        self._hub.enter(self)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._hub.leave(self)
-
-    @property
-    def woken(self) -> bool:
-        """Whether `next` returned, or will return, because of `wake` and not after silence."""
-        return self._woken.is_set()
-
-    def wake(self) -> None:
-        """Have `next` look again."""
-        self._woken.set()
-
-    async def next(self, silence_seconds: float) -> Chunk | None:
-        """Return what comes after the cursor and move it on; None when nothing came, or somebody only woke it.
-
-        `silence_seconds`: how long to wait for something to come.
-        """
-        self._woken.clear()
-        kept = self._hub.near(self.run_id, self._after)
-        if kept is None:
-            # Read the start before the log: the tail may move on while the log is read.
-            start = self._hub.start
-            kept = await self._hub.far(self.run_id, self._after)
-            if not kept:
-                # Nothing of this run lies between the cursor and the tail.
-                self._after = max(self._after, start)
-        if not kept:
-            if not self._woken.is_set():
-                try:
-                    async with asyncio.timeout(silence_seconds):
-                        await self._woken.wait()
-                except TimeoutError:
-                    return None
-            kept = self._hub.near(self.run_id, self._after)
-            if not kept:
-                return None
-        self._after = kept[-1].offset
-        return Chunk(tuple(k.frame for k in kept), ended=self.run_id is not None and kept[-1].ends)
+    async def abort(self) -> None:
+        """Close what is left of connections and tasks."""
+        for group in tuple(self._followers.values()):
+            for follower in tuple(group):
+                follower.close()
+        if self._sweep_handle is not None:
+            self._sweep_handle.cancel()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)

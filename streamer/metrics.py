@@ -2,51 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from typing import Final
 
+from msgspec import Struct, field
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+#: How many of the newest lags tell the quantiles.
+_LAGS: Final = 1000
+
+
+class StreamCounts(Struct):
+    """What happened on streams since the start, in plain numbers: they are counted up with every write.
+
+    `lags`: the newest ones, in seconds from a commit until the last reader near the head was written to.
+    """
+
+    opened: int = 0
+    resets: int = 0
+    stalled: int = 0
+    rotated: int = 0
+    appended: int = 0
+    delivered: int = 0
+    delivered_bytes: int = 0
+    replays_from_memory: int = 0
+    replays_from_log: int = 0
+    lags: deque[float] = field(default_factory=lambda: deque(maxlen=_LAGS))
+
+    def lag(self, quantile: float) -> float:
+        """Return the lag that this part of the newest ones keeps within; 0 when there was none."""
+        lags = sorted(self.lags)
+        return lags[min(int(quantile * len(lags)), len(lags) - 1)] if lags else 0.0
+
+
+class _Streams(Collector):
+    """Tells Prometheus what `StreamCounts` holds."""
+
+    def __init__(self, counts: StreamCounts) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._counts
+        for name, doc, value in (
+            ("streams", "Streams opened.", counts.opened),
+            ("resets", "Streams that began with a reset.", counts.resets),
+            ("stalled_readers_closed", "Streams closed because nobody read them.", counts.stalled),
+            ("rotated", "Streams that were old and were asked to reconnect.", counts.rotated),
+            ("delivered", "Entries delivered to streams.", counts.delivered),
+            ("delivered_bytes", "Bytes of entries delivered to streams.", counts.delivered_bytes),
+            (
+                "replays_from_memory",
+                "Times that a stream was brought up to the present from memory.",
+                counts.replays_from_memory,
+            ),
+        ):
+            yield CounterMetricFamily(f"streamer_{name}", doc, value=value)
+        for name, doc, value in (
+            ("entries_appended", "Entries appended since the start.", counts.appended),
+            ("replays_from_log", "Reads that the tail in memory could not serve.", counts.replays_from_log),
+        ):
+            yield GaugeMetricFamily(f"streamer_{name}", doc, value=value)
+        lag = GaugeMetricFamily(
+            "streamer_lag_seconds",
+            "From a commit until all streams near the head were written to: quantiles of the newest thousand.",
+            labels=["quantile"],
+        )
+        for quantile in (0.5, 0.99):
+            lag.add_metric([str(quantile)], counts.lag(quantile))
+        yield lag
 
 
 class Metrics:
     """The streamer's counters, in a registry of their own. Used in the event loop."""
 
     def __init__(self) -> None:
+        self.counts = StreamCounts()
         self.registry = CollectorRegistry()
+        self.registry.register(_Streams(self.counts))
         self.requests = Counter(
             "streamer_requests", "Requests answered, by status.", ["status"], registry=self.registry
-        )
-        self.streams = Counter("streamer_streams", "Streams opened.", registry=self.registry)
-        self.resets = Counter("streamer_resets", "Streams that began with a reset.", registry=self.registry)
-        self.delivered = Counter(
-            "streamer_delivered", "Entries delivered to streams.", registry=self.registry
-        )
-        self.delivered_bytes = Counter(
-            "streamer_delivered_bytes", "Bytes of frames delivered to streams.", registry=self.registry
-        )
-        self.stalled_readers = Counter(
-            "streamer_stalled_readers_closed",
-            "Streams closed because nobody read them.",
-            registry=self.registry,
-        )
-        self.appended = Gauge(
-            "streamer_entries_appended", "Entries appended since the start.", registry=self.registry
-        )
-        self.replays = Gauge(
-            "streamer_replays_from_log",
-            "Reads that the tail in memory could not serve.",
-            registry=self.registry,
         )
         self.subscribers = Gauge("streamer_subscribers", "Streams that are open now.", registry=self.registry)
         self.runs = Gauge("streamer_runs", "Runs, by status.", ["status"], registry=self.registry)
 
-    def render(self, *, subscribers: int, appended: int, replays: int, runs: Mapping[str, int]) -> bytes:
+    def render(self, *, subscribers: int, runs: Mapping[str, int]) -> bytes:
         """Return the text of ``/metrics`` with these present values."""
         self.subscribers.set(subscribers)
-        self.appended.set(appended)
-        self.replays.set(replays)
         self.runs.clear()
         for status, number in runs.items():
             self.runs.labels(status).set(number)

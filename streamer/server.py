@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -48,6 +49,8 @@ access = logging.getLogger("streamer.access")
 
 _RUN: Final = r"([A-Za-z0-9_-]{1,64})"
 _READERS: Final = 4
+#: Files that are open beside those of the streams: connections, workers, the log.
+_OTHER_FILES: Final = 1000
 #: Seconds a stopping streamer gives its streams to end.
 _LEAVE_SECONDS: Final = 3.0
 
@@ -149,7 +152,11 @@ class Streamer:
             )
             stack.push_async_callback(self.runs.close)
             self.hub = Hub(
-                self.log, tail_bytes=settings.tail_bytes, readers=readers, on_appended=self.runs.on_appended
+                self.log,
+                settings,
+                readers=readers,
+                counts=self.metrics.counts,
+                on_appended=self.runs.on_appended,
             )
             stack.push_async_callback(self._end_streams)
             if sockets:
@@ -170,6 +177,7 @@ class Streamer:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_SECONDS):
                 await self.hub.empty()
+        await self.hub.abort()
         if self._server is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LEAVE_SECONDS):
@@ -231,6 +239,15 @@ def _lock(data: Path) -> IO[str]:
     return lock
 
 
+def _allow_files(streams: int) -> None:
+    """Let this process open as many files as so many streams need, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = streams + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+
+
 def read_address(data: Path) -> str | None:
     """Return the URL that a streamer noted in its data folder; None when there is none."""
     try:
@@ -242,6 +259,7 @@ def read_address(data: Path) -> str | None:
 
 async def serve(settings: Settings, *, on_open: Callable[[Streamer], None] | None = None) -> None:
     """Run a streamer until SIGINT or SIGTERM. Raises as `Streamer.open`."""
+    _allow_files(settings.max_streams)
     streamer = Streamer(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -74,6 +74,11 @@ class Settings:
     write_timeout_seconds: float = _setting(
         30.0, "Seconds a stream waits for a reader that takes nothing before it is closed.", minimum=0.1
     )
+    max_stream_seconds: float = _setting(
+        3600.0,
+        "Seconds after which a stream is asked to reconnect, jittered from a half of it to all; 0: never.",
+        minimum=0,
+    )
     stall_seconds: float = _setting(
         15.0, "Seconds without an event or other sign of life after which a run is `stalled`.", minimum=0.2
     )

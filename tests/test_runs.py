@@ -17,6 +17,7 @@ from streamer.events import Completed, Logged, PhaseSpec, RunCancelled, RunFaile
 from streamer.hub import Hub
 from streamer.log.base import Draft, RunEnded, SequenceGap, UnknownRun
 from streamer.log.sqlite import SqliteLog
+from streamer.metrics import StreamCounts
 from streamer.runs import Forbidden, QueueFull, Runs, UnknownPipeline
 from streamer.schema import ParametersRefused
 from streamer.settings import Settings
@@ -95,7 +96,13 @@ class Bench:
             monotonic=lambda: self.seconds,
             new_id=lambda: f"run{next(self.ids)}",
         )
-        self.hub = Hub(self.log, tail_bytes=10**6, readers=self.readers, on_appended=self.runs.on_appended)
+        self.hub = Hub(
+            self.log,
+            self.settings,
+            readers=self.readers,
+            counts=StreamCounts(),
+            on_appended=self.runs.on_appended,
+        )
         await self.runs.open()
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import msgspec
@@ -68,8 +69,13 @@ class StartHandler(StreamHandler):
         if style is None:
             self.answer(self.described(state), 201)
             return
-        ended = await self.stream_entries(state.run, after=state.offset - 1, style=style)
-        if on_disconnect and not ended and not self.parts.hub.is_closing:
+        after = state.offset - 1
+        if not on_disconnect:
+            self.begin_stream(state.run, after=after, style=style)
+            return
+        ended = asyncio.get_running_loop().create_future()
+        self.begin_stream(state.run, after=after, style=style, on_end=ended.set_result)
+        if not await ended and not self.parts.hub.is_closing:
             await self.cancel_quietly(state.run, by="its reader, who left")
 
     def _owner(self) -> str | None:

@@ -44,8 +44,6 @@ class MetricsHandler(BaseHandler):
         self.finish(
             self.parts.metrics.render(
                 subscribers=hub.followers,
-                appended=hub.entries_published,
-                replays=hub.replays_from_log,
                 runs=counts,
             )
         )

@@ -1,70 +1,32 @@
-"""Streams: where a reader begins, and the loop that carries entries to it until it leaves or the run ends."""
+"""Streams: where a reader begins. Writes the head, and hands the connection to the hub, which does the rest."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import random
-from typing import Final
+import socket
+from collections.abc import Callable
+from typing import Final, cast
 
-from msgspec import Struct
-from tornado.iostream import StreamClosedError
+from tornado.ioloop import IOLoop
+from tornado.iostream import IOStream
 
-from streamer import sse
+from streamer.follower import Style
 from streamer.handlers.base import ApiError, BaseHandler
 from streamer.log.base import LogError
 from streamer.state import RunState
-from streamer.wire import (
-    Cursor,
-    Reset,
-    Snapshot,
-    SnapshotOfAll,
-    reset_data,
-    reset_frame,
-    snapshot_data,
-    snapshot_frame,
-)
+from streamer.wire import Cursor, Reset, Snapshot, SnapshotOfAll
 
 #: How many of the newest runs a snapshot of all runs holds, beside those under way.
 _NEWEST: Final = 50
 
 
-class Style(Struct, frozen=True):
-    """How frames are written: as event streams are, or with nothing but `data:` lines."""
-
-    data_only: bool
-
-    @property
-    def heartbeat(self) -> bytes:
-        """What keeps an idle connection open."""
-        return sse.HEARTBEAT_DATA_ONLY if self.data_only else sse.HEARTBEAT
-
-    def entries(self, frames: tuple[bytes, ...]) -> bytes:
-        """Return encoded frames of entries in this style, joined for one write."""
-        if not self.data_only:
-            return b"".join(frames)
-        # A frame of ours is three lines, the last of them the data.
-        return b"".join(frame[frame.index(b"\ndata: ") + 1 :] for frame in frames)
-
-    def snapshot(self, snapshot: Snapshot | SnapshotOfAll) -> bytes:
-        """Return a snapshot's frame."""
-        return sse.encode_data_only(snapshot_data(snapshot)) if self.data_only else snapshot_frame(snapshot)
-
-    def reset(self, reset: Reset, run_id: str | None) -> bytes:
-        """Return a reset's frame."""
-        return (
-            sse.encode_data_only(reset_data(reset, run_id)) if self.data_only else reset_frame(reset, run_id)
-        )
-
-
 class StreamHandler(BaseHandler):
-    """Base of handlers that answer with a stream. One task writes to the connection: the request's own."""
-
-    _left = False
+    """Base of handlers that answer with a stream."""
 
     def stream_style(self) -> Style:
-        """Return what `?format=` asks for. Raises `ApiError` 400."""
-        return self.choice("format", {"sse": Style(data_only=False), "data": Style(data_only=True)}, "sse")
+        """Return what `?format=` and the version of HTTP ask for. Raises `ApiError` 400."""
+        data_only = self.choice("format", {"sse": False, "data": True}, "sse")
+        return Style(data_only, chunked=self.request.version != "HTTP/1.0")
 
     async def stream_run(self, run_id: str) -> None:
         """Answer with the stream of one run. Raises `UnknownRun`."""
@@ -87,7 +49,8 @@ class StreamHandler(BaseHandler):
             after = state.offset
         else:
             after = cursor.offset
-        await self.stream_entries(run_id, after=after, style=style, first=first, over=state)
+        ends = state.is_over and after >= state.offset
+        self.begin_stream(run_id, after=after, style=style, first=first, ends=ends)
 
     async def stream_all(self) -> None:
         """Answer with the stream of all runs."""
@@ -105,7 +68,7 @@ class StreamHandler(BaseHandler):
             first += style.snapshot(SnapshotOfAll(states, Cursor(self.parts.log.epoch, after)))
         else:
             after = cursor.offset
-        await self.stream_entries(None, after=after, style=style, first=first)
+        self.begin_stream(None, after=after, style=style, first=first)
 
     async def _states(self) -> tuple[RunState, ...]:
         live = self.parts.runs.live_states()
@@ -113,85 +76,70 @@ class StreamHandler(BaseHandler):
         known = {state.run: state for state in (*newest, *live)}
         return tuple(known.values())
 
-    async def stream_entries(
+    def begin_stream(
         self,
         run_id: str | None,
         *,
         after: int,
         style: Style,
         first: bytes = b"",
-        over: RunState | None = None,
-    ) -> bool:
-        """Write entries after an offset until the run ends or the reader leaves; say whether the run ended.
+        ends: bool = False,
+        on_end: Callable[[bool], None] | None = None,
+    ) -> None:
+        """Answer with a stream: `first`, then the entries after an offset. See `Hub.follow`.
 
-        `first` goes before them. `over`: a state; when it is terminal and nothing follows, the stream ends.
+        With this the request is over for Tornado; `on_end` is called in any case.
         """
-        hub, settings, metrics = self.parts.hub, self.parts.settings, self.parts.metrics
         self.check_room()
+        hub = self.parts.hub
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-cache, no-store, no-transform")
         self.set_header("X-Accel-Buffering", "no")
-        metrics.streams.inc()
-        if not style.data_only:
-            retry = round(settings.retry_milliseconds * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-            first = sse.encode_retry(retry) + first
-        with hub.follow(run_id, after) as follower:
-            self._wake = follower.wake
-            # First bytes at once: a proxy or a browser calls a stream open only then.
-            if not await self._send(first or style.heartbeat):
-                return False
-            if over is not None and over.is_over and after >= over.offset:
-                return True
-            while not hub.is_closing and not self._left:
-                chunk = await follower.next(settings.heartbeat_seconds)
-                if chunk is None:
-                    if not follower.woken and not await self._send(style.heartbeat):
-                        return False
-                    continue
-                data = style.entries(chunk.frames)
-                if not await self._send(data):
-                    return False
-                metrics.delivered.inc(len(chunk.frames))
-                metrics.delivered_bytes.inc(len(data))
-                if chunk.ended:
-                    return True
-        return False
+        self.set_header("Connection", "close")
+        if style.chunked:
+            self.set_header("Transfer-Encoding", "chunked")
+        self._log()
+        head = "HTTP/1.1 200 OK\r\n" + "".join(
+            f"{name}: {value}\r\n" for name, value in self._headers.get_all()
+        )
+        # First bytes at once: a proxy or a browser calls a stream open only then.
+        first = style.part(style.retry(hub.retry_milliseconds()) + first) or style.heartbeat
+        connection = self._take_connection()
+        if connection is None:
+            if on_end is not None:
+                on_end(False)
+            return
+        # Only an EventSource knows how to go on, so only its connections may be ended before their streams are.
+        rotates = self.request.method == "GET" and not style.data_only
+        hub.follow(
+            connection,
+            head.encode("latin-1") + b"\r\n" + first,
+            run_id=run_id,
+            after=after,
+            style=style,
+            ends=ends,
+            rotates=rotates,
+            on_end=on_end,
+        )
+
+    def _take_connection(self) -> socket.socket | None:
+        """Take the connection out of Tornado's hands, as its `start_tls` does; None when the client has left."""
+        # None: Tornado has seen the connection's end and forgotten it.
+        stream = cast(IOStream | None, self.detach())
+        if stream is None or stream.closed():
+            return None
+        connection: socket.socket = stream.socket
+        IOLoop.current().remove_handler(connection)
+        stream.socket = None  # type: ignore[assignment]
+        return connection
 
     def check_room(self) -> None:
-        """Raise `ApiError` 503 when as many streams are open as may be."""
-        number = self.parts.hub.followers
-        if number >= self.parts.settings.max_streams:
-            raise ApiError(503, "too_many_streams", f"{number:,} streams are open already", retry=True)
-
-    async def _send(self, data: bytes) -> bool:
-        """Write and wait until it is taken; False when the reader has left or takes nothing for too long."""
-        if self._left:
-            return False
-        self.write(data)
-        try:
-            async with asyncio.timeout(self.parts.settings.write_timeout_seconds):
-                await self.flush()
-        except TimeoutError:
-            self.parts.metrics.stalled_readers.inc()
-            self._close_connection()
-            return False
-        except StreamClosedError:
-            return False
-        return not self._left
-
-    def _close_connection(self) -> None:
-        self._left = True
-        stream = getattr(self.request.connection, "stream", None)
-        if stream is not None:
-            stream.close()
-
-    def on_connection_close(self) -> None:
-        # Tornado's own ends the wait for a body that will never be whole.
-        super().on_connection_close()
-        self._left = True
-        wake = getattr(self, "_wake", None)
-        if wake is not None:
-            wake()
+        """Raise `ApiError` 503 when as many streams are open as may be, or no more may be opened."""
+        hub = self.parts.hub
+        if hub.is_closing:
+            raise ApiError(503, "closing", "the streamer is being stopped", retry=True)
+        if hub.followers >= self.parts.settings.max_streams:
+            raise ApiError(503, "too_many_streams", f"{hub.followers:,} streams are open already", retry=True)
 
     async def cancel_quietly(self, run_id: str, *, by: str) -> None:
         """Cancel a run that may have ended meanwhile."""
@@ -216,10 +164,10 @@ class StreamHandler(BaseHandler):
             return None
         log = self.parts.log
         if cursor.epoch != log.epoch:
-            self.parts.metrics.resets.inc()
+            self.parts.metrics.counts.resets += 1
             return Reset("the cursor is of another log")
         if cursor.offset > log.head():
-            self.parts.metrics.resets.inc()
+            self.parts.metrics.counts.resets += 1
             return Reset("the cursor lies beyond the end of the log")
         return None
 
