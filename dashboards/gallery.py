@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import panel as pn
-import panel_material_ui as pmui
 
 from dashboards import theme
 from dashboards.literals import VIEWS, Replay
 from dashboards.session import RunModel, RunsModel, StartModel
+from dashboards.shell import PageFrame, make_page
 from dashboards.views import RunsView, RunView, StartView
 
 
@@ -60,8 +60,11 @@ def page() -> Any:
         shown = view_of(view, state) if state in VIEWS.get(view, {}) else contents()
     if hasattr(shown, "close"):
         pn.state.on_session_destroyed(lambda _context: shown.close())
-    options = theme.page_options(title="Streamer", dark_theme=query.get("theme") == "dark")
-    return theme.still(pmui.Page(main=[shown], **options))
+    crumbs = [("Gallery", "?" if view else ""), *((text, "") for text in (view, state) if text)]
+    frame = PageFrame(owner="data-team")
+    here = urlencode({key: value for key, value in query.items() if key != "theme"})
+    frame.present(crumbs, "Streamer", query=f"?{here}" if here else "")
+    return make_page(frame, shown, title="Streamer", site_url="?")
 
 
 if pn.state.served:

@@ -1,17 +1,12 @@
-"""The look: colours, light and dark, and what a Material page needs to carry them. No components.
+"""The look: colours, light and dark, for Material, and the stylesheets of layouts. No components.
 
-The views take their colours from CSS variables (`--st-…`) that `views/views.js` sets on the document from the same two
-palettes and moves along with the page's light/dark toggle; a test holds both against each other.
+The views take their colours from CSS variables (`--st-…`). A page has them in its head, from the first frame;
+elsewhere, as in a notebook, `views/views.js` sets them from the same two palettes. A test holds both together.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
-
-from panel.util import edit_readonly
-
-if TYPE_CHECKING:
-    from panel_material_ui import Page
+from typing import Any, Final
 
 FONT: Final = 'Roboto, Inter, "DejaVu Sans", sans-serif'
 
@@ -63,46 +58,6 @@ def _material(palette: dict[str, str]) -> dict[str, Any]:
 
 #: `theme_config` of a Material page.
 THEME_CONFIG: Final = {"light": _material(LIGHT), "dark": _material(DARK)}
-
-#: `sx` of a Material page: a quiet bar over a tinted ground, the content in one column of readable width.
-PAGE_SX: Final = {
-    "& .MuiAppBar-root": {
-        "backgroundColor": "background.paper",
-        "color": "text.primary",
-        "boxShadow": "none",
-        "backgroundImage": "none",
-        "borderBottom": "1px solid",
-        "borderColor": "divider",
-    },
-    "& .MuiAppBar-root .title": {"color": "text.primary", "fontSize": "15px", "fontWeight": 600},
-    "& .MuiAppBar-root .MuiToolbar-root": {"minHeight": "52px", "px": {"xs": "14px", "sm": "28px"}},
-    "& .MuiAppBar-root .MuiIconButton-root": {"color": "text.secondary"},
-    "& .MuiAppBar-root .MuiLinearProgress-root": {"display": "none"},
-    "& .main": {"backgroundColor": "background.default"},
-    "& .main .MuiToolbar-root": {"minHeight": "52px", "margin": 0},
-}
-
-
-def page_options(**options: Any) -> dict[str, Any]:
-    """Return the keyword arguments of a `panel_material_ui.Page` in this look; `options` win."""
-    return {
-        "theme_config": THEME_CONFIG,
-        "sx": PAGE_SX,
-        "busy_indicator": None,
-        "meta_viewport": "width=device-width, initial-scale=1",
-        **options,
-    }
-
-
-def still(page: Page) -> Page:
-    """Return the page, which no longer tells its browser before and after every callback that the server is busy.
-
-    Nothing shows it here, and ten times a second it would cost more than the update that it surrounds.
-    """
-    with edit_readonly(page):
-        page.busy = False
-    return page
-
 
 #: Stylesheets of layouts, which are Panel's own and live outside the views' script.
 PAGE_CSS: Final = """

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import panel as pn
-import panel_material_ui as pmui
 import pytest
 from bokeh.document import Document
 from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
@@ -36,6 +35,7 @@ from dashboards.literals import (
     some_runs,
 )
 from dashboards.session import LogLine, LogWindow, PipelineSpec, RunModel, RunsModel, StartModel
+from dashboards.shell import PageFrame, make_page
 from dashboards.views import RunsView, RunView, StartView
 from dashboards.views.base import SCRIPT, Component
 from dashboards.views.start import read_values
@@ -481,7 +481,7 @@ def test_a_second_going_by_changes_the_ages_only(messages: list[Any]) -> None:
 
 
 def test_a_page_does_not_say_that_it_is_busy() -> None:
-    page = theme.still(pmui.Page())
+    page = make_page(PageFrame(owner=""), pn.Column(), title="Streamer", site_url="?")
     with edit_readonly(pn.state):
         pn.state.busy = True
         said = page.busy

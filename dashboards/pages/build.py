@@ -11,12 +11,11 @@ from urllib.parse import quote
 import panel as pn
 import panel_material_ui as pmui
 
-from dashboards import theme
 from dashboards.live import Live, RunLink, RunsLink, StartLink, live
 from dashboards.pages.address import Address
-from dashboards.pages.frame import PageFrame
 from dashboards.pages.place import DocumentPlace
 from dashboards.session import RunModel, RunsModel, Session, StartModel
+from dashboards.shell import PageFrame, make_page
 from dashboards.views import RunsView, RunView, StartView
 from streamer import words
 from streamer.settings import SettingError
@@ -42,9 +41,7 @@ def build() -> pmui.Page:
         model, view, link = _runs_page(address, frame)
     pn.state.on_session_destroyed(lambda _context: model.close())
     _connect(model, link)
-    dark = pn.state.session_args.get("theme", [b""])[0] == b"dark"
-    options = theme.page_options(title="Streamer", site_url=RUNS_HREF, dark_theme=dark)
-    return theme.still(pmui.Page(header=[frame], main=[view], **options))
+    return make_page(frame, view, title="Streamer", site_url=RUNS_HREF)
 
 
 def viewer() -> str:

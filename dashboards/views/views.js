@@ -76,7 +76,7 @@ summary { cursor: pointer; }
 .head .title { display: flex; flex-wrap: wrap; align-items: center; gap: 8px 12px; }
 .head .title h1 { display: -webkit-box; -webkit-line-clamp: 3; -webkit-box-orient: vertical; overflow: hidden; }
 .sub { color: var(--st-soft); margin-top: 6px; overflow-wrap: anywhere; }
-.sub .quiet { color: var(--st-warn); font-weight: 600; }
+.sub .life { white-space: nowrap; } .sub .quiet { color: var(--st-warn); font-weight: 600; }
 dialog { border: 1px solid var(--st-line); border-radius: 12px; padding: 22px 24px; max-width: min(420px, calc(100vw - 32px));
   background: var(--st-paper); color: var(--st-ink); font: inherit; }
 dialog::backdrop { background: rgb(8 12 18 / .5); }
@@ -476,7 +476,7 @@ const RunHeader = element((model) => {
   const title = h("h1", {dir: "auto"})
   const chip = h("span", {class: "chip", role: "status"})
   const about = h("span")
-  const life = h("span")
+  const life = h("span", {class: "life"})
   const copied = h("span", {class: "seen-by-readers", "aria-live": "polite"})
   let link = ""
   const copy = h("button", {class: "btn", type: "button", onclick: async () => {
@@ -493,7 +493,7 @@ const RunHeader = element((model) => {
       h("button", {class: "btn solid-danger", type: "button", onclick: () => { dialog.close(); model.send_msg({type: "cancel"}) }}, "Cancel run")))
   const cancel = h("button", {class: "btn danger", type: "button", onclick: () => dialog.showModal()}, "Cancel")
   const node = h("div", {class: "head"},
-    h("div", null, h("div", {class: "title"}, title, chip), h("div", {class: "sub"}, about, life)),
+    h("div", null, h("div", {class: "title"}, title, chip), h("div", {class: "sub"}, about, " ", life)),
     h("div", {class: "row"}, copy, cancel), copied, dialog)
   const words = {ask: "Cancel", disabled: "Cancel", asked: "Cancel asked…", cancelling: "Cancelling…"}
   const show = (state) => {
@@ -502,9 +502,9 @@ const RunHeader = element((model) => {
     set_text(chip, state.word)
     chip.className = `chip ${state.tone} ${state.live ? "live" : ""}`
     chip.style.display = state.word === "" ? "none" : ""
-    write_parts(about, state.about)
-    set_text(life, state.life ? `${state.about.length ? " · " : ""}${state.life}` : "")
-    life.className = state.quiet ? "quiet" : ""
+    write_parts(about, state.life && state.about.length ? [...state.about, " ·"] : state.about)
+    set_text(life, state.life ?? "")
+    life.className = `life ${state.quiet ? "quiet" : ""}`
     link = state.link
     cancel.style.display = state.cancel === "none" ? "none" : ""
     set_text(cancel, words[state.cancel] ?? "Cancel")

@@ -108,9 +108,10 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
 class Visit:
     """A page of the gallery, drawn; `troubles` is what went wrong in the browser meanwhile."""
 
-    def __init__(self, context: BrowserContext, url: str, view: str) -> None:
+    def __init__(self, context: BrowserContext, url: str, view: str, script: str = "") -> None:
         self.troubles: list[str] = []
         self.page: Page = context.new_page()
+        self.page.add_init_script(script)
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
         self.page.on("request", lambda request: self._request(request.url))
@@ -130,11 +131,13 @@ class Visit:
 def visit(gallery: ServerProcess, browser: Browser) -> Iterator[Callable[..., Visit]]:
     contexts: list[BrowserContext] = []
 
-    def open_page(view: str, state: str, *, dark: bool = False, width: int = 1280, **options: Any) -> Visit:
+    def open_page(
+        view: str, state: str, *, dark: bool = False, width: int = 1280, script: str = "", **options: Any
+    ) -> Visit:
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
         query = {"view": view, "state": state, **({"theme": "dark"} if dark else {})}
-        return Visit(context, f"{gallery.url}/gallery?{urlencode(query)}", view)
+        return Visit(context, f"{gallery.url}/gallery?{urlencode(query)}", view, script)
 
     yield open_page
     for context in contexts:
@@ -254,7 +257,7 @@ def test_what_moves_stands_still_for_those_who_ask(
 def test_the_figures_follow_the_theme_without_a_reload(visit: Callable[..., Visit]) -> None:
     page = visit("run", "running").page
     light = page.evaluate(GLYPHS)
-    page.get_by_role("button", name="Toggle theme").click()
+    page.get_by_role("button", name="Dark theme").click()
     wait_until(lambda: page.evaluate(GLYPHS) != light)
     dark = page.evaluate(GLYPHS)
     assert ("#cfd6e0", "#323b48", "#dcebfb", "#12314f") == (
@@ -262,6 +265,41 @@ def test_the_figures_follow_the_theme_without_a_reload(visit: Callable[..., Visi
         dark["track"],
         light["area"],
         dark["area"],
+    )
+
+
+# The ground of the document in every frame that was painted; runs before anything else does.
+GROUNDS = """(() => {
+  const seen = window.seen = new Set()
+  const look = () => {
+    if (document.body != null) { seen.add(getComputedStyle(document.body).backgroundColor) }
+    requestAnimationFrame(look)
+  }
+  look()
+})()"""
+
+
+def test_a_page_is_as_dark_as_its_browser_prefers_from_the_first_frame(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "running", color_scheme="dark", script=GROUNDS).page
+    assert ["rgb(14, 17, 22)"] == page.evaluate("[...window.seen]")
+    # Nor do figures: Material would give them a ground, a light one at first.
+    assert [None, None] == page.evaluate(
+        "[...Bokeh.documents[0].all_models].filter((m) => m.type === 'Figure').map((m) => m.background_fill_color)"
+    )
+
+
+def test_the_theme_that_was_chosen_wins_and_is_remembered(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "running", dark=True, color_scheme="dark").page
+    toggle = page.get_by_role("button", name="Dark theme")
+    assert "true" == toggle.get_attribute("aria-pressed")
+    toggle.click()
+    wait_until(lambda: "light" == page.evaluate("document.documentElement.dataset.stTheme"))
+    page.reload()
+    page.locator(".pct").wait_for()
+    assert ("light", "false", False) == (
+        page.evaluate("document.documentElement.dataset.stTheme"),
+        page.get_by_role("button", name="Dark theme").get_attribute("aria-pressed"),
+        "theme=" in page.url,
     )
 
 

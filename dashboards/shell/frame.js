@@ -1,10 +1,11 @@
-// The head of every page: where the reader is, as links, and who they are. Keeps the window's title and address in step
-// with the page, and goes to another page when it is told to. Everything that is shown is set as text.
+// The bar of every page: where the reader is, as links, who they are, and whether the page is dark. Keeps the window's
+// title and address in step with the page, and goes to another page when it is told to. What is shown is set as text.
 
 const CSS = `
 :host { display: block; flex: 1 1 auto !important; min-width: 0; width: 100% !important; }
-nav { display: flex; align-items: center; gap: 0 14px; font: 14px/1.45 Roboto, Inter, "DejaVu Sans", sans-serif;
-  color: var(--st-soft, #5b6573); min-width: 0; padding: 0 10px 0 14px; }
+.top { display: flex; align-items: center; gap: 0 14px; font: 14px/1.45 "Streamer Sans", Roboto, Inter, "DejaVu Sans", sans-serif;
+  color: var(--st-soft, #5b6573); min-width: 0; padding: 0 0 0 14px; }
+nav { flex: 1 1 auto; min-width: 0; }
 ol { display: flex; list-style: none; margin: 0; padding: 0; min-width: 0; flex: 1 1 auto; }
 li { white-space: nowrap; min-width: 0; overflow: hidden; text-overflow: ellipsis; flex: 0 1 auto; unicode-bidi: isolate; }
 li:first-child { flex: none; }
@@ -14,7 +15,13 @@ a { color: inherit; text-decoration: none; }
 a:hover { text-decoration: underline; }
 a:focus-visible { outline: 2px solid var(--st-accent, #0b6bcb); outline-offset: 2px; }
 .owner { flex: 0 1 auto; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; max-width: 30%; }
-@media (max-width: 640px) { nav { padding-right: 0; } .owner { display: none; } }
+button { flex: none; width: 32px; height: 32px; margin-right: -9px; border: 0; border-radius: 8px; background: none; padding: 0;
+  color: inherit; cursor: pointer; display: grid; place-items: center; }
+button span { width: 15px; height: 15px; border: 1.6px solid; border-radius: 50%;
+  background: linear-gradient(90deg, transparent 50%, currentColor 50%); }
+button:hover { color: var(--st-ink, #14181f); }
+button:focus-visible { outline: 2px solid var(--st-accent, #0b6bcb); outline-offset: -2px; }
+@media (max-width: 640px) { .owner { display: none; } }
 `
 
 function plain(value) {
@@ -34,7 +41,10 @@ const PageFrame = {
     const owner = document.createElement("span")
     owner.className = "owner"
     owner.title = "You"
-    nav.append(list, owner)
+    nav.append(list)
+    const bar = document.createElement("div")
+    bar.className = "top"
+    bar.append(nav, owner, theme_toggle(model))
     let crumbs = null
     const show = () => {
       const state = plain(model.state)
@@ -64,8 +74,33 @@ const PageFrame = {
     }
     model.on("state", show)
     show()
-    return nav
+    return bar
   },
+}
+
+// Says on the document what was chosen, and remembers it; `head.js` has said it first. An address that asks for a theme no
+// longer does: what the reader chose wins.
+function theme_toggle(model) {
+  const root = document.documentElement
+  const button = document.createElement("button")
+  button.type = "button"
+  button.title = "Light or dark"
+  button.setAttribute("aria-label", "Dark theme")
+  button.append(document.createElement("span"))
+  const is_dark = () => root.dataset.theme === "dark"
+  const show = () => button.setAttribute("aria-pressed", String(is_dark()))
+  button.addEventListener("click", () => {
+    const chosen = is_dark() ? "light" : "dark"
+    // Where a browser keeps nothing for a page, it lasts as long as the page.
+    try { localStorage.setItem("streamer-theme", chosen) } catch { /* not remembered */ }
+    history.replaceState(history.state, "", `${location.pathname}${kept(location.search)}${location.hash}`)
+    root.dataset.theme = chosen
+  })
+  const observer = new MutationObserver(show)
+  observer.observe(root, {attributes: true, attributeFilter: ["data-theme"]})
+  model.on("lifecycle:remove", () => observer.disconnect())
+  show()
+  return button
 }
 
 // `theme` is the page's own word in the query: it stays where it is.
