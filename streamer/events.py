@@ -25,6 +25,8 @@ KEY_LIMIT: Final = 40
 COUNT_LIMIT: Final = 2**53
 #: Bound, in bytes of JSON, of a run's result and of its parameters.
 RESULT_LIMIT: Final = 256_000
+#: Bound of how deep JSON is nested: far from what readers in any language refuse, wherever they hold it.
+NESTING_LIMIT: Final = 100
 #: How many failed items a terminal event repeats; all of them stay in the log.
 ERRORS_LISTED: Final = 100
 #: The longest list of phases a run may declare.
@@ -285,6 +287,9 @@ class Envelope(Struct, frozen=True):
     time: str | None = None
 
 
+#: Texts, in which brackets mean nothing, and brackets.
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+
 _encoder = msgspec.json.Encoder(enc_hook=str)
 _event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 _envelope_decoder = msgspec.json.Decoder(Envelope)
@@ -486,14 +491,39 @@ def item_key(label: str) -> str:
 
 
 def bounded_json(value: Any, limit: int) -> Any:
-    """Return `value` as plain JSON data within `limit` bytes; else a mapping that says how large it was."""
+    """Return `value` as plain JSON data within `limit` bytes; else a mapping that says how large it was.
+
+    What is nested deeper than `NESTING_LIMIT` counts as too large.
+    """
     try:
         data = _encoder.encode(value)
         if len(data) <= limit:
-            return msgspec.json.decode(data)
-    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+            if not is_nested_too_deep(data):
+                return msgspec.json.decode(data)
+            note = f"cut: nested deeper than {NESTING_LIMIT} levels"
+        else:
+            note = f"cut: {len(data):,} bytes of JSON, {limit:,} are kept"
+    except RecursionError:
+        # Its `repr` would fail in the same way.
+        return {"note": f"cut: nested deeper than {NESTING_LIMIT} levels", "repr": ""}
+    except (TypeError, ValueError, OverflowError) as error:
         return {"note": f"not representable as JSON: {cut(str(error), 200)}", "repr": cut(repr(value), 2000)}
-    return {"note": f"cut: {len(data):,} bytes of JSON, {limit:,} are kept", "repr": cut(data.decode(), 2000)}
+    return {"note": note, "repr": cut(data.decode(), 2000)}
+
+
+def is_nested_too_deep(data: bytes) -> bool:
+    """Say whether JSON is nested deeper than `NESTING_LIMIT`; what is not JSON may count as either."""
+    if data.count(b"[") + data.count(b"{") <= NESTING_LIMIT:
+        return False
+    depth = 0
+    for token in _BRACKETS.findall(data):
+        if token in b"[{":
+            depth += 1
+            if depth > NESTING_LIMIT:
+                return True
+        elif token in b"]}":
+            depth -= 1
+    return False
 
 
 def type_of_level(level: str) -> Literal["log", "warning", "error"]:

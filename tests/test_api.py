@@ -191,8 +191,9 @@ async def test_a_run_whose_process_cannot_be_started_fails_and_says_why(api):
         (b'{"title": "\\ud800"}', 400, "not_json"),
         (b'{"title": NaN}', 400, "not_json"),
         (b'{"title": 1e400}', 400, "not_json"),
-        (b"[" * 100_000, 400, "not_json"),
-        (b'{"a":' * 100_000, 400, "not_json"),
+        (b"[" * 100_000, 400, "too_deep"),
+        (b'{"a":' * 100_000, 400, "too_deep"),
+        (b'{"title": "x", "parameters": {"a": ' + b"[" * 101 + b"]" * 101 + b"}}", 400, "too_deep"),
         (b'{"title": "x"} {"title": "y"}', 400, "not_json"),
         (b" " * 1_000_001, 413, "too_large"),
     ],
@@ -629,14 +630,15 @@ async def test_registering_a_run_answers_its_id_and_the_token_of_its_producer(ap
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "field"),
     [
         ({}, "title"),
         ({"title": ""}, "title"),
         ({"title": "  "}, "title"),
         ({"title": 5}, "title"),
         ({"title": "x", "colour": "red"}, "colour"),
-        ({"title": "x", "phases": [{"weight": 1}]}, "phases"),
+        ({"title": "x", "phases": [{"weight": 1}]}, "phases[0].name"),
+        ({"title": "x", "phases": [{"name": "a", "weight": "1"}]}, "phases[0].weight"),
         ({"title": "x", "phases": [{"name": ""}]}, "phases[0].name"),
         ({"title": "x", "phases": [{"name": "a"}, {"name": "a"}]}, "phases[1].name"),
         ({"title": "x", "phases": [{"name": "a", "weight": 0}]}, "phases[0].weight"),
@@ -647,9 +649,15 @@ async def test_registering_a_run_answers_its_id_and_the_token_of_its_producer(ap
     ],
     ids=lambda value: json.dumps(value)[:40],
 )
-async def test_a_registration_that_is_not_as_expected_is_refused_naming_the_field(api, body, words):
+async def test_a_registration_that_is_not_as_expected_is_refused_naming_the_field(api, body, field):
     error = error_of(await api.http.post("/api/runs", json=body), 422, "invalid")
-    assert words in json.dumps(error["details"])
+    assert [field] == [problem["field"] for problem in error["details"]]
+
+
+async def test_a_body_is_nested_as_deep_as_may_be_and_its_texts_may_hold_brackets(api):
+    body = b'{"title": "' + b"[{" * 500 + b'", "parameters": {"a": ' + b"[" * 98 + b"]" * 98 + b"}}"
+    answer = await api.http.post("/api/runs", content=body, headers=JSON)
+    assert 201 == answer.status_code, answer.text
 
 
 async def test_texts_of_a_registration_are_cut_to_their_bounds(api):
@@ -749,7 +757,9 @@ async def test_an_address_that_is_none_is_not_found_in_the_form_of_all_errors(ap
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
 async def test_a_method_that_is_not_meant_is_refused_in_the_form_of_all_errors(api, method):
-    error_of(await api.http.request(method, "/api/runs"), 405, "method_not_allowed")
+    answer = await api.http.request(method, "/api/runs")
+    error_of(answer, 405, "method_not_allowed")
+    assert "GET, POST, OPTIONS" == answer.headers["allow"]
 
 
 async def test_answers_are_not_kept_by_caches_nor_taken_for_something_else(api):

@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import ipaddress
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from streamer.catalog import Catalog
+from streamer.events import NESTING_LIMIT, is_nested_too_deep
 from streamer.hub import Hub
 from streamer.log.base import EventLog, LogError, LogUnavailable, RunEnded, SequenceGap, UnknownRun
 from streamer.metrics import Metrics
@@ -31,6 +33,9 @@ T = TypeVar("T")
 _DRAIN_BYTES: Final = 64_000_000
 _RETRY_AFTER_SECONDS: Final = 1
 _LONGEST_TOKEN: Final = 1000
+#: Where `msgspec` says a value stands that is not as expected, and which key an object lacks, or has but should not.
+_PATH: Final = re.compile(r" - at `(\$[^`]*)`$")
+_KEY: Final = re.compile(r"Object (?:missing required|contains unknown) field `([^`]*)`")
 
 
 class Parts(Protocol):
@@ -65,16 +70,39 @@ class ApiError(Exception):
         self.retry = retry
 
 
-def invalid(field: str, received: Any, expected: str, *, status: int = 422) -> ApiError:
-    """Return the error of a field that is not what was expected; `received` is shown within bounds."""
+def invalid(
+    field: str, received: Any, expected: str, *, status: int = 422, line: int | None = None
+) -> ApiError:
+    """Return the error of a field that is not what was expected; `received` is shown within bounds.
+
+    `line`: the one of several JSON values, counted from 1, that has the field.
+    """
     shown = repr(received)[:100]
     message = f"{field}: expected {expected}, received {shown}"
-    return ApiError(
-        status,
-        "invalid",
-        message,
-        [{"field": field, "message": message, "expected": expected, "received": shown}],
-    )
+    problem = {"field": field, "message": message, "expected": expected, "received": shown}
+    return _invalid(status, problem, line)
+
+
+def not_valid(error: Exception, expected: str, *, line: int | None = None) -> ApiError:
+    """Return the error of JSON that is not of the type expected; it names the field as far as `error` does."""
+    field = _field_of(str(error))
+    text = str(error)[:500]
+    problem = {"field": field, "message": f"{field}: {text}", "expected": expected, "received": None}
+    return _invalid(422, problem, line)
+
+
+def _invalid(status: int, problem: dict[str, Any], line: int | None) -> ApiError:
+    if line is None:
+        return ApiError(status, "invalid", problem["message"], [problem])
+    return ApiError(status, "invalid", f"line {line}: {problem['message']}", [{**problem, "line": line}])
+
+
+def _field_of(message: str) -> str:
+    """Return the field that a `msgspec.ValidationError` is about, such as ``phases[0].name``; "body" for the whole."""
+    found = _PATH.search(message)
+    path = "" if found is None else found[1].removeprefix("$").removeprefix(".")
+    key = _KEY.match(message)
+    return ".".join(part for part in (path, key[1] if key else "") if part)[:100] or "body"
 
 
 def as_api_error(error: BaseException) -> ApiError | None:
@@ -223,6 +251,13 @@ class BaseHandler(RequestHandler):
                 f"expected Content-Type: application/json, received {kind[:100] or 'none'}",
                 {"field": "Content-Type", "expected": "application/json", "received": kind[:100]},
             )
+        if is_nested_too_deep(body):
+            raise ApiError(
+                400,
+                "too_deep",
+                f"expected JSON that is nested at most {NESTING_LIMIT} levels deep",
+                {"field": "body", "expected": NESTING_LIMIT},
+            )
         try:
             value = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -285,10 +320,19 @@ class BaseHandler(RequestHandler):
 
     async def options(self, *_: str) -> None:
         """Answer a browser that asks what a page of an allowed origin may do."""
+        self.set_header("Allow", ", ".join(self._methods()))
         self.set_header("Access-Control-Allow-Methods", "GET, POST")
         self.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID")
         self.set_status(204)
         self.finish()
+
+    def _methods(self) -> list[str]:
+        """Return the methods that this address takes."""
+        return [
+            name
+            for name in self.SUPPORTED_METHODS
+            if getattr(type(self), name.lower()) is not getattr(RequestHandler, name.lower())
+        ]
 
     def _is_closing(self) -> bool:
         # What a stopping streamer cannot do any more is no fault of its own; before it is open there is no hub.
@@ -321,6 +365,8 @@ class BaseHandler(RequestHandler):
             self.set_header("Retry-After", str(_RETRY_AFTER_SECONDS))
         if known.status == 401:
             self.set_header("WWW-Authenticate", "Bearer")
+        if known.status == 405:
+            self.set_header("Allow", ", ".join(self._methods()))
         self.set_header("Content-Type", "application/json")
         self.answer(
             {"error": {"code": known.code, "message": known.message, "details": known.details}}, known.status

@@ -18,7 +18,7 @@ from streamer.events import (
     decode_event,
     parse_time,
 )
-from streamer.handlers.base import ApiError, BaseHandler, invalid
+from streamer.handlers.base import ApiError, BaseHandler, invalid, not_valid
 from streamer.handlers.stream import StreamHandler
 from streamer.log.base import Draft
 from streamer.state import RunState
@@ -134,7 +134,7 @@ class RunsHandler(StartHandler):
         try:
             spec = msgspec.convert(body, RegisterSpec)
         except msgspec.ValidationError as error:
-            raise _refused("a run's title, phases, parameters, owner, host and pipeline", error) from error
+            raise not_valid(error, "a run's title, phases, parameters, owner, host and pipeline") from error
         if not spec.title.strip():
             raise invalid("title", spec.title, "a title")
         if len(spec.phases) > PHASES_LIMIT:
@@ -273,30 +273,28 @@ class IngestHandler(StreamHandler):
             try:
                 envelope = decode_envelope(line)
                 event = decode_event(line)
-                time = now if envelope.time is None else parse_time(envelope.time)
+                time = now if envelope.time is None else _time(envelope.time, number)
             except (msgspec.DecodeError, ValueError, RecursionError) as error:
-                raise _refused(f"an event of kind {', '.join(KINDS)}", error, f"line {number}") from error
+                raise not_valid(error, f"an event of kind {', '.join(KINDS)}", line=number) from error
             expected = None if first is None else first + len(drafts)
             if envelope.seq is None or envelope.seq < 1 or envelope.seq >= 2**53:
-                raise invalid(f"line {number}: seq", envelope.seq, "the event's number, 1 or more")
+                raise invalid("seq", envelope.seq, "the event's number, 1 or more", line=number)
             if expected is not None and envelope.seq != expected:
                 raise ApiError(
                     409,
                     "sequence_gap",
                     f"line {number}: expected seq {expected}, received {envelope.seq}",
-                    {"field": "seq", "expected": expected, "received": envelope.seq},
+                    {"field": "seq", "line": number, "expected": expected, "received": envelope.seq},
                 )
             if envelope.run is not None and envelope.run != run_id:
-                raise invalid(f"line {number}: run", envelope.run, f"{run_id} or none")
+                raise invalid("run", envelope.run, f"{run_id} or none", line=number)
             first = envelope.seq if first is None else first
             drafts.append(Draft(event, time))
         return drafts, first
 
 
-def _refused(expected: str, error: Exception, field: str = "body") -> ApiError:
-    return ApiError(
-        422,
-        "invalid",
-        f"{field}: expected {expected}: {error}",
-        [{"field": field, "message": str(error), "expected": expected}],
-    )
+def _time(text: str, line: int) -> float:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise invalid("time", text, "an RFC 3339 time from 1970 on", line=line) from error
