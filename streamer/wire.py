@@ -131,6 +131,8 @@ def event_line(event: Event, seq: int, time: float) -> bytes:
 _TIMES: Final = ("created", "started", "ended", "lastTime", "lastSign")
 _CANCEL_TIMES: Final = ("asked", "acknowledged", "terminated", "killed")
 _PHASE_TIMES: Final = ("started", "ended", "rateTime")
+#: Which fields of a state's JSON are times, by the type that has them.
+TIMES: Final = {"RunState": _TIMES, "PhaseState": _PHASE_TIMES, "CancelState": _CANCEL_TIMES}
 
 
 def state_data(state: RunState, **more: Any) -> dict[str, Any]:

@@ -292,9 +292,7 @@ class BaseHandler(RequestHandler):
 
     def number(self, name: str, default: int, *, most: int, least: int = 1) -> int:
         """Return a whole number from the query. Raises `ApiError` 400 naming the range."""
-        value = self.text(name)
-        if not value:
-            return default
+        value = self.text(name, str(default))
         if not (value.isascii() and value.isdigit() and len(value) < 12 and least <= int(value) <= most):
             raise invalid(name, value, f"a whole number from {least} to {most}", status=400)
         return int(value)

@@ -60,13 +60,13 @@ class StartHandler(StreamHandler):
     async def post(self, name: str) -> None:
         streaming = "text/event-stream" in self.request.headers.get("Accept", "").lower()
         on_disconnect = self.choice("on_disconnect", {"": False, "cancel": True}, "")
-        style = self.stream_style() if streaming else None
+        style = self.stream_style()
         if streaming:
             # Before there is a run that nobody would learn of.
             self.check_room()
         state = await self.or_leave(self.parts.runs.start(name, self.json_object(), owner=self._owner()))
         self.set_header("Location", f"/api/runs/{state.run}")
-        if style is None:
+        if not streaming:
             self.answer(self.described(state), 201)
             return
         after = state.offset - 1

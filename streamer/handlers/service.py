@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from streamer.handlers.base import BaseHandler
+from streamer.handlers.base import ApiError, BaseHandler
 from streamer.handlers.openapi import document
-from streamer.log.base import LogUnavailable
 from streamer.metrics import CONTENT_TYPE
 
 
@@ -23,14 +22,9 @@ class ReadyHandler(BaseHandler):
     public = True
 
     async def get(self) -> None:
-        try:
-            await self.parts.runs.read(self.parts.log.counts)
-        except LogUnavailable as error:
-            self.answer({"status": "unavailable", "reason": str(error)}, 503)
-            return
         if self.parts.hub.is_closing:
-            self.answer({"status": "closing", "reason": "the streamer is being stopped"}, 503)
-            return
+            raise ApiError(503, "closing", "the streamer is being stopped", retry=True)
+        await self.parts.runs.read(self.parts.log.counts)
         self.answer({"status": "ready", "epoch": self.parts.log.epoch})
 
 
@@ -50,7 +44,7 @@ class MetricsHandler(BaseHandler):
 
 
 class OpenApiHandler(BaseHandler):
-    """``GET /api/openapi.json``: the API in OpenAPI 3.1."""
+    """``GET /api/openapi.json``: the API in OpenAPI 3.2."""
 
     async def get(self) -> None:
-        self.answer(document())
+        self.answer(document(epoch=self.parts.log.epoch, guarded=bool(self.parts.settings.token)))
