@@ -666,7 +666,7 @@ def _count(value: float | None) -> float | None:
 
 
 def _weight(weight: float | None) -> float:
-    return min(weight, COUNT_LIMIT) if weight is not None and weight >= 0 else 1.0
+    return float(min(weight, COUNT_LIMIT)) if weight is not None and weight >= 0 else 1.0
 
 
 def _final(state: RunState, given: FinalResults) -> FinalResults:

@@ -8,19 +8,15 @@ from typing import Any, Final
 import msgspec
 
 from streamer.events import (
-    KINDS,
     LEVELS,
     NAME_LIMIT,
     PHASES_LIMIT,
     TERMINAL,
     PhaseSpec,
-    decode_envelope,
-    decode_event,
-    parse_time,
 )
 from streamer.handlers.base import ApiError, BaseHandler, invalid, not_valid
+from streamer.handlers.batch import read_batch
 from streamer.handlers.stream import StreamHandler
-from streamer.log.base import Draft
 from streamer.state import RunState
 from streamer.wire import Cursor, entry_json, state_data
 
@@ -251,50 +247,8 @@ class IngestHandler(StreamHandler):
                 "expected `Authorization: Bearer` with the run's token",
                 {"field": "Authorization"},
             )
-        drafts, first_seq = self._drafts(run_id)
+        drafts, first_seq = read_batch(
+            self.body(), run_id, now=self.parts.runs.now(), most=self.parts.settings.max_ingest_events
+        )
         acknowledged, requests = await self.or_leave(self.parts.runs.ingest(run_id, token, drafts, first_seq))
         self.answer({"acknowledged": acknowledged, "requests": requests})
-
-    def _drafts(self, run_id: str) -> tuple[list[Draft], int | None]:
-        """Read the body. Raises `ApiError` naming the line that is not as expected, and what was."""
-        lines = [line for line in self.body().split(b"\n") if line.strip()]
-        most = self.parts.settings.max_ingest_events
-        if len(lines) > most:
-            raise ApiError(
-                413,
-                "too_large",
-                f"expected at most {most:,} events, received {len(lines):,}",
-                {"field": "body"},
-            )
-        drafts: list[Draft] = []
-        first: int | None = None
-        now = self.parts.runs.now()
-        for number, line in enumerate(lines, 1):
-            try:
-                envelope = decode_envelope(line)
-                event = decode_event(line)
-                time = now if envelope.time is None else _time(envelope.time, number)
-            except (msgspec.DecodeError, ValueError, RecursionError) as error:
-                raise not_valid(error, f"an event of kind {', '.join(KINDS)}", line=number) from error
-            expected = None if first is None else first + len(drafts)
-            if envelope.seq is None or envelope.seq < 1 or envelope.seq >= 2**53:
-                raise invalid("seq", envelope.seq, "the event's number, 1 or more", line=number)
-            if expected is not None and envelope.seq != expected:
-                raise ApiError(
-                    409,
-                    "sequence_gap",
-                    f"line {number}: expected seq {expected}, received {envelope.seq}",
-                    {"field": "seq", "line": number, "expected": expected, "received": envelope.seq},
-                )
-            if envelope.run is not None and envelope.run != run_id:
-                raise invalid("run", envelope.run, f"{run_id} or none", line=number)
-            first = envelope.seq if first is None else first
-            drafts.append(Draft(event, time))
-        return drafts, first
-
-
-def _time(text: str, line: int) -> float:
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise invalid("time", text, "an RFC 3339 time from 1970 on", line=line) from error
