@@ -101,9 +101,11 @@ def rate(value: float | None, unit: str = "") -> str:
 
 
 def clock(seconds: float | None) -> str:
-    """Write a duration as a clock shows it: ``0:28``, ``1:12:09``, ``2 d 3:04:05``."""
+    """Write a duration as a clock shows it: ``0:28``, ``1:12:09``, ``2 d 3:04:05``; ``0.4 s`` below a second."""
     if seconds is None:
         return NOT_KNOWN
+    if 0 < seconds < 1:
+        return took(seconds)
     whole = max(int(seconds), 0)
     days, rest = divmod(whole, 86_400)
     hours, rest = divmod(rest, 3600)
@@ -111,6 +113,13 @@ def clock(seconds: float | None) -> str:
     if days:
         return f"{days} d {hours}:{minutes:02d}:{secs:02d}"
     return f"{hours}:{minutes:02d}:{secs:02d}" if hours else f"{minutes}:{secs:02d}"
+
+
+def took(seconds: float | None) -> str:
+    """Write how long something took that is over: as `duration` does, and with tenths below a second."""
+    if seconds is None or not 0 < seconds < 1:
+        return duration(seconds)
+    return f"{min(max(seconds, 0.1), 0.9):.1f} s"
 
 
 def duration(seconds: float | None) -> str:

@@ -377,19 +377,44 @@ def test_a_result_is_shown_as_what_it_is(value: Any, kind: str) -> None:
 
 
 def test_a_result_with_different_rows_has_all_their_columns() -> None:
-    table = show_value([{"a": 1}, {"b": "x"}])
+    (table,) = show_value([{"a": 1}, {"b": "x"}])["tables"]
     assert [{"name": "a", "numeric": True}, {"name": "b", "numeric": False}] == table["columns"]
     assert [["1", "—"], ["—", "x"]] == table["rows"]
 
 
 def test_a_year_is_no_quantity() -> None:
-    assert [["2,010", "2010", "12345"]] == show_value([{"rows": 2010, "year": 2010, "user id": 12345}])[
-        "rows"
+    (table,) = show_value([{"rows": 2010, "year": 2010, "user id": 12345}])["tables"]
+    assert [["2,010", "2010", "12345"]] == table["rows"]
+
+
+def test_the_points_of_a_column_are_aligned() -> None:
+    (table,) = show_value([{"percent": 48.15}, {"percent": 60}, {"percent": None}, {"percent": -1240.5}])[
+        "tables"
     ]
+    assert [["48.15"], ["60.00"], ["—"], ["-1,240.50"]] == table["rows"]
+
+
+def test_several_tables_stand_below_each_other_with_their_names() -> None:
+    report = {
+        "files": 318,
+        "largest": [{"file": "a", "bytes": 9}],
+        "how": {"deep": 1},
+        "types": [{"type": ".py"}],
+    }
+    shown = show_value(report)
+    assert ([["files", "318", False]], ["largest", "types"], ["how"]) == (
+        shown["around"],
+        [table["title"] for table in shown["tables"]],
+        [row[0] for row in shown["rows"]],
+    )
+
+
+def test_a_list_of_names_in_a_cell_has_one_a_line() -> None:
+    assert [["a.py\nb.py"]] == show_value([{"files": ["a.py", "b.py"]}])["tables"][0]["rows"]
 
 
 def test_a_long_result_is_cut_and_says_so() -> None:
-    table = show_value([{"a": i} for i in range(ROWS_SHOWN + 1)])
+    (table,) = show_value([{"a": i} for i in range(ROWS_SHOWN + 1)])["tables"]
     assert (ROWS_SHOWN, "The first 200 of 201 rows.") == (len(table["rows"]), table["note"])
 
 
@@ -631,6 +656,14 @@ def test_a_browser_that_has_all_rows_is_sent_none(messages: list[Any]) -> None:
     assert [] == messages
 
 
+def test_the_result_is_one_click_away_where_the_end_is_said() -> None:
+    run = view("complete")
+    run.model.update(tab="log")
+    assert run.progress.component.state["result"]
+    run.progress.component._handle_msg({"type": "result"})
+    assert ("result", False) == (run.model.tab, view("failed").progress.component.state["result"])
+
+
 def test_a_tab_is_remembered() -> None:
     run = view("running")
     run.details.component._handle_msg({"type": "tab", "tab": "result"})
@@ -647,7 +680,7 @@ def rows_of(state: str) -> list[dict[str, Any]]:
 
 def test_a_row_says_what_the_list_is_for() -> None:
     row = rows_of("some")[0]
-    assert ("Import prices", "data-team · build-7", "Running", "63 %", "load", "0:28", "3") == tuple(
+    assert ("Import prices", "data-team · build-7 · 7k2m", "Running", "63 %", "load", "0:28", "3") == tuple(
         row[key] for key in ("title", "about", "word", "progress", "phase", "elapsed", "failed")
     )
 
@@ -689,7 +722,7 @@ def test_a_field_is_made_from_its_schema() -> None:
         "strict": "boolean",
     } == {name: field["kind"] for name, field in made.items()}
     assert ("1 to 100", True, "1") == (
-        made["repeat"]["bounds"],
+        made["repeat"]["hint"],
         made["repeat"]["required"],
         made["repeat"]["value"],
     )
@@ -697,6 +730,36 @@ def test_a_field_is_made_from_its_schema() -> None:
         made["on_duplicate"]["choices"],
         made["on_duplicate"]["value"],
     )
+
+
+def names_field(default: list[str]) -> PipelineSpec:
+    schema = {"type": "array", "items": {"type": "string"}, "default": default}
+    return PipelineSpec("P", schema={"properties": {"skip": schema}})
+
+
+def test_a_list_of_names_is_written_one_a_line() -> None:
+    start = StartView(StartModel(pipelines=(names_field(["a", "b"]),), chosen="P"))
+    (field,) = start.form.component.state["fields"]
+    assert ("lines", "a\nb", "one a line") == (field["kind"], field["value"], field["hint"])
+
+
+@pytest.mark.parametrize(
+    ("default", "typed", "values"),
+    [
+        (["a"], " x \n\ny", {"skip": ["x", "y"]}),
+        (["a"], "", {"skip": []}),
+        ([], "", {}),
+    ],
+)
+def test_lines_are_read_as_a_list(default: list[str], typed: str, values: dict[str, Any]) -> None:
+    assert (values, {}) == read_values(names_field(default), {"skip": typed})
+
+
+@pytest.mark.parametrize(("field", "notice"), [("skip", ""), ("other", "One of the parameters was refused.")])
+def test_what_is_said_at_a_field_is_not_said_again(field: str, notice: str) -> None:
+    model = StartModel(pipelines=(names_field([]),), chosen="P", errors={field: "wrong"})
+    model.update(notice="One of the parameters was refused.")
+    assert notice == StartView(model).form.component.state["notice"]
 
 
 def test_what_is_wrong_is_said_at_the_field() -> None:
@@ -769,6 +832,10 @@ def test_a_form_without_a_streamer_says_why_it_cannot_start() -> None:
         (words.clock(None), "—"),
         (words.clock(187_445), "2 d 4:04:05"),
         (words.duration(130), "2 min 10 s"),
+        (words.took(0.42), "0.4 s"),
+        (words.took(0.01), "0.1 s"),
+        (words.took(4.6), "4 s"),
+        (words.clock(0.42), "0.4 s"),
         (words.duration(3600), "1 h"),
         (words.ago(0.4), "just now"),
         (words.percent(99.99), "99 %"),

@@ -82,7 +82,7 @@ def _about(state: RunState) -> list[Any]:
         parts += [" · ended ", state.ended]
         seconds = state.duration(state.ended)
         if seconds is not None:
-            parts.append(f", after {words.duration(seconds)}")
+            parts.append(f", after {words.took(seconds)}")
     return parts
 
 

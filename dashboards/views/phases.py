@@ -161,9 +161,9 @@ def _figure(source: ColumnDataSource) -> Any:
         fill_color=light["wait"],
         hatch_pattern="pattern",
         hatch_color=light["soft"],
-        hatch_alpha=0.4,
+        hatch_alpha=0.22,
         hatch_scale=7,
-        hatch_weight=1.5,
+        hatch_weight=1.2,
     )
     fill_color: Any = {"field": "kind", "transform": mapper}
     fills = Quad(left="left", right="fill", bottom=0, top=1, line_color=None, fill_color=fill_color)
@@ -224,7 +224,8 @@ def _took(phase: PhaseState, state: RunState, now: float) -> str:
     if phase.started is None:
         return ""
     end = phase.ended if phase.ended is not None else (state.ended if state.is_over else now)
-    return words.duration((end if end is not None else now) - phase.started)
+    seconds = (end if end is not None else now) - phase.started
+    return words.took(seconds) if phase.ended is not None or state.is_over else words.duration(seconds)
 
 
 def _spoken(labels: list[dict[str, Any]], state: RunState | None) -> str:

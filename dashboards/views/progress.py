@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dashboards.session import RunModel
@@ -31,6 +32,7 @@ class ProgressView(View):
                 "phase": "",
                 "now": "",
                 "spoken": "not known",
+                "result": False,
             }
         number, unit = _number(state)
         phase, now = _now(state)
@@ -46,7 +48,12 @@ class ProgressView(View):
             "now": now,
             "spoken": spoken,
             "tone": "soft" if number == words.NOT_KNOWN else "",
+            "result": state.status == "complete" and state.result is not None,
         }
+
+    def receive(self, message: Mapping[str, Any]) -> None:
+        if message["type"] == "result":
+            self.model.update(tab="result")
 
 
 def _number(state: RunState) -> tuple[str, str]:

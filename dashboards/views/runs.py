@@ -19,6 +19,8 @@ from streamer.state import RunState
 
 #: The most rows a page draws; older ones are found with the filters.
 ROWS_SHOWN: Final = 500
+#: How many characters of a run's id tell it from others of its name.
+SHORT_ID: Final = 4
 
 
 class RunsTable(Component):
@@ -87,7 +89,9 @@ class RunsTableView(View):
             "run": state.run,
             "href": self.run_href.format(quote(state.run, safe="")),
             "title": words.cut(state.title or state.pipeline or state.run, 300),
-            "about": words.cut(" · ".join(part for part in (state.owner, state.host) if part), 200),
+            "about": words.cut(
+                " · ".join(part for part in (state.owner, state.host, state.run[:SHORT_ID]) if part), 200
+            ),
             "word": words.status_word(state.status),
             "tone": words.STATUS_TONES[state.status],
             "live": state.status in ("running", "cancelling"),
@@ -107,7 +111,7 @@ class RunsTableView(View):
         if model.pipeline:
             names.add(model.pipeline)
         return {
-            "counts": _counts(model),
+            "counts": _counts(model) if model.rows or model.busy else "",
             "status": model.status,
             "pipeline": model.pipeline,
             "pipelines": sorted(words.cut(name, 100) for name in names)[:200],

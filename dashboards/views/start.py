@@ -49,10 +49,17 @@ class StartFormView(View):
             "fields": [] if spec is None else _fields(spec, model.values),
             "errors": {str(name): str(text) for name, text in model.errors.items()},
             "busy": model.busy or bool(model.run_id),
-            "notice": model.notice,
+            "notice": self._notice(),
             "disabled": self._disabled(),
             "runs": self.runs_href,
         }
+
+    def _notice(self) -> str:
+        """Return what is wrong beyond what is said at the fields."""
+        spec = self.model.pipeline
+        fields = {} if spec is None else spec.schema.get("properties") or {}
+        at_fields = bool(self.model.errors) and self.model.errors.keys() <= fields.keys()
+        return "" if at_fields else str(self.model.notice)
 
     def _disabled(self) -> str:
         if self.model.connection == "away":
@@ -81,7 +88,8 @@ class StartFormView(View):
 def read_values(spec: PipelineSpec, raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Read what was typed as what the schema asks for: the values, and what is wrong by parameter.
 
-    A field left empty is left out, so that the pipeline's own default holds; a required one is wrong then.
+    A field left empty is left out, so that the pipeline's own default holds; a required one is wrong then. A list that
+    was filled in and is empty now is an empty list.
     """
     required = set(spec.schema.get("required") or ())
     values: dict[str, Any] = {}
@@ -91,6 +99,8 @@ def read_values(spec: PipelineSpec, raw: Mapping[str, Any]) -> tuple[dict[str, A
         if value is None or value == "":
             if name in required and _field_kind(schema) != "boolean":
                 errors[name] = "This is required."
+            elif value == "" and _field_kind(schema) == "lines" and schema.get("default"):
+                values[name] = []
             continue
         try:
             values[name] = _read(value, schema)
@@ -112,6 +122,8 @@ def _read(value: Any, schema: Mapping[str, Any]) -> Any:
         raise ValueError(f"At most {VALUE_LIMIT:,} characters.")
     if kind in ("integer", "number"):
         return _number(value, schema, whole=kind == "integer")
+    if kind == "lines":
+        return [line.strip() for line in value.splitlines() if line.strip()]
     if kind == "json":
         try:
             return json.loads(value)
@@ -166,7 +178,7 @@ def _kinds(schema: Mapping[str, Any]) -> list[str]:
 
 
 def _field_kind(schema: Mapping[str, Any]) -> str:
-    """Return what a parameter's field is: choice, boolean, integer, number, json, path, date or text."""
+    """Return what a parameter's field is: choice, boolean, integer, number, lines, json, path, date or text."""
     if schema.get("enum"):
         return "choice"
     kinds = _kinds(schema)
@@ -174,6 +186,8 @@ def _field_kind(schema: Mapping[str, Any]) -> str:
         return kinds[0]
     if kinds and set(kinds) <= {"integer", "number"}:
         return "number"
+    if kinds == ["array"] and (schema.get("items") or {}).get("type") == "string":
+        return "lines"
     if any(kind in ("array", "object") for kind in kinds):
         return "json"
     form = str(schema.get("format") or "")
@@ -201,6 +215,8 @@ def _field(name: str, schema: Mapping[str, Any], required: bool, values: Mapping
         shown: Any = str(choices.index(value)) if chosen and value in choices else ""
     elif kind == "boolean":
         shown = value is True
+    elif kind == "lines" and isinstance(value, list):
+        shown = "\n".join(str(one) for one in value)
     elif kind == "json" and value is not None and not isinstance(value, str):
         shown = json.dumps(value, ensure_ascii=False)
     else:
@@ -213,15 +229,27 @@ def _field(name: str, schema: Mapping[str, Any], required: bool, values: Mapping
         "choices": ["none" if choice is None else words.cut(str(choice), 200) for choice in choices],
         "required": required,
         "help": words.cut(str(schema.get("description") or ""), 1_000),
-        "bounds": _bounds(schema) if kind in ("integer", "number") else "",
+        "hint": _hint(kind, schema),
         "min": schema.get("minimum"),
         "max": schema.get("maximum"),
-        "default": "" if default is None or kind in ("boolean", "choice") else words.cut(str(default), 200),
+        "default": ""
+        if default is None or kind in ("boolean", "choice", "lines")
+        else words.cut(str(default), 200),
     }
 
 
 def _spaced(name: str) -> str:
     return name.replace("_", " ").strip().capitalize() or name
+
+
+def _hint(kind: str, schema: Mapping[str, Any]) -> str:
+    """Return what is to be written into a field, where that is not plain."""
+    if kind in ("integer", "number"):
+        return _bounds(schema)
+    if kind == "path":
+        noun = {"file": "a file", "folder": "a folder"}.get(str(schema.get("x-path")), "a path")
+        return f"{noun} on the streamer's machine"
+    return {"lines": "one a line", "json": "as JSON"}.get(kind, "")
 
 
 def _bounds(schema: Mapping[str, Any]) -> str:

@@ -76,7 +76,7 @@ class ThroughputView(View):
         return {
             "known": True,
             "label": f"Throughput, {words.cut(per, 40)}",
-            "span": f"{words.cut(phase.name, 40)} · {words.duration(seconds)}",
+            "span": f"{words.cut(phase.name, 40)} · {words.took(seconds)}",
             "text": "",
             "spoken": f"Throughput of {words.cut(phase.name, 100)}, at most {words.rate(highest, phase.unit)}",
         }
@@ -102,7 +102,10 @@ def _nothing(state: RunState | None) -> str:
         return "Nothing to measure yet"
     if not state.phases:
         return "Measured phase by phase; this run has none"
-    return "Nothing was counted in this run" if state.is_over else "Not known yet"
+    if not state.is_over:
+        return "Not known yet"
+    counted = any(phase.done for phase in state.phases)
+    return "Over before it could be measured" if counted else "Nothing was counted in this run"
 
 
 def _columns(points: tuple[tuple[float, float], ...]) -> dict[str, Any]:
@@ -120,7 +123,7 @@ def _figure(source: ColumnDataSource, unit: str) -> Any:
     plot = figure(
         height=PLOT_HEIGHT,
         sizing_mode="stretch_width",
-        x_range=DataRange1d(range_padding=0, min_interval=1),
+        x_range=DataRange1d(range_padding=0, min_interval=0.001),
         y_range=DataRange1d(start=0, range_padding=0.12, min_interval=0.001),
         toolbar_location=None,
         tools="",

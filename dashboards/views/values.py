@@ -14,6 +14,7 @@ from streamer import words
 #: What a page shows at most; the rest is in the API's answer.
 ROWS_SHOWN = 200
 COLUMNS_SHOWN = 30
+TABLES_SHOWN = 12
 TEXT_SHOWN = 60_000
 CELL_SHOWN = 2_000
 #: Names of numbers that are read digit by digit: thousands are not separated in them.
@@ -71,17 +72,18 @@ class ResultView(View):
 
 
 def show_value(value: Any) -> dict[str, Any]:
-    """Return how plain JSON data is shown: a list of rows or a mapping as a table, anything else as text."""
-    if isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
-        return _table(value)
+    """Return how plain JSON data is shown: lists of rows as tables, what is around them as facts, the rest as text."""
+    if _is_rows(value):
+        return {**_empty(""), "kind": "table", "tables": [_table(value)]}
     if isinstance(value, Mapping) and value:
-        rows = [key for key, inner in value.items() if _is_rows(inner)]
-        if len(rows) == 1:
-            # A summary around one table, as many pipelines return: the table first, what is around it above.
-            rest = {key: inner for key, inner in value.items() if key != rows[0]}
-            shown = _table(value[rows[0]], title=str(rows[0]))
-            shown["around"] = _mapping(rest)["rows"] if rest else []
-            return shown
+        rows = [key for key, inner in value.items() if _is_rows(inner)][:TABLES_SHOWN]
+        if rows:
+            # A summary around one table or a few, as many pipelines return.
+            rest = {key: inner for key, inner in value.items() if key not in rows}
+            tables = [_table(value[key], title=str(key)) for key in rows]
+            facts = _mapping(rest)["rows"]
+            around, nested = ([row for row in facts if row[2] is which] for which in (False, True))
+            return {**_empty(""), "kind": "table", "tables": tables, "around": around, "rows": nested}
         return _mapping(value)
     if isinstance(value, str | int | float | bool):
         return {**_empty(""), "kind": "text", "text": words.cut(_cell(value), TEXT_SHOWN)}
@@ -93,16 +95,7 @@ def _is_rows(value: Any) -> bool:
 
 
 def _empty(note: str) -> dict[str, Any]:
-    return {
-        "kind": "empty",
-        "columns": [],
-        "rows": [],
-        "text": "",
-        "note": note,
-        "error": None,
-        "around": [],
-        "title": "",
-    }
+    return {"kind": "empty", "tables": [], "rows": [], "text": "", "note": note, "error": None, "around": []}
 
 
 def _table(rows: list[Mapping[str, Any]], title: str = "") -> dict[str, Any]:
@@ -111,22 +104,33 @@ def _table(rows: list[Mapping[str, Any]], title: str = "") -> dict[str, Any]:
         for name in row:
             names.setdefault(str(name))
     columns = list(names)[:COLUMNS_SHOWN]
-    shown = _empty(f"The first {ROWS_SHOWN} of {len(rows):,} rows." if len(rows) > ROWS_SHOWN else "")
-    numeric = {
-        name
-        for name in columns
-        if all(
-            isinstance(row.get(name), int | float | None) and not isinstance(row.get(name), bool)
-            for row in rows
-        )
-    }
+    numeric = {name for name in columns if all(_is_number(row.get(name)) for row in rows)}
+    cells = [_column([row.get(name) for row in rows[:ROWS_SHOWN]], name, name in numeric) for name in columns]
     return {
-        **shown,
-        "kind": "table",
         "title": words.cut(title, 100),
         "columns": [{"name": words.cut(name, 100), "numeric": name in numeric} for name in columns],
-        "rows": [[_cell(row.get(name), name, of_many=True) for name in columns] for row in rows[:ROWS_SHOWN]],
+        "rows": [list(row) for row in zip(*cells, strict=True)],
+        "note": f"The first {ROWS_SHOWN} of {len(rows):,} rows." if len(rows) > ROWS_SHOWN else "",
     }
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | None) and not isinstance(value, bool)
+
+
+def _column(values: list[Any], name: str, numeric: bool) -> list[str]:
+    """Return the cells of a column; fractions with the same number of digits, so that their points are aligned."""
+    cells = [_cell(value, name, of_many=True) for value in values]
+    if (
+        not numeric
+        or not any(isinstance(value, float) for value in values)
+        or any("e" in cell for cell in cells)
+    ):
+        return cells
+    digits = max(len(cell.partition(".")[2]) for cell in cells)
+    return [
+        cell if value is None else f"{value:,.{digits}f}" for cell, value in zip(cells, values, strict=True)
+    ]
 
 
 def _mapping(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,6 +151,8 @@ def _cell(value: Any, name: str = "", *, of_many: bool = False) -> str:
         return str(value) if _NOT_A_QUANTITY.search(name) else f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.2f}"
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        return words.cut("\n".join(value), 300 if of_many else CELL_SHOWN)
     if isinstance(value, Mapping | list):
         return words.cut(json.dumps(value, ensure_ascii=False), 300 if of_many else CELL_SHOWN)
     return words.cut(str(value), CELL_SHOWN)

@@ -108,6 +108,7 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 .pct small { font-size: 30px; color: var(--st-soft); font-weight: 400; margin-left: 4px; letter-spacing: 0; }
 .pct.soft { color: var(--st-soft); }
 .now { color: var(--st-soft); font-size: 15px; min-width: 0; overflow-wrap: anywhere; padding-bottom: 2px; }
+.now .more { margin: 0 0 0 6px; padding: 0; font-size: 15px; } .now .more:hover { text-decoration: underline; }
 .now b { color: var(--st-ink); font-weight: 600; unicode-bidi: isolate; }
 @media (max-width: 640px) { .pct { font-size: 52px; } .pct small { font-size: 26px; } }
 
@@ -160,10 +161,10 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 
 /* tabs */
 .tabs { display: flex; gap: 22px; padding: 0 20px; border-bottom: 1px solid var(--st-line); overflow-x: auto; scrollbar-width: none; }
-.tabs button { border: 0; background: none; padding: 13px 0 11px; color: var(--st-soft); font-weight: 600; cursor: pointer;
-  border-bottom: 2px solid transparent; white-space: nowrap; margin-bottom: -1px; }
+.tabs button { border: 0; background: none; padding: 13px 0 12px; color: var(--st-soft); font-weight: 600; cursor: pointer;
+  white-space: nowrap; }
 .tabs button:focus-visible { outline-offset: -2px; border-radius: 4px; }
-.tabs button[aria-selected=true] { color: var(--st-ink); border-bottom-color: var(--st-accent); }
+.tabs button[aria-selected=true] { color: var(--st-ink); box-shadow: inset 0 -2px var(--st-accent); }
 .tabs em { font-style: normal; color: var(--st-soft); font-weight: 400; margin-left: 5px; }
 .tabs em:empty { display: none; }
 .details { margin-top: 16px; overflow: hidden; }
@@ -236,10 +237,13 @@ th:first-child, td:first-child { padding-left: 20px; } th:last-child, td:last-ch
 .values pre.nested { max-height: 220px; }
 .values .text { padding: 16px 20px; }
 .values .note { padding: 12px 20px; color: var(--st-soft); font-size: 13px; }
+.values caption.title { text-align: left; font-weight: 600; font-size: 15px; padding: 20px 20px 4px; }
+.values td { white-space: pre-line; }
 .values .facts { display: flex; flex-wrap: wrap; gap: 6px 28px; padding: 14px 20px; border-bottom: 1px solid var(--st-line); }
 .values .facts b { font-weight: 600; overflow-wrap: anywhere; }
 .values .error-text { padding: 0 20px 20px; }
-@media (max-width: 640px) { .values .pairs th { min-width: 96px; max-width: 140px; padding-left: 14px; padding-right: 10px; } th:first-child, td:first-child { padding-left: 14px; } }
+@media (max-width: 640px) { .values .pairs th { min-width: 96px; max-width: 140px; padding-left: 14px; padding-right: 10px; } th:first-child, td:first-child { padding-left: 14px; }
+  .values .facts, .values .note, .values .text { padding-left: 14px; padding-right: 14px; } .values caption.title { padding-left: 14px; } }
 
 /* runs */
 .filters { display: flex; gap: 10px; margin-top: 18px; flex-wrap: wrap; } .filters .in { background-color: var(--st-paper); }
@@ -570,7 +574,8 @@ const RunProgress = element((model) => {
   const pct = h("div", {class: "pct", role: "progressbar", "aria-label": "Overall progress", "aria-valuemin": 0, "aria-valuemax": 100}, number, unit)
   const phase = h("b")
   const now = h("span")
-  const node = h("div", {class: "progress"}, pct, h("div", {class: "now"}, phase, now))
+  const result = h("button", {class: "more", type: "button", onclick: () => model.send_msg({type: "result"})}, "See the result")
+  const node = h("div", {class: "progress"}, pct, h("div", {class: "now"}, phase, now, " ", result))
   const show = (state) => {
     if (number.data !== state.number) { number.data = state.number }
     set_text(unit, state.unit)
@@ -579,7 +584,9 @@ const RunProgress = element((model) => {
     set_attribute(pct, "aria-valuenow", state.value)
     set_attribute(pct, "aria-valuetext", state.spoken)
     set_text(phase, state.phase)
-    set_text(now, `${state.phase && state.now ? " · " : ""}${state.now}`)
+    // A number is not parted from its unit where the line breaks.
+    set_text(now, `${state.phase && state.now ? " · " : ""}${state.now.replace(/ (?=[^ ]+\/(s|min|h)$)/, "\u00a0")}`)
+    result.style.display = state.result ? "" : "none"
   }
   return {node, show}
 })
@@ -760,7 +767,8 @@ const DetailTabs = element((model) => {
   const counts = {}
   const buttons = {}
   const panels = {}
-  const choose = (name) => { show({...plain(model.state), tab: name}); model.send_msg({type: "tab", tab: name}) }
+  let tab = null
+  const choose = (name) => { tab = name; show({...plain(model.state), tab: name}); model.send_msg({type: "tab", tab: name}) }
   for (const name of names) {
     counts[name] = h("em")
     buttons[name] = h("button", {type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, onclick: () => choose(name)}, TAB_NAMES[name], counts[name])
@@ -776,6 +784,9 @@ const DetailTabs = element((model) => {
   }}, Object.values(buttons))
   const node = h("section", {class: "card details"}, tabs, Object.values(panels))
   const show = (state) => {
+    // Chosen from elsewhere on the page: it may be out of sight.
+    if (tab !== null && tab !== state.tab) { node.scrollIntoView({block: "nearest"}) }
+    tab = state.tab
     for (const name of names) {
       set_attribute(buttons[name], "aria-selected", String(state.tab === name))
       buttons[name].tabIndex = state.tab === name ? 0 : -1
@@ -963,10 +974,10 @@ const RunValues = element((model) => {
   let key = ""
   const pairs = (rows) => h("table", {class: "pairs"}, h("tbody", null, rows.map(([name, value, nested]) =>
     h("tr", null, h("th", {scope: "row", dir: "auto"}, name), h("td", null, nested ? h("pre", {class: "nested"}, value) : value)))))
-  const table = (state) => h("div", {class: "scroll"}, h("table", null,
-    state.title ? h("caption", {class: "seen-by-readers"}, state.title) : null,
+  const table = (state, alone) => h("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": state.title || "Result"}, h("table", null,
+    state.title ? h("caption", {class: alone ? "seen-by-readers" : "title"}, state.title) : null,
     h("thead", null, h("tr", null, state.columns.map((column) => h("th", {scope: "col", class: column.numeric ? "num-cell" : ""}, column.name)))),
-    h("tbody", null, state.rows.map((row) => h("tr", null, row.map((cell, i) => h("td", {class: state.columns[i].numeric ? "num-cell" : cell.length <= 20 ? "tight" : ""}, cell)))))))
+    h("tbody", null, state.rows.map((row) => h("tr", null, row.map((cell, i) => h("td", {class: state.columns[i].numeric ? "num-cell" : cell.length <= 20 && !cell.includes("\n") ? "tight" : ""}, cell)))))))
   const show = (state) => {
     if (JSON.stringify(state) === key) { return }
     key = JSON.stringify(state)
@@ -975,8 +986,11 @@ const RunValues = element((model) => {
       parts.push(h("div", {class: "facts"}, state.around.map(([name, value]) => h("span", null, h("span", {class: "lab"}, `${name} `), h("b", null, value)))))
     }
     if (state.kind === "empty") { parts.push(h("div", {class: "empty"}, state.note)) }
-    if (state.kind === "table") { parts.push(table(state)) }
-    if (state.kind === "mapping") { parts.push(pairs(state.rows)) }
+    for (const one of state.tables) {
+      parts.push(table(one, state.tables.length === 1))
+      if (one.note) { parts.push(h("div", {class: "note"}, one.note)) }
+    }
+    if (state.rows.length) { parts.push(pairs(state.rows)) }
     if (state.kind === "text") { parts.push(h("div", {class: "text"}, h("pre", {tabindex: 0}, state.text))) }
     if (state.kind !== "empty" && state.note) { parts.push(h("div", {class: "note"}, state.note)) }
     if (state.error) {
@@ -1067,6 +1081,8 @@ const RunsTable = element((model) => {
   const show = (state) => {
     set_text(counts, state.counts)
     set_attribute(start, "href", state.start)
+    // Without runs the way to start one is below, with the words.
+    start.style.display = state.empty && !state.filtered && !state.busy ? "none" : ""
     if (status.value !== state.status) { status.value = state.status }
     const names = ["", ...state.pipelines]
     if (JSON.stringify(names) !== pipeline.dataset.names) {
@@ -1126,18 +1142,18 @@ const StartForm = element((model) => {
     const about = h("div", {class: "help", id: `${id}-help`}, field.help)
     const wrong = h("div", {class: "wrong", id: `${id}-wrong`})
     const common = {id, name: field.name, class: "in", "aria-describedby": `${id}-help ${id}-wrong`, "aria-required": field.required ? "true" : null}
-    const label = h("label", {for: id}, field.label, h("small", null, [field.bounds, field.required ? "required" : ""].filter(Boolean).join(" · ")))
+    const label = h("label", {for: id}, field.label, h("small", null, [field.hint, field.required ? "required" : ""].filter(Boolean).join(" · ")))
     let input
     if (field.kind === "boolean") {
       input = h("input", {...common, class: "", type: "checkbox"})
       input.checked = field.value
       inputs.set(field.name, {input, wrong})
-      return h("div", {class: "field tick"}, input, label, field.help ? about : null, wrong)
+      return h("div", {class: "field tick"}, input, label, wrong, field.help ? about : null)
     }
     if (field.kind === "choice") {
       input = h("select", common, field.required && field.value !== "" ? null : h("option", {value: ""}, "—"),
         field.choices.map((choice, i) => h("option", {value: i}, choice)))
-    } else if (field.kind === "json") {
+    } else if (field.kind === "json" || field.kind === "lines") {
       input = h("textarea", {...common, class: "in mono", spellcheck: "false", rows: 3})
     } else {
       const kinds = {integer: "in short", number: "in short", path: "in mono", date: "in short"}
@@ -1146,7 +1162,7 @@ const StartForm = element((model) => {
     }
     input.value = field.value
     inputs.set(field.name, {input, wrong})
-    return h("div", {class: "field"}, label, input, field.help ? about : null, wrong)
+    return h("div", {class: "field"}, label, input, wrong, field.help ? about : null)
   }
   const show = (state) => {
     set_attribute(back, "href", state.runs)
