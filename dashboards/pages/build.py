@@ -32,7 +32,7 @@ def build() -> pmui.Page:
     """Return the page of the session that is being made. Links end with it."""
     address = Address.parse(pn.state.session_args)
     owner = viewer()
-    frame = PageFrame(owner=owner)
+    frame = PageFrame(owner=owner, form=not address.run and address.start is not None)
     if address.run:
         model, view, link = _run_page(address, frame, owner)
     elif address.start is not None:

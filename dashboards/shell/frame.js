@@ -15,6 +15,10 @@ a { color: inherit; text-decoration: none; }
 a:hover { text-decoration: underline; }
 a:focus-visible { outline: 2px solid var(--st-accent, #0b6bcb); outline-offset: 2px; }
 .owner { flex: 0 1 auto; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; max-width: 30%; }
+.lost { position: fixed; top: 62px; left: 50%; transform: translateX(-50%); width: max-content; max-width: min(640px, calc(100vw - 28px));
+  box-sizing: border-box; padding: 11px 18px; border-radius: 12px; border: 1px solid var(--st-warn, #8f5f00); background: var(--st-paper, #fff);
+  color: var(--st-ink, #14181f); box-shadow: 0 4px 18px rgb(8 12 18 / .22); white-space: normal; }
+.lost button { width: auto; height: auto; margin: 0; display: inline; color: var(--st-accent, #0b6bcb); font: inherit; font-weight: 600; }
 button { flex: none; width: 32px; height: 32px; margin-right: -9px; border: 0; border-radius: 8px; background: none; padding: 0;
   color: inherit; cursor: pointer; display: grid; place-items: center; }
 button span { width: 15px; height: 15px; border: 1.6px solid; border-radius: 50%;
@@ -30,7 +34,7 @@ function plain(value) {
 }
 
 const PageFrame = {
-  render({model, el}) {
+  render({model, view, el}) {
     const sheet = new CSSStyleSheet()
     sheet.replaceSync(CSS)
     const root = el.getRootNode()
@@ -45,6 +49,7 @@ const PageFrame = {
     const bar = document.createElement("div")
     bar.className = "top"
     bar.append(nav, owner, theme_toggle(model))
+    view.model.document.on_event("connection_lost", () => lost(bar, model.form))
     let crumbs = null
     const show = () => {
       const state = plain(model.state)
@@ -76,6 +81,43 @@ const PageFrame = {
     show()
     return bar
   },
+}
+
+// Without its server a page changes no more, and looks as if nothing happened: that is said, and the page loads anew when the
+// server answers. Its address holds what it shows. A form is the reader's to load anew.
+function lost(bar, form) {
+  if (bar.querySelector(".lost") != null) { return }
+  const notice = document.createElement("div")
+  notice.className = "lost"
+  notice.setAttribute("role", "status")
+  const title = document.createElement("b")
+  title.textContent = "The connection is lost. "
+  const text = document.createElement("span")
+  text.textContent = form ? "The form can be sent when its server is back and the page is loaded anew."
+    : "What is shown is how it was. This page goes on by itself as soon as its server is back."
+  notice.append(title, text)
+  bar.append(notice)
+  const script = document.querySelector("script[src*='/js/bokeh']").src
+  // All pages of a server lose it together, and must not come back together; one that is lost at once waits longer.
+  let seconds = performance.now() < 10_000 ? 8 : 1
+  const ask = async () => {
+    const answer = await fetch(script, {method: "HEAD", cache: "no-store"}).catch(() => null)
+    if (answer?.ok && !form) { location.reload(); return }
+    if (answer?.ok) {
+      const again = document.createElement("button")
+      again.type = "button"
+      again.textContent = "Load anew"
+      again.addEventListener("click", () => location.reload())
+      title.textContent = "The connection was lost. "
+      text.textContent = "Its server is back. What is typed here goes when the page is loaded anew. "
+      notice.append(again)
+      return
+    }
+    seconds = Math.min(seconds * 1.5, 10)
+    later()
+  }
+  const later = () => setTimeout(ask, seconds * (750 + 500 * Math.random()))
+  later()
 }
 
 // Says on the document what was chosen, and remembers it; `head.js` has said it first. An address that asks for a theme no

@@ -12,16 +12,23 @@ from streamer import words
 
 
 class PageFrame(JSComponent):
-    """Where the reader is, as links; `state` has `crumbs` [(text, href)], `owner`, `title`, `query` and `go`."""
+    """Where the reader is, as links; `state` has `crumbs` [(text, href)], `owner`, `title`, `query` and `go`.
 
+    With `form` the reader may have typed something: the page is not loaded anew without asking when its server is back.
+    """
+
+    form = param.Boolean(default=False, constant=True, doc="Whether something may have been typed.")
     state = param.Dict(default={}, doc="What is shown: plain data.")
 
     _bundle = Path(__file__).parent / "frame.js"
 
-    def __init__(self, *, owner: str) -> None:
+    def __init__(self, *, owner: str, form: bool = False) -> None:
         self._owner = words.cut(owner, 100)
         super().__init__(
-            state=self._made([("Runs", "")], "Streamer", "", ""), sizing_mode="stretch_width", margin=0
+            form=form,
+            state=self._made([("Runs", "")], "Streamer", "", ""),
+            sizing_mode="stretch_width",
+            margin=0,
         )
 
     def _made(self, crumbs: list[tuple[str, str]], title: str, query: str, go: str) -> dict[str, Any]:

@@ -57,6 +57,7 @@ class LogView(View):
             "total": window.total,
             "over": model.state is not None and model.state.is_over,
             "asks": model.commands is not None,
+            "away": model.connection == "away",
         }
 
     def _changed(self, *_events: Any) -> None:

@@ -85,7 +85,7 @@ def _segments(state: RunState | None) -> list[dict[str, Any]]:
     for phase in state.phases:
         width = phase.weight / total if total > 0 else 1 / len(state.phases)
         kind = _kind(phase, state)
-        moving = kind == "active" and phase.progress is None and not state.is_over
+        moving = kind == "active" and phase.progress is None and _works(state)
         fraction = 1.0 if kind == "done" else 0.0 if kind == "skipped" else phase.fraction
         right = left + width
         segments.append(
@@ -103,10 +103,14 @@ def _segments(state: RunState | None) -> list[dict[str, Any]]:
 
 def _whole(state: RunState | None) -> dict[str, Any]:
     fraction = 0.0 if state is None else state.overall_progress / 100
-    moving = state is not None and state.indeterminate and fraction == 0
+    moving = state is not None and state.indeterminate and fraction == 0 and _works(state)
     kinds = {"queued": "waiting", "complete": "done", "failed": "failed", "cancelled": "stopped"}
     kind = "waiting" if state is None else kinds.get(state.status, "active")
     return {"left": 0.0, "right": 1.0, "fill": round(fraction, 4), "kind": kind, "moving": moving}
+
+
+def _works(state: RunState) -> bool:
+    return state.status in ("running", "cancelling")
 
 
 def _kind(phase: PhaseState, state: RunState) -> str:

@@ -57,7 +57,8 @@ class ProgressView(View):
 
 
 def _number(state: RunState) -> tuple[str, str]:
-    if state.status == "queued":
+    silent = not state.phases and state.done is None and state.indeterminate and not state.overall_progress
+    if state.status == "queued" or silent:
         return words.NOT_KNOWN, ""
     if state.indeterminate and state.overall_progress == 0 and state.done is not None:
         # Nobody knows how much there is: a count is true, a percentage would be made up.
@@ -77,10 +78,11 @@ def _now(state: RunState) -> tuple[str, str]:
         # The count is the large number then, unless earlier phases gave a percentage.
         done = f"{done}, total not known" if state.overall_progress else "total not known"
     parts = [done, words.rate(state.rate, state.unit) if state.status != "stalled" else ""]
-    if not any(parts) and state.message:
+    if not any(parts) and state.message and state.status != "stalled":
         parts = [words.cut(state.message, 120)]
     if not any(parts):
-        parts = ["Working"] if state.phase is None else []
+        waiting = "Waiting for a sign of life" if state.status == "stalled" else "Working"
+        parts = [waiting] if state.phase is None else []
     return state.phase or "", " · ".join(part for part in parts if part)
 
 

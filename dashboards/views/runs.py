@@ -82,7 +82,7 @@ class RunsTableView(View):
         )
 
     def _row(self, state: RunState, now: float) -> dict[str, Any]:
-        queued = state.status == "queued"
+        queued, live = state.status == "queued", state.status in ("running", "cancelling")
         counted = state.indeterminate and not state.overall_progress and state.done is not None
         progress = words.amount(state.done, state.unit) if counted else words.percent(state.overall_progress)
         return {
@@ -94,10 +94,10 @@ class RunsTableView(View):
             ),
             "word": words.status_word(state.status),
             "tone": words.STATUS_TONES[state.status],
-            "live": state.status in ("running", "cancelling"),
+            "live": live,
             "progress": words.NOT_KNOWN if queued else progress,
             "value": 0 if queued else round(state.overall_progress, 1),
-            "moving": state.indeterminate and not state.overall_progress,
+            "moving": state.indeterminate and not state.overall_progress and live,
             "phase": words.NOT_KNOWN if queued or not state.phase else words.cut(state.phase, 100),
             "elapsed": words.clock(state.duration(now)),
             "failed": words.NOT_KNOWN if queued else words.count(state.results.failed),
@@ -110,8 +110,9 @@ class RunsTableView(View):
         names = {row.pipeline for row in model.rows if row.pipeline} | set(model.pipelines)
         if model.pipeline:
             names.add(model.pipeline)
+        filtered = bool(model.status or model.pipeline or model.search)
         return {
-            "counts": _counts(model) if model.rows or model.busy else "",
+            "counts": _counts(model) if model.rows or filtered else "",
             "status": model.status,
             "pipeline": model.pipeline,
             "pipelines": sorted(words.cut(name, 100) for name in names)[:200],
@@ -120,7 +121,7 @@ class RunsTableView(View):
             "busy": model.busy or (model.connection == "connecting" and not model.rows),
             "asks": model.commands is not None,
             "empty": not model.rows,
-            "filtered": bool(model.status or model.pipeline or model.search),
+            "filtered": filtered,
             "start": self.start_href,
             "snippet": _snippet(model.first_pipeline),
         }
@@ -137,6 +138,8 @@ class RunsTableView(View):
             case "search":
                 search = text_of(message, "search")
                 run_soon(lambda: model.filter(search=search))
+            case "clear":
+                run_soon(lambda: model.filter(status="", pipeline="", search=""))
             case "older":
                 run_soon(model.load_older)
             case "rows" if self._version or "runs" not in message:

@@ -874,9 +874,10 @@ const RunLog = element((model) => {
       if (state.following) { to_end() }
     } else if (kind === "appended") {
       if ((offsets.at(-1) ?? null) !== after) { model.send_msg({type: "window"}); return }
+      // Those that would fall out at once are not drawn.
+      drop(offsets.length + rows.length - WINDOW_LINES, "first")
       body.append(...rows.map(draw))
       offsets.push(...rows.map((row) => row[0]))
-      drop(offsets.length - WINDOW_LINES, "first")
       if (state.following) { to_end() } else { missed += rows.length }
     } else if (kind === "prepended") {
       if ((offsets[0] ?? null) !== after) { model.send_msg({type: "window"}); return }
@@ -889,18 +890,16 @@ const RunLog = element((model) => {
     }
     show(state)
   }
+  // Measured once before and once after: between two removals it would lay out all lines again for each.
   const drop = (many, which) => {
-    for (let i = 0; i < many; i++) {
-      if (which === "first") {
-        const gone = body.firstElementChild
-        const height = gone.offsetHeight
-        gone.remove()
-        offsets.shift()
-        if (!state.following) { lines.scrollTop -= height; expected = lines.scrollTop }
-      } else {
-        body.lastElementChild.remove()
-        offsets.pop()
-      }
+    if (many <= 0) { return }
+    const moves = which === "first" && !state.following
+    const height = moves ? lines.scrollHeight : 0
+    for (let i = 0; i < many; i++) { (which === "first" ? body.firstElementChild : body.lastElementChild).remove() }
+    if (which === "first") { offsets.splice(0, many) } else { offsets.splice(-many) }
+    if (moves) {
+      lines.scrollTop -= height - lines.scrollHeight
+      expected = lines.scrollTop
     }
   }
   const show = (next, answered = false) => {
@@ -915,7 +914,7 @@ const RunLog = element((model) => {
     set_text(follow, next.following ? "Following" : "Follow")
     const filtered = next.level !== "" || next.search !== ""
     nothing.style.display = offsets.length > 0 ? "none" : ""
-    set_text(nothing, next.busy || next.any ? "Reading the log…" : filtered ? "No lines match." : next.over ? "This run logged nothing." : "No log lines yet.")
+    set_text(nothing, next.busy || next.any ? "Reading the log…" : filtered ? "No lines match." : next.away ? "The log can be read when the streamer is back." : next.over ? "This run logged nothing." : "No log lines yet.")
     older.style.display = next.older ? "" : "none"
     set_text(older, next.asks ? (next.busy ? "Reading earlier lines…" : "Earlier lines: scroll up") : "Earlier lines are not shown here.")
     newer.style.display = next.newer ? "" : "none"
@@ -1100,7 +1099,8 @@ const RunsTable = element((model) => {
     if (nothing.dataset.key === key) { return }
     nothing.dataset.key = key
     nothing.replaceChildren(...(key === "" ? [] : key === "busy" ? [h("div", {class: "empty"}, "Reading the runs…")]
-      : key === "filtered" ? [h("div", {class: "empty"}, "No run matches.")]
+      : key === "filtered" ? [h("div", {class: "empty"}, h("p", null, "No run matches."),
+        h("button", {class: "btn", type: "button", style: "margin-top:14px", onclick: () => model.send_msg({type: "clear"})}, "Show all runs"))]
       : [h("div", {class: "start-empty"}, h("h2", null, "No runs yet"),
         h("p", null, "A run appears here as soon as one is started: from this page, from a script or notebook, or from a terminal."),
         h("pre", {tabindex: 0}, state.snippet), h("a", {class: "btn primary", href: state.start}, "Start a pipeline"))]))

@@ -160,3 +160,16 @@ def test_a_page_says_that_the_streamer_is_away_and_recovers_by_itself(tmp_path, 
         streamer.restart()
         assert until_percent(page, 100) > seen
         assert 400 == state(streamer, run_id)["results"]["success"]
+
+
+def test_a_page_says_that_it_lost_its_server_and_comes_back_with_it(tmp_path, open_page):
+    with ServerProcess.dashboards(tmp_path) as server:
+        run_id = start(server, n=2_000, delay=0.02)
+        page = open_page(f"{server.page_url}?run={run_id}&tab=parameters")
+        until_percent(page, 1)
+        server.kill()
+        page.get_by_text("The connection is lost.").wait_for()
+        server.restart()
+        page.get_by_text("The connection is lost.").wait_for(state="detached")
+        until_percent(page, 2)
+        assert "true" == page.get_by_role("tab", name="Parameters").get_attribute("aria-selected")
