@@ -97,6 +97,17 @@ def build_parser() -> argparse.ArgumentParser:
 
     reader(command("pipelines", pipelines_command, "list the pipelines on offer and their parameters"))
 
+    execute = command("exec", exec_command, "run any command as a run, with its output, its bars and its end")
+    execute.add_argument("--title", default="", help="what the run is called (the command)")
+    execute.add_argument(
+        "--phases",
+        default="",
+        metavar="NAME=PATTERN,…",
+        help="phases, each from the first line of output in which its pattern is found; NAME*WEIGHT=PATTERN weighs it",
+    )
+    execute.add_argument("--url", help="the streamer's URL (STREAMER_URL; else the one on this machine)")
+    execute.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help="what to run")
+
     cancel = reader(command("cancel", cancel_command, "ask a run to end"))
     cancel.add_argument("run", metavar="RUN_ID")
     return parser
@@ -501,6 +512,20 @@ async def _pipelines(arguments: argparse.Namespace) -> int:
 def cancel_command(arguments: argparse.Namespace) -> int:
     """Ask a run to end."""
     return asyncio.run(_asking(_cancel(arguments)))
+
+
+def exec_command(arguments: argparse.Namespace) -> int:
+    """Run any command as a run; the exit code is the command's."""
+    from streamer.execute import execute, read_phases
+
+    words = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    if not words:
+        raise UsageError("expected a command: streamer exec -- COMMAND …")
+    try:
+        phases = read_phases(arguments.phases) if arguments.phases else ()
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return execute(words, title=arguments.title, phases=phases, url=arguments.url)
 
 
 async def _cancel(arguments: argparse.Namespace) -> int:

@@ -1,0 +1,684 @@
+"""Finds the bars of tqdm and rich in a process and reports them over a socket. Only the standard library.
+
+It is loaded into programs that nobody here wrote, perhaps by another Python than ours: it prints nothing, raises
+nothing, and waits for nothing. A timer thread *reads* the counters that the libraries keep; the path of an item is as
+it was. Bars are noted when they begin and when they end, which is once for each.
+
+A message is a line of JSON: ``{"secret", "pid"}`` first, then ``{"bars": […]}``, ``{"log": {…}}``, ``{"dropped": n}``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import os
+import sys
+import threading
+import weakref
+from collections import deque
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import FrameType, GeneratorType, ModuleType
+    from typing import Any
+
+#: Seconds between two readings.
+SAMPLE_SECONDS = 0.1
+#: Seconds that the end of a process may be put off until its last words are sent.
+LAST_WORDS_SECONDS = 0.5
+#: Seconds that the end of a bar may wait for the thread that sends, between two of its instructions.
+PATIENCE_SECONDS = 1.0
+#: Messages that wait at most; beyond them the oldest are dropped, and log records are counted.
+WAITING = 5_000
+#: Bars that are followed at the same time in one process.
+BARS = 1_000
+TEXT = 8_000
+_KEY = "_streamer_bar"
+_BYTES = ("DownloadColumn", "FileSizeColumn", "TotalFileSizeColumn", "TransferSpeedColumn")
+
+
+# -- one bar -----------------------------------------------------------------------------------------------------------
+
+
+class _Bar:
+    """A bar that is followed. `target` is the library's object, held weakly: its end is part of what is shown."""
+
+    def __init__(self, number: int, target: Any, unit: str = "") -> None:
+        self.id = str(number)
+        self.target = weakref.ref(target)
+        self.thread = threading.get_ident()
+        self.parent: _Bar | None = None
+        self.generator: weakref.ref[GeneratorType[Any, Any, Any]] | None = None
+        self.entered = False
+        self.unit = unit
+        self.over = False
+        self.last: dict[str, Any] | None = None
+
+    def frame(self) -> FrameType | None:
+        """Return the frame of the loop over this bar while it is under way."""
+        generator = self.generator() if self.generator is not None else None
+        return generator.gi_frame if generator is not None else None
+
+    @property
+    def holds_others(self) -> bool:
+        """Whether a bar that begins now, in the same thread, is inside of this one."""
+        return not self.over and (self.entered or self.under_way())
+
+    def under_way(self) -> bool:
+        """Whether a loop over it has begun and not ended."""
+        return self.frame() is not None
+
+    def read(self) -> dict[str, Any] | None:
+        """Return what it shows; None when that is nothing, or the bar is gone."""
+        raise NotImplementedError
+
+    def told(self, name: object, done: object, total: object, unit: object) -> dict[str, Any]:
+        done, total = _number(done), _number(total)
+        whole = done is not None and total is not None and done >= total
+        # A bar that nobody knows the end of is at its end when it is closed.
+        status = "started" if not self.over else "finished" if whole or total is None else "stopped"
+        parent = self.parent
+        return {
+            "id": self.id,
+            "parent": parent.id if parent is not None else None,
+            "name": _text(name)[:300],
+            "done": done,
+            "total": total,
+            "unit": _text(unit)[:40],
+            "status": status,
+        }
+
+
+class _Tqdm(_Bar):
+    def under_way(self) -> bool:
+        frame = self.frame()
+        return frame is not None and "n" in frame.f_locals
+
+    def read(self) -> dict[str, Any] | None:
+        bar = self.target()
+        if bar is None:
+            return None
+        done = bar.n
+        frame = self.frame() if _GIL else None
+        if frame is not None:
+            # While it is iterated, `bar.n` is what was last drawn; how many went by is in the loop's own variable.
+            done = max(done, frame.f_locals.get("n", 0))
+        scale = bar.unit_scale
+        total = bar.total
+        if scale not in (True, False, None, 1) and isinstance(scale, (int, float)):
+            done, total = done * scale, None if total is None else total * scale
+        name = (bar.desc or "").strip().rstrip(":") or _process_name()
+        return self.told(name, done, total, bar.unit)
+
+
+class _RichTask(_Bar):
+    def read(self) -> dict[str, Any] | None:
+        task = self.target()
+        if task is None or (self.last is None and not task.visible):
+            return None
+        name = task.description
+        rich_text = sys.modules.get(type(task).__module__.replace(".progress", ".text"))
+        if rich_text is not None and "[" in name:
+            name = rich_text.Text.from_markup(name).plain
+        told = self.told(_text(name).strip() or _process_name(), task.completed, task.total, self.unit)
+        if task.finished:
+            told["status"] = "finished"
+        return told
+
+
+def _gil() -> bool:
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
+_GIL = _gil()
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if not 0 <= number < float("inf"):
+        return None
+    return int(number) if number == int(number) else number
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - somebody else's __str__
+        return type(value).__name__
+
+
+def _process_name() -> str:
+    """Return what to call a bar without a name: the process, or the program."""
+    module = sys.modules.get("multiprocessing.process")
+    name = module.current_process().name if module is not None else "MainProcess"
+    if name != "MainProcess":
+        return str(name)
+    folder, program = os.path.split(sys.argv[0] if getattr(sys, "argv", None) else "")
+    return (os.path.basename(folder) if program == "__main__.py" else program) or "Python"  # noqa: PTH119
+
+
+# -- the way out -------------------------------------------------------------------------------------------------------
+
+
+class _Link:
+    """The connection to who collects. `put` and `flush` never wait, and any thread may call them."""
+
+    def __init__(self, address: str) -> None:
+        self.secret, _, self.path = address.partition(":")
+        self.waiting: deque[tuple[bool, bytes]] = deque()
+        self.dropped = 0
+        self.rest = b""
+        self.socket: socket.socket | None = None
+        self.dead = False
+        self.lock = threading.Lock()
+        self.sender = 0
+
+    def put(self, message: dict[str, Any], *, log: bool = False) -> None:
+        import json
+
+        if self.dead:
+            return
+        if len(self.waiting) >= WAITING:
+            was_log, _ = self.waiting.popleft()
+            self.dropped += was_log
+        self.waiting.append((log, json.dumps(message).encode() + b"\n"))
+
+    def flush(self, patience: float = 0.0) -> bool:
+        """Send what can be sent at once; tell whether nothing is left.
+
+        `patience`: seconds to wait for another thread that is at it, which does not wait for anything itself.
+        """
+        # This very thread may be at it, before the garbage collector stepped in.
+        me = threading.get_ident()
+        if self.sender == me or not self.lock.acquire(timeout=patience):
+            return False
+        self.sender = me
+        try:
+            return self._send()
+        except OSError:
+            self.dead = True
+            self.waiting.clear()
+            return True
+        finally:
+            self.sender = 0
+            self.lock.release()
+
+    def _send(self) -> bool:
+        if self.dead or (not self.waiting and not self.rest):
+            return True
+        if self.socket is None and not self._connect():
+            return False
+        assert self.socket is not None
+        while self.rest or self.waiting:
+            if not self.rest:
+                if self.dropped:
+                    dropped, self.dropped = self.dropped, 0
+                    self.put({"dropped": dropped})
+                self.rest = self.waiting.popleft()[1]
+            try:
+                sent = self.socket.send(self.rest)
+            except (BlockingIOError, InterruptedError):
+                return False
+            self.rest = self.rest[sent:]
+        return True
+
+    def _connect(self) -> bool:
+        import json
+        import socket
+
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        link.setblocking(False)
+        try:
+            link.connect(self.path)
+        except BlockingIOError:
+            link.close()
+            return False
+        self.socket = link
+        hello = {"secret": self.secret, "pid": os.getpid()}
+        self.rest = json.dumps(hello).encode() + b"\n"
+        return True
+
+    def close(self) -> None:
+        if self.socket is not None:
+            self.socket.close()
+
+
+class Inside:
+    """What this process has of bars, and the thread that reads them."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin with nothing; again in the child of a fork, whose parent goes on reporting its own bars."""
+        self.link = _Link(self.address)
+        self.bars: dict[str, _Bar] = {}
+        self.count = 0
+        self.wake = threading.Event()
+        self.thread: threading.Thread | None = None
+        self.starting = threading.Lock()
+        self.ended = False
+        self.busy = threading.local()
+
+    # -- bars ----------------------------------------------------------------------------------------------------------
+
+    def began(self, bar: _Bar, *, inner: bool = False) -> None:
+        """Follow a bar; `inner`: it was declared to be inside of another one."""
+        if len(self.bars) >= BARS:
+            return
+        for other in reversed(tuple(self.bars.values())):
+            if other.thread == bar.thread and not other.over and (inner or other.holds_others):
+                bar.parent = other
+                break
+        self.bars[bar.id] = bar
+        self.awake()
+
+    def number(self) -> int:
+        """Return a number for the next bar."""
+        self.count += 1
+        return self.count
+
+    def over(self, bar: _Bar) -> None:
+        """Say a bar's last word, at once: the process may be gone a moment later."""
+        # One that a fork inherited is its parent's to tell of.
+        if self.bars.get(bar.id) is not bar:
+            return
+        del self.bars[bar.id]
+        bar.over = True
+        told = bar.read()
+        if told is None and bar.last is not None:
+            told = _ended(bar.last)
+        if told is not None:
+            # A bar is told of after those it is inside of.
+            around, outer = [], bar.parent
+            while outer is not None and outer.last is None:
+                around.append(outer)
+                outer = outer.parent
+            self.link.put({"bars": [*self.read(around[::-1]), told]})
+            if not self.link.flush(PATIENCE_SECONDS):
+                self.awake()
+
+    def read(self, bars: Sequence[_Bar]) -> list[dict[str, Any]]:
+        """Return what changed of these bars since it was last told."""
+        changed = []
+        for bar in bars:
+            try:
+                told = bar.read()
+            except Exception:  # noqa: BLE001, S112 - an object that is half made or half gone; there will be another time
+                continue
+            if told is None and bar.target() is None:
+                self.bars.pop(bar.id, None)
+                bar.over = True
+                told = None if bar.last is None else _ended(bar.last)
+            if told is not None and told != bar.last:
+                bar.last = told
+                changed.append(told)
+        return changed
+
+    def sample(self) -> None:
+        """Tell what changed."""
+        changed = self.read(tuple(self.bars.values()))
+        if changed:
+            self.link.put({"bars": changed})
+        self.link.flush()
+
+    # -- log records ---------------------------------------------------------------------------------------------------
+
+    def logged(self, record: Any) -> None:
+        """Tell of a log record."""
+        if getattr(self.busy, "now", False):
+            return
+        self.busy.now = True
+        try:
+            message = record.getMessage()
+            if record.exc_info and record.exc_info[1] is not None:
+                import traceback
+
+                message = (
+                    message[:TEXT] + "\n" + "".join(traceback.format_exception(*record.exc_info))[-TEXT:]
+                )
+            told = {
+                "level": record.levelname,
+                "number": record.levelno,
+                "logger": record.name,
+                "message": message[: 2 * TEXT],
+            }
+            self.link.put({"log": told}, log=True)
+            if not self.link.flush():
+                self.awake()
+        except Exception:  # noqa: BLE001, S110 - what somebody logs must never end what they do
+            pass
+        finally:
+            self.busy.now = False
+
+    # -- the thread ----------------------------------------------------------------------------------------------------
+
+    def awake(self) -> None:
+        """See to it that the thread looks."""
+        self.wake.set()
+        if self.thread is None and not self.ended and self.starting.acquire(blocking=False):
+            try:
+                thread = threading.Thread(target=self._run, name="streamer-adopt", daemon=True)
+                thread.start()
+                self.thread = thread
+            except RuntimeError:
+                self.ended = True  # the interpreter ends, or no thread is to be had
+            finally:
+                self.starting.release()
+
+    def _run(self) -> None:
+        wake = self.wake
+        while not self.link.dead:
+            wake.wait()
+            wake.clear()
+            if self.ended:
+                return
+            self.sample()
+            # While there are bars it looks again by itself, else when it is woken.
+            if self.bars or self.link.waiting or self.link.rest:
+                wake.wait(SAMPLE_SECONDS)
+                wake.set()
+
+    def end(self) -> None:
+        """Say the last words, within bounds."""
+        import time
+
+        self.sample()
+        until = time.monotonic() + LAST_WORDS_SECONDS
+        while not self.link.flush() and time.monotonic() < until:
+            time.sleep(0.005)
+
+
+def _ended(told: dict[str, Any]) -> dict[str, Any]:
+    whole = told["total"] is None or (told["done"] is not None and told["done"] >= told["total"])
+    return {**told, "status": "finished" if whole else "stopped"}
+
+
+def _quiet(function: Callable[..., None]) -> Callable[..., None]:
+    """Return the function for use in somebody else's code: it raises nothing."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **named: Any) -> None:
+        with contextlib.suppress(Exception):
+            function(*arguments, **named)
+
+    return call
+
+
+# -- the libraries -----------------------------------------------------------------------------------------------------
+
+
+def _patch(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    original = getattr(owner, name)
+    setattr(owner, name, functools.wraps(original)(make(original)))
+    _patched.append((owner, name, original))
+
+
+def patch_tqdm(module: ModuleType) -> None:
+    """Note where the bars of tqdm begin, are iterated, and end."""
+
+    @_quiet
+    def began(bar: Any) -> None:
+        # tqdm.rich draws with rich, whose bar is adopted already.
+        if _inside is None or bar.disable or type(bar).__module__.endswith("tqdm.rich"):
+            return
+        followed = _Tqdm(_inside.number(), bar)
+        setattr(bar, _KEY, followed)
+        # What leaves no trace is meant for inside of another one.
+        _inside.began(followed, inner=bar.leave is False)
+
+    @_quiet
+    def iterated(bar: Any, generator: Any) -> None:
+        followed = getattr(bar, _KEY, None)
+        if followed is not None:
+            followed.generator = weakref.ref(generator)
+
+    @_quiet
+    def entered(bar: Any) -> None:
+        followed = getattr(bar, _KEY, None)
+        if followed is not None:
+            followed.entered = True
+
+    @_quiet
+    def over(bar: Any) -> None:
+        followed = getattr(bar, _KEY, None)
+        if followed is not None and _inside is not None and not bar.disable:
+            _inside.over(followed)
+
+    def init(original: Any) -> Any:
+        def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807
+            original(self, *arguments, **named)
+            began(self)
+
+        return __init__
+
+    def iterate(original: Any) -> Any:
+        def __iter__(self: Any) -> Any:  # noqa: N807
+            # The library's own generator, as it is: what each item costs is what it cost.
+            generator = original(self)
+            iterated(self, generator)
+            return generator
+
+        return __iter__
+
+    def enter(original: Any) -> Any:
+        def __enter__(self: Any) -> Any:  # noqa: N807
+            entered(self)
+            return original(self)
+
+        return __enter__
+
+    def close(original: Any) -> Any:
+        def close(self: Any) -> Any:
+            over(self)
+            return original(self)
+
+        return close
+
+    for name, make in (("__init__", init), ("__iter__", iterate), ("__enter__", enter), ("close", close)):
+        _patch(module.tqdm, name, make)
+
+
+def patch_rich(module: ModuleType) -> None:
+    """Note where the tasks of a rich Progress begin and end."""
+    tracking: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    @_quiet
+    def began(progress: Any, task_id: Any, caller: FrameType) -> None:
+        if _inside is None or progress.disable:
+            return
+        columns = {type(column).__name__ for column in progress.columns}
+        task = progress._tasks[task_id]
+        followed = _RichTask(_inside.number(), task, "B" if columns.intersection(_BYTES) else "")
+        progress.__dict__.setdefault(_KEY, {})[task_id] = followed
+        _inside.began(followed)
+        for generator in tuple(tracking):
+            if generator.gi_frame is caller:
+                followed.generator = weakref.ref(generator)
+
+    @_quiet
+    def over(progress: Any, task_ids: Any) -> None:
+        followed = progress.__dict__.get(_KEY, {})
+        for task_id in tuple(followed) if task_ids is None else task_ids:
+            if task_id in followed and _inside is not None:
+                _inside.over(followed.pop(task_id))
+
+    def track(original: Any) -> Any:
+        def track(self: Any, *arguments: Any, **named: Any) -> Any:
+            generator = original(self, *arguments, **named)
+            tracking.add(generator)
+            return generator
+
+        return track
+
+    def add_task(original: Any) -> Any:
+        def add_task(self: Any, *arguments: Any, **named: Any) -> Any:
+            task_id = original(self, *arguments, **named)
+            began(self, task_id, sys._getframe(1))
+            return task_id
+
+        return add_task
+
+    def remove_task(original: Any) -> Any:
+        def remove_task(self: Any, task_id: Any) -> Any:
+            over(self, (task_id,))
+            return original(self, task_id)
+
+        return remove_task
+
+    def stop(original: Any) -> Any:
+        def stop(self: Any) -> Any:
+            over(self, None)
+            return original(self)
+
+        return stop
+
+    for name, make in (
+        ("track", track),
+        ("add_task", add_task),
+        ("remove_task", remove_task),
+        ("stop", stop),
+    ):
+        _patch(module.Progress, name, make)
+
+
+def patch_logging(module: ModuleType) -> None:
+    """Tell of every record that is handled, at the level its program chose."""
+
+    def call_handlers(original: Any) -> Any:
+        def callHandlers(self: Any, record: Any) -> Any:  # noqa: N802
+            if _inside is not None:
+                _inside.logged(record)
+            return original(self, record)
+
+        return callHandlers
+
+    _patch(module.Logger, "callHandlers", call_handlers)
+
+
+def patch_multiprocessing(module: ModuleType) -> None:
+    """Say the last words of child processes, which leave without `atexit`."""
+
+    def register(inside: Inside) -> None:
+        module.Finalize(None, _quiet(inside.end), exitpriority=0)
+
+    if _inside is not None:
+        module.register_after_fork(_inside, register)
+        register(_inside)
+
+
+# -- installing --------------------------------------------------------------------------------------------------------
+
+_inside: Inside | None = None
+_patched: list[tuple[Any, str, Any]] = []
+_PATCHES = {
+    "tqdm.std": patch_tqdm,
+    "rich.progress": patch_rich,
+    "logging": patch_logging,
+    "multiprocessing.util": patch_multiprocessing,
+}
+
+
+class _Finder:
+    """Stands before the other finders, and patches the modules of our names, or copies that somebody vendors."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self.names = names
+        self.looking = threading.local()
+
+    def wanted(self, name: str) -> str | None:
+        """Return which patch a module is for: itself, or a vendored copy of tqdm or rich."""
+        if name in self.names:
+            return name
+        for known in ("tqdm.std", "rich.progress"):
+            if name.endswith("." + known):
+                return known
+        return None
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Find a module as the other finders do, and patch it once it is executed."""
+        wanted = self.wanted(name)
+        if wanted is None or getattr(self.looking, "now", False):
+            return None
+        self.looking.now = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self.looking.now = False
+        loader: Any = spec.loader if spec is not None else None
+        if loader is not None and hasattr(loader, "exec_module"):
+            execute = loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                execute(module)
+                _quiet(_PATCHES[wanted])(module)
+
+            try:
+                loader.exec_module = exec_module
+            except AttributeError:
+                return None
+        return spec
+
+
+_finder: _Finder | None = None
+
+
+def install(address: str, *, logs: bool = True) -> None:
+    """Begin to report to `address` (``SECRET:PATH`` of a Unix socket); `logs`: log records as well."""
+    global _finder, _inside  # noqa: PLW0603 - a process has one
+    if _inside is not None:
+        uninstall()
+    _inside = Inside(address)
+    names = frozenset(name for name in _PATCHES if logs or name != "logging")
+    _finder = _Finder(names)
+    sys.meta_path.insert(0, _finder)
+    for name, module in tuple(sys.modules.items()):
+        wanted = _finder.wanted(name)
+        if wanted is not None and module is not None:
+            _quiet(_PATCHES[wanted])(module)
+    _once()
+
+
+def uninstall() -> None:
+    """Report no more, and leave the libraries as they were."""
+    global _finder, _inside
+    if _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)
+    while _patched:
+        owner, name, original = _patched.pop()
+        setattr(owner, name, original)
+    inside, _inside, _finder = _inside, None, None
+    if inside is not None:
+        _quiet(inside.end)()
+        inside.ended = True
+        inside.wake.set()
+        inside.link.close()
+
+
+_hooked = False
+
+
+def _once() -> None:
+    """Hear of forks and of the end, once for all."""
+    global _hooked  # noqa: PLW0603
+    if _hooked:
+        return
+    _hooked = True
+    import atexit
+
+    atexit.register(_quiet(lambda: _inside.end() if _inside is not None else None))
+    os.register_at_fork(after_in_child=_quiet(_forked))
+
+
+def _forked() -> None:
+    if _inside is not None:
+        _inside.link.close()
+        _inside.begin()

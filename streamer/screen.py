@@ -1,0 +1,191 @@
+r"""`Screen`: what a program writes on a terminal, as lines of plain text. No I/O, no clock.
+
+A line that is rewritten (by carriage returns, as bars do, or from a line further down) counts once, as it was last.
+Colours and other escape sequences are left out, other control characters are shown by their code, and bytes that are no
+UTF-8 as ``\xff``.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import deque
+from typing import Final
+
+#: Columns that are kept of a line; of what is beyond it only the number is known.
+COLUMNS: Final = 10_000
+#: Rows that may still be rewritten; those above them are settled.
+ROWS: Final = 100
+#: Seconds without a change after which a row above the cursor is settled, and how long that grows for a program that
+#: rewrites rows later than that.
+SETTLE_SECONDS: Final = (0.4, 3.0)
+#: Longest escape sequence that is waited for; what is longer is none.
+_SEQUENCE: Final = 4_000
+
+_TOKENS = re.compile(
+    r"(?P<text>[^\x00-\x1f\x7f-\x9f]+)"
+    r"|\x1b\[(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])"
+    r"|(?P<string>\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\))"
+    r"|(?P<escape>\x1b[ -/]*[0-Z\\^-~])"
+    r"|(?P<control>[\x00-\x1f\x7f-\x9f])"
+)
+#: What may be the beginning of an escape sequence at the end of what was fed.
+_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)?\Z")
+_PLAIN = re.compile(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f]*\Z")
+
+
+class _Row:
+    __slots__ = ("beyond", "changed", "text")
+
+    def __init__(self, now: float) -> None:
+        self.text = ""
+        self.beyond = 0
+        self.changed = now
+
+    def write(self, column: int, text: str, now: float) -> None:
+        self.changed = now
+        room = max(COLUMNS - column, 0)
+        self.beyond = max(self.beyond, column + len(text) - COLUMNS)
+        before = self.text[:column].ljust(min(column, COLUMNS))
+        self.text = before + text[:room] + self.text[column + len(text) :]
+
+    def line(self) -> str:
+        if self.beyond > 0:
+            return f"{self.text} … [cut: {len(self.text) + self.beyond:,} characters in all]"
+        return self.text.rstrip()
+
+
+class Screen:
+    """Feed it what a program writes; `settled` returns the lines that will change no more. One thread at a time."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        self._pending = ""
+        self._rows: list[_Row] = [_Row(now)]
+        self._at = 0
+        self._column = 0
+        self._settled: deque[str] = deque()
+        self._settle_seconds = SETTLE_SECONDS[0]
+
+    def feed(self, data: bytes, now: float) -> None:
+        """Take what was written at `now`, in seconds of any clock that does not go back."""
+        text = self._pending + self._decoder.decode(data)
+        self._pending = ""
+        if _PLAIN.match(text):
+            # What most programs write: lines, and nothing that goes back.
+            self._lines(text, now)
+            return
+        unfinished = _UNFINISHED.search(text)
+        if unfinished and len(text) - unfinished.start() < _SEQUENCE:
+            self._pending = text[unfinished.start() :]
+            text = text[: unfinished.start()]
+        for token in _TOKENS.finditer(text):
+            self._take(token, now)
+
+    def settled(self, now: float) -> list[str]:
+        """Return the lines that are settled by `now`, each once."""
+        gone = 0
+        while gone < self._at and now - self._rows[gone].changed >= self._settle_seconds:
+            gone += 1
+        self._give(gone)
+        lines = list(self._settled)
+        self._settled.clear()
+        return lines
+
+    def finish(self) -> list[str]:
+        """Return what is left; nothing more is written."""
+        tail = self._decoder.decode(b"", final=True)
+        if tail:
+            self._write(tail, self._rows[self._at].changed)
+        self._give(len(self._rows))
+        lines = list(self._settled)
+        self._settled.clear()
+        self._rows, self._at, self._column = [_Row(0.0)], 0, 0
+        while lines and not lines[-1]:
+            lines.pop()
+        return lines
+
+    def _give(self, count: int) -> None:
+        self._settled.extend(row.line() for row in self._rows[:count])
+        del self._rows[:count]
+        self._at -= count
+
+    def _lines(self, text: str, now: float) -> None:
+        first, *rest = text.split("\n")
+        self._write(first, now)
+        for line in rest:
+            self._down(now)
+            self._column = 0
+            self._write(line, now)
+
+    def _take(self, token: re.Match[str], now: float) -> None:
+        if token["text"]:
+            self._write(token["text"], now)
+        elif token["final"]:
+            self._sequence(token["final"], token["parameters"], now)
+        elif token["control"]:
+            self._control(token["control"], now)
+
+    def _control(self, character: str, now: float) -> None:
+        if character == "\n":
+            self._down(now)
+            self._column = 0
+        elif character == "\r":
+            self._column = 0
+        elif character == "\b":
+            self._column = max(self._column - 1, 0)
+        elif character == "\t":
+            self._write(" " * (8 - self._column % 8), now)
+        elif character not in "\x00\x07\x0e\x0f\x1b":
+            self._write(f"\\x{ord(character):02x}", now)
+
+    def _sequence(self, final: str, parameters: str, now: float) -> None:
+        number = (
+            int(parameters) if parameters.isascii() and parameters.isdigit() and len(parameters) < 6 else 0
+        )
+        if final in "AF":
+            self._up(max(number, 1))
+        elif final in "BE":
+            for _ in range(min(max(number, 1), ROWS)):
+                self._down(now)
+        elif final == "C":
+            self._column = min(self._column + max(number, 1), COLUMNS)
+        elif final == "D":
+            self._column = max(self._column - max(number, 1), 0)
+        elif final == "G":
+            self._column = min(max(number - 1, 0), COLUMNS)
+        elif final == "K":
+            self._erase(number, now)
+        elif final == "J" and number in (0, 2, 3):
+            self._erase(0 if number == 0 else 2, now)
+            del self._rows[self._at + 1 :]
+        if final in "EF":
+            self._column = 0
+
+    def _erase(self, part: int, now: float) -> None:
+        row = self._rows[self._at]
+        row.changed = now
+        if part == 0:
+            row.text, row.beyond = row.text[: self._column], 0
+        elif part == 1:
+            row.text = " " * self._column + row.text[self._column :]
+        else:
+            row.text, row.beyond = "", 0
+
+    def _write(self, text: str, now: float) -> None:
+        if text:
+            self._rows[self._at].write(self._column, text, now)
+            self._column += len(text)
+
+    def _down(self, now: float) -> None:
+        self._at += 1
+        if self._at == len(self._rows):
+            self._rows.append(_Row(now))
+        if self._at > ROWS:
+            self._give(self._at - ROWS)
+
+    def _up(self, count: int) -> None:
+        if count > self._at:
+            # It goes back to what was taken for settled: this program needs more patience.
+            self._settle_seconds = min(self._settle_seconds * 2, SETTLE_SECONDS[1])
+        self._at = max(self._at - count, 0)
