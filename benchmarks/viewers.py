@@ -1,0 +1,333 @@
+"""What viewers cost the dashboards' process: to open a run's page, to keep it up to date; beside a plain Panel page.
+
+    python benchmarks/viewers.py [--short] [--many]
+
+Both are served by `panel serve` in processes of their own, opened by the same reader (the session's page, its
+WebSocket, its document, then whatever comes), in turns. What is measured is the server's CPU time, which a machine that
+is shared with others changes little. `--many` also opens hundreds of viewers and says how often each hears something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Self
+
+import httpx
+import psutil
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+ROOT = Path(__file__).resolve().parent.parent
+PLAIN = ROOT / "benchmarks" / "peers" / "plain_page.py"
+#: Updates a second, and log lines in each.
+RATE = 10
+LINES = 20
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A `panel serve` of its own; `cpu` is the seconds that it and its children have used."""
+
+    def __init__(self, target: Path, path: str, *arguments: str, **environment: str) -> None:
+        self.port, self.api_port = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}{path}"
+        self.api = f"http://127.0.0.1:{self.api_port}"
+        self.folder = tempfile.TemporaryDirectory()
+        command = [sys.executable, "-m", "panel", "serve", str(target), "--port", str(self.port)]
+        command += ["--address", "127.0.0.1", "--log-level", "error"]
+        command += [f"--allow-websocket-origin=127.0.0.1:{self.port}", *arguments]
+        own = {"STREAMER_PORT": str(self.api_port), "STREAMER_DATA": self.folder.name, **environment}
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **own}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self._self = psutil.Process(self.process.pid)
+        for _ in range(600):
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(self.url, timeout=60).status_code == 200:
+                    return
+            time.sleep(0.1)
+        raise SystemExit(f"{target} does not answer")
+
+    def processes(self) -> list[psutil.Process]:
+        return [self._self, *self._self.children(recursive=True)]
+
+    def cpu(self) -> float:
+        return sum(sum(one.cpu_times()[:2]) for one in self.processes())
+
+    def memory(self) -> int:
+        return sum(one.memory_info().rss for one in self.processes())
+
+    def close(self) -> None:
+        for one in self.processes()[::-1]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.terminate()
+        self.process.wait(20)
+        self.folder.cleanup()
+
+
+class Viewer:
+    """A reader of one page, as a browser is one, but for the drawing."""
+
+    def __init__(self) -> None:
+        self.patches = 0
+        self.longest = 0.0
+        self._last = 0.0
+        self._connection: WebSocketClientConnection | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    async def open(self, url: str, client: httpx.AsyncClient) -> float:
+        """Open the page; return the seconds until its document was there."""
+        begin = time.perf_counter()
+        page = (await client.get(url)).text
+        token = re.search(r'"token":"([^"]+)"', page)
+        assert token is not None, page[:500]
+        socket_url = url.partition("?")[0].replace("http", "ws", 1) + "/ws"
+        origin = "/".join(url.split("/")[:3])
+        request = HTTPRequest(socket_url, headers={"Origin": origin}, request_timeout=120)
+        self._connection = await websocket_connect(
+            request, subprotocols=["bokeh", token[1]], max_message_size=100_000_000
+        )
+        await self._message()  # its acknowledgement
+        header = {"msgid": "1", "msgtype": "PULL-DOC-REQ"}
+        for part in (header, {}, {}):
+            await self._connection.write_message(json.dumps(part))
+        while (await self._message()) != "PULL-DOC-REPLY":
+            pass
+        taken = time.perf_counter() - begin
+        self._reading = asyncio.create_task(self._read())
+        return taken
+
+    async def _message(self) -> str:
+        """Read one message of Bokeh's protocol: header, metadata, content, and buffers as the header says."""
+        assert self._connection is not None
+        text = await self._connection.read_message()
+        if text is None:
+            raise EOFError
+        header = json.loads(text)
+        for _ in range(2 + 2 * header.get("num_buffers", 0)):
+            await self._connection.read_message()
+        return str(header["msgtype"])
+
+    async def _read(self) -> None:
+        self._last = time.perf_counter()
+        with contextlib.suppress(EOFError):
+            while True:
+                if await self._message() == "PATCH-DOC":
+                    now = time.perf_counter()
+                    self.longest, self._last = max(self.longest, now - self._last), now
+                    self.patches += 1
+
+    def forget(self) -> None:
+        self.patches, self.longest, self._last = 0, 0.0, time.perf_counter()
+
+    async def close(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+        if self._connection is not None:
+            self._connection.close()
+
+
+class Producer:
+    """A run under way: `RATE` times a second its progress, and `LINES` log lines."""
+
+    def __init__(self, api: str) -> None:
+        phases = [
+            {"name": "validate", "weight": 10},
+            {"name": "load", "weight": 70},
+            {"name": "save", "weight": 20},
+        ]
+        made = httpx.post(f"{api}/api/runs", json={"title": "Import prices", "phases": phases}).json()
+        self.run, self._token, self._api, self._seq, self._done = made["run"], made["token"], api, 0, 0
+        self._task: asyncio.Task[None] | None = None
+        self.batches = 0
+
+    async def _send(self, client: httpx.AsyncClient, *events: dict[str, object]) -> None:
+        lines = []
+        for event in events:
+            self._seq += 1
+            lines.append(json.dumps({"seq": self._seq, **event}))
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/x-ndjson"}
+        answer = await client.post(
+            f"{self._api}/api/runs/{self.run}/events", content="\n".join(lines), headers=headers
+        )
+        answer.raise_for_status()
+
+    async def _forever(self) -> None:
+        async with httpx.AsyncClient(timeout=60) as client:
+            await self._send(client, {"event": "phase", "phase": "load", "phaseStatus": "started"})
+            due = time.perf_counter()
+            while True:
+                self._done += 13
+                message = "row {} was loaded from the source, 211 rows"
+                lines = [{"event": "log", "message": message.format(self._done + n)} for n in range(LINES)]
+                progress = {
+                    "event": "progress",
+                    "phase": "load",
+                    "done": self._done,
+                    "total": 1_000_000,
+                    "unit": "rows",
+                }
+                await self._send(client, progress, *lines)
+                self.batches += 1
+                due += 1 / RATE
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._forever())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+
+async def opening(server: Server, url: str, viewers: int) -> tuple[float, float, list[Viewer]]:
+    """Open viewers one after another; return CPU milliseconds and kilobytes for each."""
+    async with httpx.AsyncClient(timeout=120) as client:
+        first = Viewer()
+        await first.open(url, client)
+        cpu, memory = server.cpu(), server.memory()
+        opened = [first]
+        for _ in range(viewers):
+            opened.append(Viewer())
+            await opened[-1].open(url, client)
+        cost = 1000 * (server.cpu() - cpu) / viewers, (server.memory() - memory) / viewers / 1000
+    return *cost, opened
+
+
+async def updating(server: Server, viewers: list[Viewer], seconds: float) -> tuple[float, float]:
+    """Return the server's CPU milliseconds for an update of one viewer, and updates a second of each."""
+    for viewer in viewers:
+        viewer.forget()
+    begin, cpu = time.perf_counter(), server.cpu()
+    await asyncio.sleep(seconds)
+    used, taken = server.cpu() - cpu, time.perf_counter() - begin
+    rate = statistics.median(viewer.patches for viewer in viewers) / taken
+    return 1000 * used / (taken * RATE * len(viewers)), rate
+
+
+async def ours(viewers: int, seconds: float) -> dict[str, float]:
+    server = Server(ROOT / "dashboards", "/dashboards")
+    try:
+        producer = Producer(server.api)
+        url = f"{server.url}?run={producer.run}"
+        milliseconds, kilobytes, opened = await opening(server, url, viewers)
+        async with producer:
+            await asyncio.sleep(2)
+            update, rate = await updating(server, opened, seconds)
+        for viewer in opened:
+            await viewer.close()
+        return {"open ms": milliseconds, "open kB": kilobytes, "update ms": update, "messages/s": rate}
+    finally:
+        server.close()
+
+
+async def plain(viewers: int, seconds: float) -> dict[str, float]:
+    server = Server(PLAIN, "/plain_page", PLAIN_PAGE_SECONDS="0")
+    try:
+        milliseconds, kilobytes, opened = await opening(server, server.url, viewers)
+        for viewer in opened:
+            await viewer.close()
+    finally:
+        server.close()
+    server = Server(PLAIN, "/plain_page", PLAIN_PAGE_SECONDS=str(1 / RATE))
+    try:
+        # Fewer: the server must keep up, or what is measured is a queue.
+        _, _, opened = await opening(server, server.url, 2)
+        update, rate = await updating(server, opened, seconds)
+        for viewer in opened:
+            await viewer.close()
+    finally:
+        server.close()
+    return {"open ms": milliseconds, "open kB": kilobytes, "update ms": update, "messages/s": rate}
+
+
+async def many(viewers: int, processes: int, seconds: float) -> None:
+    """Open hundreds of viewers of one run, and say how often each hears something and how long a new page takes."""
+    server = Server(ROOT / "dashboards", "/dashboards", "--num-procs", str(processes))
+    try:
+        producer = Producer(server.api)
+        url = f"{server.url}?run={producer.run}"
+        opened: list[Viewer] = []
+        async with httpx.AsyncClient(timeout=300, limits=httpx.Limits(max_connections=8)) as client:
+            gate = asyncio.Semaphore(4)
+
+            async def one() -> None:
+                async with gate:
+                    viewer = Viewer()
+                    await viewer.open(url, client)
+                    opened.append(viewer)
+
+            await asyncio.gather(*(one() for _ in range(viewers)))
+            async with producer:
+                await asyncio.sleep(3)
+                for viewer in opened:
+                    viewer.forget()
+                begin = time.perf_counter()
+                await asyncio.sleep(seconds)
+                taken = time.perf_counter() - begin
+                slowest = min(viewer.patches for viewer in opened) / taken
+                longest = max(viewer.longest for viewer in opened)
+                new = await Viewer().open(url, client)
+        print(
+            f"{viewers} viewers, {processes} processes: slowest {slowest:.1f} updates/s, longest pause {longest:.2f} s,"
+        )
+        print(
+            f"    a new page in {new:.2f} s, {server.memory() / len(opened) / 1000:,.0f} kB a viewer in all"
+        )
+        for viewer in opened:
+            await viewer.close()
+    finally:
+        server.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--short", action="store_true", help="one round, few viewers")
+    parser.add_argument("--many", action="store_true", help="hundreds of viewers as well")
+    asked = parser.parse_args()
+    viewers, seconds, number = (8, 5.0, 1) if asked.short else (20, 15.0, 3)
+    found: dict[str, list[dict[str, float]]] = {"a run's page": [], "plain Panel page": []}
+    for _ in range(number):
+        found["a run's page"].append(asyncio.run(ours(viewers, seconds)))
+        found["plain Panel page"].append(asyncio.run(plain(viewers, seconds)))
+    medians = {
+        name: {key: statistics.median(one[key] for one in values) for key in values[0]}
+        for name, values in found.items()
+    }
+    for name, values in medians.items():
+        print(f"{name:18}" + "".join(f"  {key} {value:8.2f}" for key, value in values.items()))
+    us, them = medians.values()
+    for key in ("open ms", "open kB", "update ms"):
+        print(f"{key}: {us[key] / them[key]:.2f} of the plain page's", end=", ")
+        print(f"{them[key] / us[key]:.1f} times as many at the same cost")
+    if asked.many:
+        asyncio.run(many(60 if asked.short else 200, 1, seconds))
+        if not asked.short:
+            asyncio.run(many(1000, 2, seconds))
+
+
+if __name__ == "__main__":
+    main()
