@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dashboards.views import RunsView, RunView, StartView
+    from dashboards.notebook import RunView
+    from dashboards.views import RunsView, StartView
 
 __all__ = ["RunView", "RunsView", "StartView"]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from dashboards import views
+        from importlib import import_module
 
-        return getattr(views, name)
+        return getattr(
+            import_module("dashboards.notebook" if name == "RunView" else "dashboards.views"), name
+        )
     raise AttributeError(f"module 'dashboards' has no attribute {name!r}")

@@ -137,6 +137,14 @@ class Created(Struct, frozen=True):
     token: str = ""
 
 
+class Ticket(Struct, frozen=True):
+    """A secret that cancels a run and does nothing else; `page` as in `Created`."""
+
+    run: str
+    ticket: str
+    page: str | None = None
+
+
 class RunsPage(Struct, frozen=True):
     """Runs, newest first. `next` is the `before` of the next page, None on the last; `counts`: all runs by status."""
 

@@ -51,6 +51,7 @@ from streamer.answers import (
     StreamerAway,
     StreamerError,
     StreamReset,
+    Ticket,
     Unavailable,
     api_error,
     decode,
@@ -294,6 +295,10 @@ class Client:
         """Ask a run to end and return its status now. Raises `NotFound`, or `Conflict` when it is over."""
         body = await self._ask("POST", _run_path(run_id, "cancel"), body={"by": by} if by else {})
         return decode(body, Created).status
+
+    async def ticket(self, run_id: str) -> Ticket:
+        """Return a secret with which a page of another origin may cancel a run. Raises `NotFound`."""
+        return decode(await self._ask("POST", _run_path(run_id, "ticket"), body={}), Ticket)
 
     async def _ask(
         self,

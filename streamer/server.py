@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import resource
+import secrets
 import signal
 import socket
 from collections.abc import Callable
@@ -35,6 +36,7 @@ from streamer.handlers.runs import (
     RunHandler,
     RunsHandler,
     StartHandler,
+    TicketHandler,
 )
 from streamer.handlers.service import LiveHandler, MetricsHandler, OpenApiHandler, ReadyHandler
 from streamer.handlers.stream import AllEventsHandler
@@ -43,6 +45,7 @@ from streamer.log.sqlite import SqliteLog
 from streamer.metrics import Metrics
 from streamer.runs import Runs
 from streamer.settings import Settings
+from streamer.tickets import Tickets
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("streamer.access")
@@ -78,6 +81,7 @@ def routes(parts: Parts) -> list[tuple[str, type[RequestHandler], dict[str, Any]
             (rf"/api/runs/{_RUN}/log", LinesHandler),
             (rf"/api/runs/{_RUN}/failures", FailuresHandler),
             (rf"/api/runs/{_RUN}/cancel", CancelHandler),
+            (rf"/api/runs/{_RUN}/ticket", TicketHandler),
             (r"/api/events", AllEventsHandler),
             (r"/api/health/live", LiveHandler),
             (r"/api/health/ready", ReadyHandler),
@@ -113,6 +117,8 @@ class Streamer:
         self.page = page
         #: Address of the API, once it listens.
         self.url = ""
+        # Asked for before the streamer is open, as all that says who may ask.
+        self.tickets = Tickets(secrets.token_bytes(32))
         self._listen = listen
         self._backend_factory = backend or (lambda settings: ProcessBackend(settings.data))
         self._server: HTTPServer | None = None

@@ -34,6 +34,8 @@ STATUS_TONES: dict[str, str] = {
 _BYTES = frozenset({"b", "byte", "bytes"})
 _SCALE = ("B", "kB", "MB", "GB", "TB", "PB")
 NOT_KNOWN = "—"
+#: Colours and cursor movements of terminals (ECMA-48), which the output of commands is full of.
+_TERMINAL_CODES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 def status_word(status: RunStatus | str) -> str:
@@ -152,6 +154,11 @@ def percent(value: float | None) -> str:
 def cut(text: str, limit: int) -> str:
     """Return `text` within `limit` characters."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def without_terminal_codes(text: str) -> str:
+    """Return `text` as it reads without colours and cursor movements."""
+    return _TERMINAL_CODES.sub("", text)
 
 
 def paragraphs(doc: str) -> str:

@@ -61,6 +61,7 @@ async def answers(api: Api) -> dict[str, Any]:
     started = await api.http.post("/api/pipelines/Plain/runs")
     got["start"] = started.json()
     await api.handle(got["start"]["run"])
+    got["ticket"] = (await api.http.post(f"/api/runs/{got['start']['run']}/ticket")).json()
     got["cancel"] = (await api.http.post(f"/api/runs/{got['start']['run']}/cancel")).json()
     got["error"] = (await api.http.post("/api/pipelines/Count/runs", json={"n": 0})).json()
     registered = await api.http.post("/api/runs", json={"title": "Fit models"})

@@ -196,6 +196,67 @@ async def test_without_allowed_origins_no_page_of_another_site_is_answered(tmp_p
         error_of(answer, 403, "origin_refused")
 
 
+# -- tickets -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_page_of_any_site_cancels_with_the_ticket_of_the_run(api):
+    run = (await api.http.post("/api/pipelines/Plain/runs")).json()["run"]
+    ticket = (await api.http.post(f"/api/runs/{run}/ticket")).json()["ticket"]
+    headers = {"Origin": "http://localhost:8888", "Authorization": f"Bearer {ticket}"}
+    answer = await api.http.post(f"/api/runs/{run}/cancel", headers=headers)
+    assert (202, "*") == (answer.status_code, answer.headers["access-control-allow-origin"])
+
+
+@pytest.mark.parametrize("offered", ["none", "é", "ticket of another run"])
+async def test_without_the_ticket_of_this_very_run_no_page_cancels_it(api, offered):
+    run, other = [(await api.http.post("/api/pipelines/Plain/runs")).json()["run"] for _ in range(2)]
+    if offered == "ticket of another run":
+        offered = (await api.http.post(f"/api/runs/{other}/ticket")).json()["ticket"]
+    headers = {"Origin": "http://localhost:8888", "Authorization": f"Bearer {offered}".encode()}
+    answer = await api.http.post(f"/api/runs/{run}/cancel", headers=headers)
+    error_of(answer, 403, "origin_refused")
+    assert "access-control-allow-origin" not in answer.headers
+    assert "cancelling" != (await api.http.get(f"/api/runs/{run}")).json()["status"]
+
+
+async def test_a_ticket_opens_nothing_but_cancel(api):
+    run = (await api.http.post("/api/pipelines/Plain/runs")).json()["run"]
+    ticket = (await api.http.post(f"/api/runs/{run}/ticket")).json()["ticket"]
+    headers = {"Origin": "http://localhost:8888", "Authorization": f"Bearer {ticket}"}
+    for method, path in (
+        ("GET", f"/api/runs/{run}"),
+        ("POST", f"/api/runs/{run}/ticket"),
+        ("GET", f"/api/runs/{run}/events"),
+        ("POST", "/api/pipelines/Plain/runs"),
+    ):
+        error_of(await api.http.request(method, path, headers=headers), 403, "origin_refused")
+
+
+async def test_a_page_of_another_site_is_given_no_ticket(api):
+    run = (await api.http.post("/api/pipelines/Plain/runs")).json()["run"]
+    headers = {"Origin": "http://localhost:8888"}
+    error_of(await api.http.post(f"/api/runs/{run}/ticket", headers=headers), 403, "origin_refused")
+
+
+async def test_a_ticket_takes_the_place_of_the_operators_token_which_alone_gets_one(guarded):
+    token = {"Authorization": f"Bearer {TOKEN}"}
+    run = (await guarded.http.post("/api/pipelines/Plain/runs", headers=token)).json()["run"]
+    error_of(await guarded.http.post(f"/api/runs/{run}/ticket"), 401, "unauthorized")
+    ticket = (await guarded.http.post(f"/api/runs/{run}/ticket", headers=token)).json()["ticket"]
+    error_of(await guarded.http.post(f"/api/runs/{run}/cancel"), 401, "unauthorized")
+    error_of(await guarded.http.post(f"/api/runs/{run}/cancel?token={ticket}"), 401, "unauthorized")
+    headers = {"Authorization": f"Bearer {ticket}"}
+    assert 202 == (await guarded.http.post(f"/api/runs/{run}/cancel", headers=headers)).status_code
+
+
+async def test_a_browser_is_told_that_cancel_may_be_asked_for_with_a_ticket(api):
+    headers = {"Origin": "http://localhost:8888", "Access-Control-Request-Method": "POST"}
+    answer = await api.http.options("/api/runs/some/cancel", headers=headers)
+    assert (204, "*") == (answer.status_code, answer.headers["access-control-allow-origin"])
+    assert "Authorization" in answer.headers["access-control-allow-headers"]
+    assert "access-control-allow-credentials" not in answer.headers
+
+
 # -- the operators' token ----------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,6 @@ from msgspec.structs import replace
 from panel.io.state import set_curdoc
 from panel.util import edit_readonly
 
-import dashboards
 from dashboards import theme
 from dashboards.literals import (
     FAILURES,
@@ -104,10 +103,6 @@ def test_every_view_can_be_drawn_in_every_state(name: str, state: str) -> None:
     )()
     assert drawn.layout.get_root().references()
     drawn.close()
-
-
-def test_the_names_for_users_are_in_the_package() -> None:
-    assert RunView is dashboards.RunView
 
 
 def test_a_run_view_needs_a_run_or_a_model() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,12 +9,11 @@ import param
 
 from dashboards.session import LogChange, LogLine, RunModel
 from dashboards.views.base import Component, View, run_soon, text_of
+from streamer import words
 from streamer.events import LEVELS
 
 #: Longer messages are cut for display, in characters; the streamer bounds them already.
 SHOWN_LIMIT = 8_000
-#: Colours and cursor movements of terminals (ECMA-48), which the output of commands is full of.
-_TERMINAL_CODES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 class RunLog(Component):
@@ -98,7 +96,7 @@ def _rows(lines: tuple[LogLine, ...]) -> list[list[Any]]:
 
 
 def _message(line: LogLine) -> str:
-    message = _TERMINAL_CODES.sub("", line.message)
+    message = words.without_terminal_codes(line.message)
     if len(message) > SHOWN_LIMIT:
         message = f"{message[:SHOWN_LIMIT]}…"
     return f"{line.item}: {message}" if line.item and line.item not in message else message

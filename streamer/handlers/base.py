@@ -24,6 +24,7 @@ from streamer.metrics import Metrics
 from streamer.runs import Forbidden, QueueFull, Runs, UnknownPipeline
 from streamer.schema import ParametersRefused
 from streamer.settings import Settings, is_loopback
+from streamer.tickets import Tickets
 from streamer.wire import Cursor, to_json
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Parts(Protocol):
     runs: Runs
     catalog: Catalog
     metrics: Metrics
+    tickets: Tickets
     page: str
 
     @property
@@ -184,7 +186,7 @@ class BaseHandler(RequestHandler):
         origin = self.request.headers.get("Origin")
         if origin is None:
             return
-        if origin in self.parts.settings.allowed_origins:
+        if self.lets_read(origin):
             self._let_read()
         elif origin not in (f"http://{self.request.host}", f"https://{self.request.host}"):
             raise ApiError(
@@ -194,11 +196,16 @@ class BaseHandler(RequestHandler):
                 {"field": "Origin", "received": origin[:100]},
             )
 
+    def lets_read(self, origin: str) -> bool:
+        """Say whether a page of that origin may ask, and read the answer."""
+        return origin in self.parts.settings.allowed_origins
+
     def _let_read(self) -> None:
         """Let a page of an allowed origin read the answer, whatever it is."""
         origin = self.request.headers.get("Origin")
-        if origin in self.parts.settings.allowed_origins:
-            self.set_header("Access-Control-Allow-Origin", origin)
+        if origin is not None and self.lets_read(origin):
+            known = origin in self.parts.settings.allowed_origins
+            self.set_header("Access-Control-Allow-Origin", origin if known else "*")
             self.set_header("Access-Control-Expose-Headers", "Location, Retry-After")
             self.set_header("Vary", "Origin")
 
@@ -310,6 +317,10 @@ class BaseHandler(RequestHandler):
         return cursor.offset
 
     # -- answers -------------------------------------------------------------------------------------------------------
+
+    def page_of(self, run_id: str) -> str | None:
+        """Return the address of a run's page on the dashboards; None where there are none that are known."""
+        return f"{self.parts.page}?run={run_id}" if self.parts.page else None
 
     def answer(self, value: Any, status: int = 200) -> None:
         """Answer with JSON."""

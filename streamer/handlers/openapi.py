@@ -331,6 +331,18 @@ def _paths(epoch: str) -> dict[str, Any]:
                 },
             }
         },
+        "/api/runs/{run_id}/ticket": {
+            "post": {
+                "summary": "A secret that cancels this run and does nothing else, for a page of another origin.",
+                "parameters": [_RUN_ID],
+                "responses": {
+                    "201": _answer(
+                        "The ticket.", _object({"run": _TEXT, "ticket": _TEXT, "page": _TEXT_OR_NULL})
+                    ),
+                    **_errors("404"),
+                },
+            }
+        },
         "/api/events": {
             "get": {
                 "summary": "The stream of all runs, on one connection.",

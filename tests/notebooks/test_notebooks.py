@@ -36,7 +36,9 @@ def test_the_first_notebook_shows_a_run_and_ends_with_its_result(tmp_path: Path,
         NotebookClient(book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
     shown = [output for output in outputs if output.output_type in ("display_data", "execute_result")]
-    assert any("application/vnd.holoviews_exec.v0+json" in output.data for output in shown)
+    views = [output.data for output in shown if "text/html" in output.data]
+    # Nobody waits for the view: by the end of the notebook it may have shown the run's last moments, or its end.
+    assert [True] == [view["text/plain"].startswith(("Count · Running · ", "Count · Complete · 100 %")) for view in views]
     assert "(" in shown[-2].data["text/plain"]
     assert "'Completed'" in shown[-2].data["text/plain"]
     said = "".join(output.text for output in outputs if output.output_type == "stream" and output.name == "stdout")
