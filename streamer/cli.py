@@ -110,6 +110,12 @@ def build_parser() -> argparse.ArgumentParser:
 
     cancel = reader(command("cancel", cancel_command, "ask a run to end"))
     cancel.add_argument("run", metavar="RUN_ID")
+
+    send = reader(command("send", send_command, "send what producers left while their streamer was away"))
+    send.add_argument("--data", type=Path, metavar="FOLDER", help="folder they left it in (STREAMER_DATA)")
+    send.add_argument(
+        "--seconds", type=float, default=10.0, help="how long a streamer may take to answer (10)"
+    )
     return parser
 
 
@@ -507,6 +513,30 @@ async def _pipelines(arguments: argparse.Namespace) -> int:
     if not offers.pipelines:
         _say("no pipelines; name some: streamer serve --pipelines MODULE_OR_PATH")
     return 0
+
+
+def send_command(arguments: argparse.Namespace) -> int:
+    """Send left spools; 2 when one of them could not be sent."""
+    from streamer.delivery import NotDelivered, deliver
+    from streamer.discovery import find_streamer
+    from streamer.spool import FOLDER, spools
+    from streamer.terminal import printable
+
+    settings = Settings.from_environment(**({} if arguments.data is None else {"data": arguments.data}))
+    code = 0
+    for path in sorted(spools(settings.data / FOLDER)):
+        problem, where = "", None
+        try:
+            where = deliver(path, arguments.url or find_streamer(settings), settings.token, arguments.seconds)
+        except NotDelivered as error:
+            code, problem = NOT_DONE, printable(str(error))
+        if arguments.json:
+            _say(_json_line({"run": path.stem, "url": where, "problem": problem or None}))
+        elif problem:
+            print(f"streamer: run {path.stem} was not sent: {problem}", file=sys.stderr)
+        else:
+            _say(f"run {path.stem} is at {where}" if where else f"run {path.stem} is sent by its own process")
+    return code
 
 
 def cancel_command(arguments: argparse.Namespace) -> int:

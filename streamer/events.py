@@ -27,6 +27,8 @@ COUNT_LIMIT: Final = 2**53
 RESULT_LIMIT: Final = 256_000
 #: Bound of how deep JSON is nested: far from what readers in any language refuse, wherever they hold it.
 NESTING_LIMIT: Final = 100
+#: Bound, in bytes of JSON, of the fields of a log line.
+FIELDS_LIMIT: Final = 4_000
 #: How many failed items a terminal event repeats; all of them stay in the log.
 ERRORS_LISTED: Final = 100
 #: The longest list of phases a run may declare.
@@ -182,7 +184,10 @@ class Progressed(_Event, frozen=True, kw_only=True, tag="progress"):
 
 
 class Logged(_Event, frozen=True, kw_only=True, tag="log"):
-    """One log line. `type` follows from `level`: error, warning, or log for all that is less."""
+    """One log line. `type` follows from `level`: error, warning, or log for all that is less.
+
+    `fields` is what was logged beside the text, as plain JSON.
+    """
 
     type: Literal["log", "warning", "error"] = "log"
     level: str = "INFO"
@@ -191,6 +196,7 @@ class Logged(_Event, frozen=True, kw_only=True, tag="log"):
     timestamp: str = ""
     phase: str | None = None
     item: str | None = None
+    fields: dict[str, Any] | UnsetType = UNSET
 
 
 class ItemFailed(_Event, frozen=True, kw_only=True, tag="failure"):
@@ -411,6 +417,7 @@ def bounded(event: Event) -> Event:
                 timestamp=cut(event.timestamp, 100),
                 phase=_name(event.phase),
                 item=_name(event.item),
+                fields=_bounded_fields(event.fields),
             )
         case Progressed():
             results = event.results
@@ -468,7 +475,8 @@ def _is_plain(event: Logged) -> bool:
     """Say whether a log line is, as nearly all are, within its bounds: what `bounded` would find out more slowly."""
     message, phase, item = event.message, event.phase or "", event.item or ""
     return (
-        event.type == _TYPES.get(event.level)
+        event.fields is UNSET
+        and event.type == _TYPES.get(event.level)
         and len(message) <= MESSAGE_LIMIT
         and len(event.logger) + len(phase) + len(item) <= NAME_LIMIT
         and len(event.timestamp) <= 100
@@ -541,6 +549,13 @@ _LEVEL_NAMES: Final = {"WARN": "WARNING", "FATAL": "CRITICAL", "": "INFO"}
 
 def _name(text: str | None) -> str | None:
     return None if text is None else cut(text, NAME_LIMIT)
+
+
+def _bounded_fields(fields: dict[str, Any] | UnsetType) -> dict[str, Any] | UnsetType:
+    if fields is UNSET:
+        return fields
+    bounded_fields: dict[str, Any] = bounded_json(fields, FIELDS_LIMIT)
+    return bounded_fields
 
 
 def _bounded_bar(bar: Bar) -> Bar:

@@ -36,6 +36,8 @@ class Reporter(Protocol):
         items: Iterable[T],
         *,
         on_error: Literal["raise", "collect"] = "raise",
+        workers: int = 0,
+        processes: bool = False,
         total: float | None = None,
         unit: str = "items",
         size: Callable[[T], float] | None = None,
@@ -108,6 +110,8 @@ class Pipeline(param.Parameterized):
         items: Iterable[T],
         *,
         on_error: Literal["raise", "collect"] = "raise",
+        workers: int = 0,
+        processes: bool = False,
         total: float | None = None,
         unit: str = "items",
         size: Callable[[T], float] | None = None,
@@ -117,10 +121,19 @@ class Pipeline(param.Parameterized):
 
         Items are counted as succeeded or failed. With ``on_error="collect"`` one that raises is listed with its error
         and the rest goes on; with "raise" it ends the phase. Progress counts items, or the sum of `size(item)` of
-        `total` in `unit` (bytes, say) where it is given. `label` names an item in the list of failures.
+        `total` in `unit` (bytes, say) where it is given. `label` names an item in the list of failures. `workers`
+        threads do the calls, or with `processes` as many processes; 0: this thread.
         """
         return self._reporter.map(
-            function, items, on_error=on_error, total=total, unit=unit, size=size, label=label
+            function,
+            items,
+            on_error=on_error,
+            workers=workers,
+            processes=processes,
+            total=total,
+            unit=unit,
+            size=size,
+            label=label,
         )
 
     def counter(self, total: float | None = None, *, unit: str = "items") -> AbstractContextManager[Advance]:
@@ -152,6 +165,8 @@ class Silent:
         items: Iterable[T],
         *,
         on_error: Literal["raise", "collect"] = "raise",
+        workers: int = 0,
+        processes: bool = False,
         total: float | None = None,
         unit: str = "items",
         size: Callable[[T], float] | None = None,

@@ -10,7 +10,7 @@ import math
 import operator
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from itertools import chain, compress, repeat
 from typing import Any, Final, Protocol, TypeVar
 
@@ -91,23 +91,45 @@ class Tally:
     """Counts the items of one loop at C speed: about 6 ns each. Iterate `over(items)` once; any thread may read.
 
     The item that the loop works on is not done yet; it is when the next one is asked for. A loop that is left early
-    keeps its count; whether its last item was done, nobody can know. `on_end` is called by the loop's thread at the
-    items' end.
+    keeps its count; whether its last item was done, nobody can know. `on_begin` is called by the loop's thread before
+    the first item, `on_end` at the items' end.
     """
 
-    def __init__(self, total: float | None, on_end: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        total: float | None,
+        on_end: Callable[[], object] = lambda: None,
+        on_begin: Callable[[], object] | None = None,
+    ) -> None:
         self.total = total
         self.complete = False
         self._left = False
         self._on_end = on_end
+        self._on_begin = on_begin
         # `compress` takes one of these for each item that goes by, and their number can be read at any time.
         self._ticks = repeat(True, sys.maxsize)
 
     def over(self, items: Iterable[T]) -> Iterator[T]:
         """Return an iterator over `items` that counts. Raises `TypeError` when they cannot be iterated."""
         # `chain` comes to `_End` when the items are used up; a loop that is left drops it unused.
-        ends: tuple[Any, Any] = (iter(items), _End(self))
-        return compress(chain(*ends), self._ticks)
+        parts: list[Any] = [iter(items), _End(self)]
+        if self._on_begin is not None:
+            parts.insert(0, _Begin(self._on_begin))
+        return compress(chain(*parts), self._ticks)
+
+    async def over_async(self, items: AsyncIterable[T]) -> AsyncIterator[T]:
+        """Return an asynchronous iterator over `items` that counts."""
+        if self._on_begin is not None:
+            self._on_begin()
+        try:
+            async for item in items:
+                next(self._ticks)
+                yield item
+        except BaseException:
+            self._left = True
+            raise
+        self.complete = True
+        self._on_end()
 
     @property
     def passed(self) -> int:
@@ -131,6 +153,17 @@ class Tally:
     def ended(self) -> bool:
         """Whether the loop came to its end, or was left."""
         return self.complete or self._left
+
+
+class _Begin:
+    """Stands before the items: iterated when the first one is asked for."""
+
+    def __init__(self, on_begin: Callable[[], object]) -> None:
+        self._on_begin = on_begin
+
+    def __iter__(self) -> Iterator[Any]:
+        self._on_begin()
+        return iter(())
 
 
 class _End:
@@ -252,12 +285,12 @@ class Meter:
 
     def begins_anew(self, unit: str, thread: int) -> bool:
         """Tell whether a count in that unit would take the place of what is shown now."""
-        return self._begun and unit != self._unit and self._outer(thread) is None
+        return self._begun and unit != self._unit and self.outer(thread) is None
 
     def begin(self, count: Count, unit: str, thread: int) -> None:
         """Count this one too; `thread` is the one that works on it."""
         entry = _Entry(count, thread)
-        outer = self._outer(thread)
+        outer = self.outer(thread)
         if outer is not None:
             outer.begin(entry)
             return
@@ -285,8 +318,8 @@ class Meter:
                 total += entry.count.total
         return Reading(_plain(done), _plain(total) if known else None, self._unit)
 
-    def _outer(self, thread: int) -> _Entry | None:
-        """Return the innermost loop of that thread that has an item in hand."""
+    def outer(self, thread: int) -> _Entry | None:
+        """Return the innermost loop of that thread (or task) that has an item in hand."""
         found = None
         for entry in self._entries:
             if entry.thread == thread and entry.count.in_hand:

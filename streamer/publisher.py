@@ -1,7 +1,8 @@
 """`Publisher`: brings a producer's events to a streamer, in order, each once. Knows nothing of what they mean to a run.
 
 `Outbox` numbers, keeps and bounds them, without I/O; `Publisher` is the thread that sends them over HTTP. What was not
-acknowledged is kept and sent again, so a streamer can be killed and restarted under a running producer.
+acknowledged is kept and sent again, so a streamer can be killed and restarted under a running producer. While it is
+away, what waits goes to a `Spool`: it outlives the producer.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import logging
 import math
 import os
 import random
+import sys
 import threading
 import time as _time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,6 +43,7 @@ from streamer.events import (
     kind,
 )
 from streamer.settings import Settings
+from streamer.spool import Registration, Spool
 
 if TYPE_CHECKING:
     import httpx
@@ -54,6 +57,9 @@ KEPT_BYTES: Final = 1_000_000
 #: What an event costs in memory beside its JSON, about.
 _OVERHEAD: Final = 200
 _LONGEST_RETRY_AFTER: Final = 60.0
+#: A streamer that did not take anything for so many seconds is away: what waits goes to disk, this often.
+AWAY_SECONDS: Final = 1.0
+_SPOOL_SECONDS: Final = 0.5
 _FLUSH_EVENTS: Final = 500
 _BATCH_EVENTS: Final = 2_000
 _BATCH_BYTES: Final = 2_000_000
@@ -77,6 +83,9 @@ class Outbox:
     `limit_bytes` bounds the events that have no number yet. Beyond it consecutive progress is joined, then DEBUG and
     INFO lines are dropped (a line says how many), then tracebacks of failed items are left out, then other lines are
     dropped. Failed items, phases and the terminal event are never dropped.
+
+    Between the numbered and the others may lie what was put on disk: the caller writes what `set_aside` returns, and
+    brings it back with `load`, as there is room in memory.
     """
 
     def __init__(self, limit_bytes: int = WAITING_BYTES) -> None:
@@ -89,6 +98,8 @@ class Outbox:
         self._noted = 0
         self._replaced = 0
         self._numbered: deque[tuple[int, bytes]] = deque()
+        self._aside: deque[_Waiting] = deque()
+        self._loaded = 0
         self._kept: deque[tuple[int, bytes]] = deque()
         self._kept_bytes = 0
         self._last = 0
@@ -102,7 +113,7 @@ class Outbox:
     @property
     def waiting(self) -> int:
         """How many events have no number yet."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._aside)
 
     @property
     def waiting_bytes(self) -> int:
@@ -116,7 +127,12 @@ class Outbox:
 
     def __len__(self) -> int:
         """How many events are not acknowledged."""
-        return len(self._waiting) + len(self._numbered)
+        return self.waiting + self._last - self.acknowledged
+
+    @property
+    def on_disk(self) -> int:
+        """How many events were set aside and not loaded."""
+        return self._last - self._loaded
 
     def put(self, event: Event, time: float) -> None:
         """Take an event that happened at `time` (POSIX seconds). What is too long in it is cut."""
@@ -138,7 +154,7 @@ class Outbox:
             if lines and (len(lines) >= max_events or size > max_bytes):
                 return lines
             lines.append(numbered)
-        while self._waiting and len(lines) < max_events:
+        while self._waiting and len(lines) < max_events and not self.on_disk:
             line = _numbered(self._waiting[0].line, self._last + 1)
             size += len(line)
             if lines and size > max_bytes:
@@ -147,12 +163,67 @@ class Outbox:
             if waiting is self._note:
                 self._note = None
             self._bytes -= len(waiting.line) + _OVERHEAD
-            self._last += 1
+            self._last = self._loaded = self._last + 1
             self._numbered.append((self._last, line))
             lines.append((self._last, line))
         if not self._waiting:
             self._compact_above = self.limit_bytes
         return lines
+
+    def set_aside(self, beyond: int, room: int) -> list[tuple[int, bytes]]:
+        """Return what is to be written to disk, within `room` bytes: all that waits, and before it what is numbered.
+
+        `beyond` is the last number there. `aside_written` or `aside_failed` must follow.
+        """
+        self._join_progress()
+        lines = [numbered for numbered in self._numbered if numbered[0] > beyond]
+        room -= sum(len(line) for _, line in lines)
+        if room < 0:
+            return []
+        number = self._last
+        while self._waiting:
+            line = _numbered(self._waiting[0].line, number + 1)
+            room -= len(line)
+            if room < 0:
+                break
+            number += 1
+            waiting = self._waiting.popleft()
+            if waiting is self._note:
+                self._note = None
+            self._aside.append(waiting)
+            lines.append((number, line))
+        self._put_back(self._waiting)
+        return lines
+
+    def aside_written(self) -> None:
+        """Take note that what was set aside is on disk."""
+        self._last += len(self._aside)
+        self._aside.clear()
+        if not self._waiting:
+            self._compact_above = self.limit_bytes
+
+    def aside_failed(self) -> None:
+        """Take back what was set aside."""
+        self._aside.extend(self._waiting)
+        self._waiting, self._aside = self._aside, deque()
+        self._put_back(self._waiting)
+
+    def load(self, lines: Sequence[tuple[int, bytes]]) -> None:
+        """Take lines back from the disk, in order, to be sent."""
+        for numbered in lines:
+            self._loaded = numbered[0]
+            if numbered[0] > self.acknowledged:
+                self._numbered.append(numbered)
+
+    @property
+    def loaded(self) -> int:
+        """The last number that is or was in memory."""
+        return self._loaded
+
+    @property
+    def numbered_last(self) -> int:
+        """The last number of what is in memory and not acknowledged; 0 when nothing is."""
+        return self._numbered[-1][0] if self._numbered else 0
 
     def acknowledge(self, seq: int) -> bool:
         """Forget what is stored up to `seq`; tell whether that was anything new. A number never given is no news."""
@@ -165,6 +236,7 @@ class Outbox:
         while self._kept_bytes > KEPT_BYTES:
             self._kept_bytes -= len(self._kept.popleft()[1]) + _OVERHEAD
         self.acknowledged = seq
+        self._loaded = max(self._loaded, seq)
         return True
 
     def resume(self, expected: int) -> bool:
@@ -368,8 +440,29 @@ class _Answer(Struct):
     requests: list[str] = []
 
 
-def _ignore(_: str) -> None:
+class Registered(Struct):
+    """The streamer's answer to a run that was registered; `page` is its page on the dashboards, if they are known."""
+
+    run: str
+    url: str = ""
+    page: str | None = None
+
+
+def _ignore(_: object) -> None:
     pass
+
+
+class _Request(Struct):
+    path: str
+    body: bytes
+    content: str
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Content-Type": self.content} | (
+            {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        )
 
 
 class _NotOurs(logging.Filter):
@@ -390,6 +483,9 @@ class Publisher:
     publisher's thread for what the streamer asks ("cancel"), at each answer that asks it; `on_refused(reason)` once,
     when the streamer will not have this producer's events any more: from then on everything is dropped.
     `alive_seconds` is how often an idle producer gives a sign of life. `clock` measures delays, `rng` jitters them.
+
+    `spool` is where events go while the streamer is away. `registration` is told to it, with the operators'
+    `operators_token`, before anything else, of a run that it does not know; then `on_registered(answer)` is called.
     """
 
     def __init__(
@@ -407,9 +503,26 @@ class Publisher:
         limit_bytes: int = WAITING_BYTES,
         max_events: int = _BATCH_EVENTS,
         max_bytes: int = _BATCH_BYTES,
+        spool: Spool | None = None,
+        registration: Registration | None = None,
+        operators_token: str = "",
+        on_registered: Callable[[Registered], None] = _ignore,
+        on_away: Callable[[str], None] = _ignore,
     ) -> None:
         self._url_provider = url_provider
+        self._run_id = run_id
         self._path = f"/api/runs/{run_id}/events"
+        self._spool = spool
+        self._spooled_at = -math.inf
+        # Held by whoever writes to the spool: the publisher's thread, or at the end the one that closes.
+        self._disk = threading.RLock()
+        self._registration = registration
+        self._operators_token = operators_token
+        self._on_registered = on_registered
+        self._on_away = on_away
+        self._away_since: float | None = None
+        self._reached = False
+        self._finishing = False
         self._token = token
         self._on_request = on_request
         self._on_refused = on_refused
@@ -435,6 +548,8 @@ class Publisher:
         self.refused: str | None = None
         #: What the last failed attempt to send said; empty after one that succeeded.
         self.last_error = ""
+        #: What the last failed attempt to write to the spool said.
+        self.disk_error = ""
 
     def start(self) -> None:
         """Start the thread."""
@@ -455,6 +570,16 @@ class Publisher:
             if not self._busy:
                 self._take()
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[Outbox]:
+        """Give the outbox to the body; what is put meanwhile, by the body's own thread too, comes after it."""
+        with self._wake:
+            self._busy = True
+            try:
+                yield self._outbox
+            finally:
+                self._take()
+
     def _take(self) -> None:
         self._busy = True
         try:
@@ -470,8 +595,21 @@ class Publisher:
         if waiting == 1 or waiting >= _FLUSH_EVENTS:
             self._wake.notify_all()
 
+    @property
+    def away(self) -> bool:
+        """Whether the streamer has taken nothing for `AWAY_SECONDS` and more."""
+        since = self._away_since
+        return since is not None and self._clock() - since >= AWAY_SECONDS
+
+    def _is_gone(self) -> bool:
+        """Tell whether it is not worth while to wait for the streamer: it is away, or was never there."""
+        return self.away or (self._away_since is not None and not self._reached)
+
     def flush(self, timeout: float) -> bool:
         """Wait until all that was put before is acknowledged; False when it was not within `timeout` seconds."""
+        return self._flush(timeout, leaving=False)
+
+    def _flush(self, timeout: float, *, leaving: bool) -> bool:
         deadline = _time.monotonic() + timeout
         with self._wake:
             # Joining and dropping only lower the number that the last event will have.
@@ -481,23 +619,46 @@ class Publisher:
             try:
                 while len(self._outbox) and self._outbox.acknowledged < target:
                     left = deadline - _time.monotonic()
-                    if self.refused is not None or left <= 0:
+                    if self.refused is not None or left <= 0 or (leaving and self._is_gone()):
                         return False
-                    self._wake.wait(left)
+                    self._wake.wait(min(left, 0.1) if leaving else left)
             finally:
                 self._flushing -= 1
         return self.refused is None
 
     def close(self, timeout: float) -> bool:
-        """Send what is left for at most `timeout` seconds, then end the thread; tell whether all was acknowledged."""
-        sent = self.flush(timeout)
+        """Send what is left for at most `timeout` seconds, then end the thread; tell whether all was acknowledged.
+
+        With a spool it is not waited for a streamer that is away: what is left goes there, see `left_behind`.
+        """
+        sent = self._flush(timeout, leaving=self._spool is not None)
         with self._wake:
             self._closing = True
             self._wake.notify_all()
         if self._thread is not None:
             # A request under way ends by its own time limit; the thread is a daemon and is not waited for so long.
-            self._thread.join(2.0)
+            self._thread.join(2.0 if sent or self._spool is None else 0.1)
+        if self._spool is not None and os.getpid() == self._pid:
+            self._leave(self._spool)
         return sent
+
+    def finish(self) -> None:
+        """Take no more; the thread ends by itself when all is acknowledged. Does not wait: see `finished`."""
+        with self._wake:
+            self._finishing = True
+            self._wake.notify_all()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the thread has ended."""
+        return self._thread is not None and not self._thread.is_alive()
+
+    @property
+    def left_behind(self) -> Path | None:
+        """The file in which the streamer finds what this producer could not send; None when there is nothing."""
+        if self._spool is None or self.refused is not None:
+            return None
+        return self._spool.path if len(self._outbox) and self._spool.last >= self._outbox.last else None
 
     # -- the publisher's thread ----------------------------------------------------------------------------------------
 
@@ -505,41 +666,168 @@ class Publisher:
         # Imported here because it takes a tenth of a second, which the thread that works need not spend.
         import httpx
 
-        timeout = httpx.Timeout(30.0, connect=5.0)
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/x-ndjson"}
+        timeout = httpx.Timeout(10.0, connect=2.0)
         # Proxies of the environment are for the world outside, not for a streamer next door.
-        with httpx.Client(trust_env=False, timeout=timeout, headers=headers) as client:
-            while (lines := self._next_batch()) is not None:
-                try:
-                    self._url = self._url or self._url_provider()
-                    body = b"".join(line for _, line in lines)
-                    response = client.post(self._url + self._path, content=body)
-                except Exception as error:  # noqa: BLE001 - whatever the network does, the events are kept and sent later
-                    self._failed(f"{type(error).__name__}: {error}")
-                    continue
+        with httpx.Client(trust_env=False, timeout=timeout) as client:
+            self._send_with(client)
+        if not self._closing and self._spool is not None:
+            self._leave(self._spool)
+
+    def _send_with(self, client: httpx.Client) -> None:
+        while (lines := self._next_batch()) is not None:
+            try:
+                self._url = self._url or self._url_provider()
+                request = self._request(lines)
+                response = client.post(
+                    self._url + request.path, content=request.body, headers=request.headers
+                )
+            except Exception as error:  # noqa: BLE001 - whatever the network does, the events are kept and sent later
+                self._failed(f"{type(error).__name__}: {error}")
+                continue
+            if self._closing and self._spool is not None:
+                # Whoever closes has left what waits in the spool; sent twice, it is stored once.
+                return
+            if self._registration is not None:
+                self._registered(response)
+            else:
                 self._answered(response, [seq for seq, _ in lines])
+
+    def _request(self, lines: list[tuple[int, bytes]]) -> _Request:
+        if self._registration is not None:
+            described = msgspec.to_builtins(self._registration) | {"run": self._run_id, "token": self._token}
+            return _Request(
+                "/api/runs", msgspec.json.encode(described), "application/json", self._operators_token
+            )
+        body = b"".join(line for _, line in lines)
+        return _Request(self._path, body, "application/x-ndjson", self._token)
 
     def _next_batch(self) -> list[tuple[int, bytes]] | None:
         """Wait until something is to be sent; an empty list is a sign of life, None the end."""
-        with self._wake:
-            while not self._closing and self.refused is None:
+        while True:
+            with self._wake:
                 now = self._clock()
-                outbox = self._outbox
-                if not len(outbox):
-                    due = self._last_sent + self._alive_seconds
-                elif self._flushing or outbox.waiting < len(outbox) or outbox.waiting >= _FLUSH_EVENTS:
-                    due = now
+                while not self._closing and self.refused is None:
+                    if self._finishing and not len(self._outbox) and self._registration is None:
+                        return None
+                    now = self._clock()
+                    due, spool_due = self._due(now), self._spool_due(now)
+                    if min(due, spool_due) <= now:
+                        break
+                    self._wake.wait(min(due, spool_due) - now)
                 else:
-                    # What comes after a silence is sent at once; what comes in a stream is sent together.
-                    due = self._last_sent + self._linger_seconds
-                due = max(due, self._retry_at)
-                if due <= now:
-                    self._busy = True
-                    batch = outbox.batch(self._max_events, self._max_bytes)
-                    self._take()
-                    return batch
-                self._wake.wait(due - now)
-        return None
+                    return None
+                if due > now:
+                    spooling = True
+                elif self._registration is not None:
+                    return []
+                else:
+                    spooling = False
+            if spooling:
+                self._put_on_disk()
+                continue
+            self._load_from_disk()
+            with self._alone() as outbox:
+                return outbox.batch(self._max_events, self._max_bytes)
+
+    def _due(self, now: float) -> float:
+        """Return when to send next."""
+        outbox = self._outbox
+        if self._registration is not None:
+            due = now
+        elif not len(outbox):
+            due = self._last_sent + self._alive_seconds
+        elif self._flushing or outbox.waiting < len(outbox) or outbox.waiting >= _FLUSH_EVENTS:
+            due = now
+        else:
+            # What comes after a silence is sent at once; what comes in a stream is sent together.
+            due = self._last_sent + self._linger_seconds
+        return max(due, self._retry_at)
+
+    # -- the spool -----------------------------------------------------------------------------------------------------
+
+    def _spool_due(self, now: float) -> float:
+        """Return when to put on disk what waits; never while the streamer takes it."""
+        spool, outbox = self._spool, self._outbox
+        if spool is None or not (outbox.waiting or outbox.numbered_last > spool.last):
+            return math.inf
+        due = self._spooled_at + _SPOOL_SECONDS
+        if self._away_since is not None:
+            return max(due, self._away_since + AWAY_SECONDS)
+        # It is there, but slower than this producer.
+        return due if outbox.waiting_bytes > outbox.limit_bytes // 2 else math.inf
+
+    def _put_on_disk(self) -> None:
+        with self._disk:
+            if not self._closing and self._spool is not None:
+                self._write(self._spool, self._spool.room)
+
+    def _leave(self, spool: Spool) -> None:
+        """Put all on disk that is not acknowledged, whatever room there is: what is in memory is bounded."""
+        with self._disk:
+            if self.refused is None and len(self._outbox):
+                self._write(spool, sys.maxsize)
+            else:
+                spool.clear()
+            spool.close()
+
+    def _write(self, spool: Spool, room: int) -> None:
+        self._spooled_at = self._clock()
+        with self._alone() as outbox:
+            lines = outbox.set_aside(spool.last, room)
+        try:
+            spool.append(lines)
+        except (OSError, ValueError) as error:
+            with self._alone() as outbox:
+                outbox.aside_failed()
+            self.disk_error = str(error)
+            return
+        with self._alone() as outbox:
+            outbox.aside_written()
+            self._wake.notify_all()
+
+    def _load_from_disk(self) -> None:
+        """Bring back from the spool what the next batch takes; remove the file when all of it was acknowledged."""
+        spool, outbox = self._spool, self._outbox
+        if spool is None or not spool.last:
+            return
+        with self._disk:
+            if self._closing:
+                return
+            if outbox.acknowledged >= spool.last:
+                spool.clear()
+            elif outbox.on_disk and outbox.numbered_last <= outbox.acknowledged:
+                try:
+                    lines = spool.read(
+                        max(outbox.loaded, outbox.acknowledged),
+                        max_events=self._max_events,
+                        max_bytes=self._max_bytes,
+                    )
+                except (OSError, ValueError) as error:
+                    self._refuse(f"what was kept on disk cannot be read: {error}")
+                    return
+                with self._alone():
+                    outbox.load(lines)
+
+    # -- answers -------------------------------------------------------------------------------------------------------
+
+    def _registered(self, response: httpx.Response) -> None:
+        if response.status_code in (200, 201):
+            try:
+                answer = msgspec.json.decode(response.content, type=Registered)
+            except msgspec.DecodeError as error:
+                self._failed(f"not a streamer's answer: {error}")
+                return
+            self._registration = None
+            self._done()
+            with contextlib.suppress(Exception):
+                self._on_registered(answer)
+            return
+        code, message, _ = _error_of(response)
+        said = f"{response.status_code} {code} {message}".strip()
+        if code and response.status_code not in (429, 503) and response.status_code < 500:
+            self._refuse(said)
+        else:
+            self._failed(said, _retry_after(response) if response.status_code in (429, 503) else None)
 
     def _answered(self, response: httpx.Response, numbers: list[int]) -> None:
         status = response.status_code
@@ -617,6 +905,8 @@ class Publisher:
 
     def _done(self) -> None:
         self.last_error = ""
+        self._away_since = None
+        self._reached = True
         self._disowning = 0
         self._backoff.reset()
         self._retry_at = -math.inf
@@ -628,12 +918,18 @@ class Publisher:
         self._url = ""
         self._last_sent = self._clock()
         self._retry_at = self._last_sent + (self._backoff.next() if wait is None else wait)
+        if self._away_since is None:
+            self._away_since = self._last_sent
+            with contextlib.suppress(Exception):
+                self._on_away(reason)
 
     def _refuse(self, reason: str) -> None:
-        with self._wake:
+        with self._disk, self._wake:
             self.refused = self.last_error = reason
             self._outbox = Outbox()
             self._wake.notify_all()
+            if self._spool is not None:
+                self._spool.clear()
         with contextlib.suppress(Exception):
             self._on_refused(reason)
 

@@ -5,6 +5,7 @@ Threads: the code that works may use as many as it likes. A sampler thread reads
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
@@ -14,15 +15,25 @@ import sys
 import threading
 import time as _time
 import traceback
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Literal, Self, TypeVar
 
+import msgspec
+from msgspec import UNSET
+
 from streamer.events import (
+    BARS_LIMIT,
     LEVELS,
     MESSAGE_LIMIT,
+    Bar,
+    BarStatus,
     Completed,
     ErrorInfo,
     Event,
@@ -90,6 +101,11 @@ class Interrupter:
     def __enter__(self) -> Self:
         """Take over SIGINT. Raises `ValueError` outside the main thread."""
         self._previous = signal.signal(signal.SIGINT, self._handle)
+        # One whose run is over, and that could not give SIGINT back from where it ended, is passed over.
+        while (
+            isinstance(before := getattr(self._previous, "__self__", None), Interrupter) and not before._armed
+        ):
+            self._previous = before._previous
         self._previous_hook, sys.unraisablehook = sys.unraisablehook, self._unraisable
         self._armed = True
         return self
@@ -218,7 +234,8 @@ class Run:
         self._pid = os.getpid()
         self._opened = self._sampled = clock()
         self._phases: list[_Phase] = [_Phase(None)]
-        self._seen = (Reading(), 0, 0)
+        self._bars: dict[tuple[str | None, str], _LoopBar] = {}
+        self._counted = (0, 0)
         self._said = ""
         self._success = 0
         self._failed = 0
@@ -229,6 +246,7 @@ class Run:
         self._sampler: threading.Thread | None = None
         self._log = _RunLogger(name, level, self)
         self._capture = _Capture(self, level)
+        _runs.add(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as a reporter that says nothing: in another process, nobody listens."""
@@ -401,7 +419,8 @@ class Run:
                 self._phases.append(entry)
             elif entry in self._phases:
                 self._phases.remove(entry)
-            self._seen = (self._phases[-1].meter.read(), self._success, self._failed)
+            self._phases[-1].seen = self._phases[-1].meter.read()
+            self._counted = (self._success, self._failed)
 
     # -- counting ------------------------------------------------------------------------------------------------------
 
@@ -431,6 +450,8 @@ class Run:
         items: Iterable[T],
         *,
         on_error: Literal["raise", "collect"] = "raise",
+        workers: int = 0,
+        processes: bool = False,
         total: float | None = None,
         unit: str = "items",
         size: Callable[[T], float] | None = None,
@@ -441,17 +462,24 @@ class Run:
         An item that raises is reported with its error; with ``on_error="raise"`` its exception is raised then, with
         "collect" the rest goes on. Progress counts items, or the sum of `size(item)` of `total` in `unit`; an item
         whose size cannot be told counts as 0, and one whose `label` cannot be told is named by its type.
+
+        `workers` threads, or with `processes` as many processes, do the calls; 0: this thread. Then no more than two
+        items for each of them are taken in advance, and after an error that is raised no further one is begun.
         """
         if on_error not in ("raise", "collect"):
             raise ValueError(f'on_error: expected "raise" or "collect", received {on_error!r}')
+        if workers < 0 or (processes and not workers):
+            raise ValueError(
+                f"workers: expected 1 or more for processes, 0 or more for threads, received {workers!r}"
+            )
         if total is None and size is None:
             total = total_of(items)
         results = []
-        with self.counter(total, unit=unit) as counter:
-            for item in items:
+        with self.counter(total, unit=unit) as counter, _calls(function, items, workers, processes) as calls:
+            for item, call in calls:
                 amount = 1.0 if size is None else _size(size, item)
                 try:
-                    results.append(function(item))
+                    results.append(call())
                 except SkipPhase:
                     raise
                 except Exception as error:
@@ -482,14 +510,55 @@ class Run:
         self._said = cut(_text(text), MESSAGE_LIMIT)
         self.checkpoint()
 
-    def _begin(self, count: Count, unit: str) -> None:
+    def _begin(self, count: Count, unit: str, name: str = "", phase: _Phase | None = None) -> None:
         self.checkpoint()
-        thread = threading.get_ident()
+        lane = _lane()
         with self._section(), self._lock:
-            meter = self._phases[-1].meter
-            if meter.begins_anew(unit, thread):
+            home = self._home(lane) or phase or self._phases[-1]
+            outer = home.meter.outer(lane)
+            if name and outer is not None:
+                self._show_bar(count, unit, name, home, outer.count)
+            if home.meter.begins_anew(unit, lane):
                 self._progress(self._clock())
-            meter.begin(count, unit, thread)
+            home.meter.begin(count, unit, lane)
+
+    def _home(self, lane: int) -> _Phase | None:
+        """Return the phase in which that thread or task is inside a loop."""
+        return next((phase for phase in reversed(self._phases) if phase.meter.outer(lane) is not None), None)
+
+    def _show_bar(self, count: Count, unit: str, name: str, phase: _Phase, outer: Count) -> None:
+        """Show a loop inside a loop's item as a bar of its own; the next one of that name there takes its place."""
+        parent = next((bar.id for bar in self._bars.values() if bar.count is outer), None)
+        key = parent, name
+        known = self._bars.get(key)
+        if known is None and len(self._bars) >= BARS_LIMIT:
+            return
+        number = known.id if known is not None else str(len(self._bars) + 1)
+        self._bars[key] = _LoopBar(number, parent, phase.name, name, unit, count)
+
+    def begin_loop(self, count: Count, unit: str, name: str, *, as_phase: bool) -> _Phase | None:
+        """Count a loop; `as_phase`: as a phase called `name`, which is returned, unless it is inside another loop.
+
+        Loops of that name that are under way together are one phase. `end_loop` must follow for what is returned.
+        """
+        with self._section(), self._lock:
+            phase = None
+            if as_phase and self._home(_lane()) is None:
+                phase = next((each for each in self._phases if each.name == name), None)
+                if phase is None:
+                    phase = _Phase(name)
+                    self._phase_changed(phase, "started")
+                phase.loops += 1
+            self._begin(count, unit, name, phase)
+            return phase
+
+    def end_loop(self, phase: _Phase, message: str = "") -> None:
+        """Take note that a loop has ended; with a `message` when it was not at its end."""
+        with self._section(), self._lock:
+            phase.loops -= 1
+            phase.message = message or phase.message
+            if not phase.loops:
+                self._phase_changed(phase, "failed" if phase.message else "finished", phase.message)
 
     def _count_ended(self) -> None:
         # Not at the end of every one: a phase may have a million small loops.
@@ -513,22 +582,37 @@ class Run:
             return self._progress(now, repeat=now - self._sampled >= self._sign_seconds)
 
     def _progress(self, now: float, *, repeat: bool = False) -> bool:
-        phase = self._phases[-1]
-        reading = phase.meter.read()
-        seen = (reading, self._success, self._failed)
-        if seen == self._seen and not self._said and not repeat:
-            return False
-        event = Progressed(
-            phase=phase.name,
-            done=reading.done,
-            total=reading.total,
-            unit=reading.unit,
-            message=self._said,
-            results=Results(self._success, self._failed),
-        )
-        self._seen, self._said, self._sampled = seen, "", now
-        self._emit(event)
-        return True
+        counted, bars = (self._success, self._failed), self._changed_bars()
+        news = bool(bars or self._said or repeat or counted != self._counted)
+        *others, last = self._phases
+        for phase in (*others, last):
+            reading = phase.meter.read()
+            changed = reading != phase.seen
+            if not changed and not (phase is last and news):
+                continue
+            phase.seen, self._sampled = reading, now
+            message, self._said = (self._said, "") if phase is last else ("", self._said)
+            event = Progressed(
+                phase=phase.name,
+                done=reading.done,
+                total=reading.total,
+                unit=reading.unit,
+                message=message,
+                results=Results(*counted),
+                bars=bars,
+            )
+            bars, news, self._counted = (), news or changed, counted
+            self._emit(event)
+        return news
+
+    def _changed_bars(self) -> tuple[Bar, ...]:
+        changed = []
+        for bar in self._bars.values():
+            now = bar.read()
+            if now != bar.seen:
+                bar.seen = now
+                changed.append(now)
+        return tuple(changed)
 
     def _sample_forever(self) -> None:
         while not self._stop.wait(self.interval(self._clock())):
@@ -548,9 +632,15 @@ class Run:
         return self._log
 
     def report_line(
-        self, message: str, *, level: str = "INFO", logger: str = "", item: str | None = None
+        self,
+        message: str,
+        *,
+        level: str = "INFO",
+        logger: str = "",
+        item: str | None = None,
+        fields: dict[str, Any] | None = None,
     ) -> None:
-        """Report one line of log as it is, past `logging`."""
+        """Report one line of log as it is, past `logging`; `fields` is what belongs to it beside the text."""
         now = self._clock()
         event = Logged(
             type=type_of_level(level),
@@ -560,6 +650,7 @@ class Run:
             timestamp=format_time(now),
             phase=self._phases[-1].name,
             item=item,
+            fields=fields or UNSET,
         )
         self.report(event)
 
@@ -574,6 +665,18 @@ class Run:
         return _NO_SECTION if self._interrupter is None else self._interrupter.section()
 
 
+_runs: Final[weakref.WeakSet[Run]] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    """Give a forked child locks of its own: whoever held one at that moment is not there to give it back."""
+    for run in list(_runs):
+        run._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
 _NO_SECTION: Final = contextlib.nullcontext()
 
 
@@ -583,6 +686,27 @@ class _Phase:
     def __init__(self, name: str | None) -> None:
         self.name = name
         self.meter = Meter()
+        self.seen = Reading()
+        self.loops = 0
+        self.message = ""
+
+
+class _LoopBar:
+    """A loop inside another loop's item."""
+
+    def __init__(
+        self, number: str, parent: str | None, phase: str | None, name: str, unit: str, count: Count
+    ) -> None:
+        self.id = number
+        self.count = count
+        self.seen: Bar | None = None
+        self._shown = Bar(id=number, parent=parent, phase=phase, name=name, unit=unit)
+
+    def read(self) -> Bar:
+        """Return how it stands."""
+        count = self.count
+        status: BarStatus = "finished" if count.complete else "stopped" if count.ended else "started"
+        return msgspec.structs.replace(self._shown, done=count.done, total=count.total, status=status)
 
 
 class _RunCounter(Counter):
@@ -657,6 +781,7 @@ class _Reporting(logging.Handler):
                 level=_level(record),
                 logger=record.name,
                 item=None if item is None else _text(item),
+                fields=_fields(record),
             )
         except Exception:  # noqa: BLE001, S110 - what somebody logs must never end what they do
             pass
@@ -757,6 +882,16 @@ def _message(record: logging.LogRecord) -> str:
     return message
 
 
+#: What every record has, and what is said elsewhere.
+_PLAIN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "item", _MARK}
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any] | None:
+    """Return what was logged as ``extra=``."""
+    fields = {name: value for name, value in vars(record).items() if name not in _PLAIN}
+    return fields or None
+
+
 def _level(record: logging.LogRecord) -> str:
     """Return the record's level as one of `LEVELS`: another one counts as the next lower."""
     if record.levelname in LEVELS:
@@ -803,11 +938,51 @@ def _brief(info: ErrorInfo) -> str:
     return cut(f"{name}: {first}" if first else name, 500)
 
 
+def _lane() -> int:
+    """Return what tells apart who works at the same time: the asyncio task, else the thread."""
+    if asyncio._get_running_loop() is not None:
+        with contextlib.suppress(RuntimeError):
+            task = asyncio.current_task()
+            if task is not None:
+                return id(task)
+    return threading.get_ident()
+
+
 def _text(value: object) -> str:
     try:
         return str(value)
     except Exception as error:  # noqa: BLE001 - somebody else's __str__
         return f"<{type(value).__name__} without a text: {type(error).__name__}>"
+
+
+@contextlib.contextmanager
+def _calls(
+    function: Callable[[T], R], items: Iterable[T], workers: int, processes: bool
+) -> Iterator[Iterator[tuple[T, Callable[[], R]]]]:
+    """Give each item with what returns its result, or raises; in order, the calls of workers begun in advance."""
+    if not workers:
+        yield ((item, partial(function, item)) for item in items)
+        return
+    pool: Executor = (
+        ProcessPoolExecutor(workers) if processes else ThreadPoolExecutor(workers, thread_name_prefix="map")
+    )
+    try:
+        yield _in_advance(pool, function, iter(items), 2 * workers)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_advance(
+    pool: Executor, function: Callable[[T], R], items: Iterator[T], number: int
+) -> Iterator[tuple[T, Callable[[], R]]]:
+    begun: deque[tuple[T, Future[R]]] = deque()
+    for item in items:
+        begun.append((item, pool.submit(function, item)))
+        if len(begun) >= number:
+            first, future = begun.popleft()
+            yield first, future.result
+    for first, future in begun:
+        yield first, future.result
 
 
 def _label(label: Callable[[T], str], item: T) -> str:

@@ -32,6 +32,7 @@ from streamer.events import (
     RunCancelled,
     RunFailed,
     StatusChanged,
+    parse_time,
 )
 from streamer.log.base import (
     Appended,
@@ -42,18 +43,20 @@ from streamer.log.base import (
     RunEnded,
     UnknownRun,
 )
+from streamer.pickup import Forbidden, Pickup
 from streamer.schema import build, values_of
 from streamer.settings import Settings
+from streamer.spool import Header, new_run_id
 from streamer.state import RunState
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-#: Letters and digits that are not mistaken for one another when a run's id is read aloud.
-_ID_LETTERS: Final = "23456789abcdefghjkmnpqrstvwxyz"
 #: How many places in the queue are announced; further behind the order matters to nobody yet.
 _PLACES_ANNOUNCED: Final = 20
 _TICK_SECONDS: Final = 0.25
+#: Seconds between two looks for spools that producers left.
+_LOOK_SECONDS: Final = 1.0
 #: Seconds that a worker of which nothing is known but that it may exist has for its first sign of life.
 _FIRST_SIGN_SECONDS: Final = 10.0
 
@@ -64,10 +67,6 @@ class UnknownPipeline(LookupError):
 
 class QueueFull(Exception):
     """As many runs wait as may wait."""
-
-
-class Forbidden(Exception):
-    """The token is not this run's."""
 
 
 class Note(Struct):
@@ -90,11 +89,6 @@ class _Live(Struct, eq=False):
     cancelling: bool = False
     steps: str = ""
     tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set)
-
-
-def new_run_id() -> str:
-    """Return a new id: ten characters, unguessable enough not to collide, short enough to read aloud."""
-    return "".join(secrets.choice(_ID_LETTERS) for _ in range(10))
 
 
 class Runs:
@@ -128,10 +122,18 @@ class Runs:
         self._executing: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
-        #: Where workers reach this streamer; set by the server once it listens.
-        self.url = ""
+        self._pickup = Pickup(settings.data, read=self.read, ingest=self.ingest, register=self._register_left)
         self.owner = _user()
         self.host = socket.gethostname()
+
+    @property
+    def url(self) -> str:
+        """Where workers reach this streamer; set by the server once it listens."""
+        return self._pickup.url
+
+    @url.setter
+    def url(self, url: str) -> None:
+        self._pickup.url = url
 
     # -- life of the streamer ------------------------------------------------------------------------------------------
 
@@ -156,6 +158,7 @@ class Runs:
                 self._executing.add(state.run)
                 self._spawn(self._recover(state.run, live), live)
         self._spawn(self._tick_forever())
+        self._spawn(self._look_forever())
         self._pump()
 
     async def close(self) -> None:
@@ -253,12 +256,20 @@ class Runs:
         pipeline: str | None = None,
         owner: str | None = None,
         host: str | None = None,
+        time: float | None = None,
+        run_id: str | None = None,
+        token: str | None = None,
     ) -> tuple[RunState, str]:
         """Make a run that somebody else executes; return its state and the token with which its events come.
 
-        Raises `LogUnavailable`.
+        A producer that chose id and token itself may ask again, and gets the same run. `time` is when it began.
+        Raises `Forbidden` when the id is that of another run, or `LogUnavailable`.
         """
-        token = secrets.token_urlsafe(24)
+        if run_id is not None and token is not None:
+            with contextlib.suppress(UnknownRun):
+                await self._check_token(run_id, token)
+                return await self.state(run_id), token
+        token = token or secrets.token_urlsafe(24)
         event = StatusChanged(
             status="queued",
             message="",
@@ -269,12 +280,33 @@ class Runs:
             owner=owner or self.owner,
             host=host if host is not None else UNSET,
         )
-        state = await self._create(event, Note("external", token_hash=_hash(token)))
+        state = await self._create(event, Note("external", token_hash=_hash(token)), run_id, time)
         return state, token
 
-    async def _create(self, event: StatusChanged, note: Note) -> RunState:
-        run_id = self._new_id()
-        draft = Draft(event, self.now())
+    async def _register_left(self, header: Header) -> None:
+        """Register a run that began while no streamer was there."""
+        known = header.registration
+        assert known is not None
+        try:
+            time = parse_time(known.time or "")
+        except ValueError:
+            time = None
+        await self.register(
+            title=known.title,
+            phases=known.phases,
+            parameters=known.parameters,
+            owner=known.owner,
+            host=known.host,
+            time=time,
+            run_id=header.run,
+            token=header.token,
+        )
+
+    async def _create(
+        self, event: StatusChanged, note: Note, run_id: str | None = None, time: float | None = None
+    ) -> RunState:
+        run_id = run_id or self._new_id()
+        draft = Draft(event, self.now() if time is None else min(time, self.now()))
         # The live record comes first, so that no append of this run can pass it by.
         live = self._live[run_id] = _Live(RunState(run=run_id), note, self._monotonic())
         try:
@@ -297,6 +329,21 @@ class Runs:
         An empty batch is a sign of life. Raises `UnknownRun`, `Forbidden`, `RunEnded`, `SequenceGap`, `LogUnavailable`.
         """
         live = self._live.get(run_id)
+        note = await self._check_token(run_id, token)
+        if live is not None:
+            live.seen = self._monotonic()
+            begins = note.kind == "external" and live.state.status == "queued"
+            first = drafts[0].event if drafts else None
+            says_so = isinstance(first, StatusChanged) and first.status == "running"
+            if (live.state.status == "stalled" or begins) and not says_so:
+                # Its first sign of life, or the first after a silence.
+                await self._append(run_id, StatusChanged(status="running"))
+        appended = await asyncio.wrap_future(self._log.append(run_id, drafts, first_seq=first_seq))
+        return appended.acknowledged, (["cancel"] if live is not None and live.cancelling else [])
+
+    async def _check_token(self, run_id: str, token: str) -> Note:
+        """Return a run's note. Raises `UnknownRun`, or `Forbidden` when the token is not its."""
+        live = self._live.get(run_id)
         if live is None:
             record = await self.read(lambda: self._log.run(run_id))
             if record is None:
@@ -306,13 +353,7 @@ class Runs:
             note = live.note
         if not note.token_hash or not hmac.compare_digest(note.token_hash, _hash(token)):
             raise Forbidden(f"the token is not that of run {run_id}")
-        if live is not None:
-            live.seen = self._monotonic()
-            if live.state.status == "stalled" or (note.kind == "external" and live.state.status == "queued"):
-                # Its first sign of life, or the first after a silence.
-                await self._append(run_id, StatusChanged(status="running"))
-        appended = await asyncio.wrap_future(self._log.append(run_id, drafts, first_seq=first_seq))
-        return appended.acknowledged, (["cancel"] if live is not None and live.cancelling else [])
+        return note
 
     # -- cancelling ----------------------------------------------------------------------------------------------------
 
@@ -396,6 +437,7 @@ class Runs:
             data=str(self._settings.data),
             pipeline=live.note.reference,
             parameters=live.state.parameters,
+            spool_bytes=self._settings.spool_bytes,
         )
         try:
             # The token is stored before the worker can use it, and "running" before its first event.
@@ -455,7 +497,8 @@ class Runs:
     async def _end_gone(
         self, run_id: str, live: _Live, reason: str, output: str, exit_: Exit | None = None
     ) -> None:
-        """Append the terminal event of a run whose process is gone without one."""
+        """Append the terminal event of a run whose process is gone without one, here and in its spool."""
+        await self._retried(lambda: self._pickup.take(run_id, gone=True))
         if live.cancelling:
             by = f" by {live.cancel_by}" if live.cancel_by else ""
             await self._end(run_id, RunCancelled(message=f"cancelled{by}{live.steps}"))
@@ -543,8 +586,23 @@ class Runs:
                 await self._lose(run_id, live, silent)
 
     async def _lose(self, run_id: str, live: _Live, silent: float) -> None:
+        if await self._pickup.take(run_id) == "held":
+            return  # its process lives: it is the way to here that is cut
         await self._end_gone(run_id, live, f"lost: no sign of life from its producer for {silent:.0f} s", "")
         self._drop(run_id)
+
+    async def _look_forever(self) -> None:
+        """Take what producers left while no streamer was there, or none that they could reach."""
+        while True:
+            try:
+                for run_id in await self._pickup.look():
+                    live = self._live.get(run_id)
+                    if live is not None and live.note.kind == "external" and not live.state.is_over:
+                        await self._end_gone(run_id, live, "its process ended without finishing", "")
+                        self._drop(run_id)
+            except LogUnavailable as error:
+                logger.warning("%s", error)
+            await asyncio.sleep(_LOOK_SECONDS)
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 

@@ -106,6 +106,16 @@ class Settings:
         "Bytes of encoded frames kept in memory for readers near the end of the log.",
         minimum=10_000,
     )
+    spool_bytes: int = _setting(
+        64_000_000,
+        "Bytes that a run may keep on disk while its streamer is away, beside what fits into memory; 0: none.",
+        minimum=0,
+    )
+    spool_total_bytes: int = _setting(
+        1_000_000_000,
+        "Bytes of all that waits on disk for streamers, from which on no further run begins to.",
+        minimum=0,
+    )
     max_streams: int = _setting(10_000, "Open streams; one more is refused with 503.", minimum=1)
 
     def __post_init__(self) -> None:

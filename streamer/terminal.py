@@ -282,11 +282,15 @@ class LineDisplay:
 class LiveDisplay:
     """Percentage, phases and counts that move at the terminal's lower end; log lines and failed items above it.
 
-    Rich draws it from a thread of its own, eight times a second, from the last state: states do not change.
+    Rich draws it from a thread of its own, eight times a second, from the last state: states do not change. `redirect`:
+    what this program prints goes above it.
     """
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, console: Console, clock: Callable[[], float] = time.time, *, redirect: bool = False
+    ) -> None:
         self._console = console
+        self._redirect = redirect
         self._clock = clock
         self._live: Live | None = None
         self._state = RunState(run="")
@@ -336,7 +340,10 @@ class LiveDisplay:
     def _start(self) -> None:
         if self._live is None:
             self._live = Live(
-                get_renderable=self.render, console=self._console, refresh_per_second=8, redirect_stdout=False
+                get_renderable=self.render,
+                console=self._console,
+                refresh_per_second=8,
+                redirect_stdout=self._redirect,
             )
             self._live.start(refresh=True)
 

@@ -30,15 +30,18 @@ from streamer.pipeline import phases_of
 from streamer.publisher import Publisher, whereabouts
 from streamer.reporter import Interrupter, Run
 from streamer.schema import build
+from streamer.spool import FOLDER, Header, Spool
 
-#: Exit codes: the run's end is stored; no such spec; the streamer is away; it does not want this run's events.
+#: Exit codes: the run's end is stored, or left in its spool; no such spec; the streamer is away, and there is no
+#: spool; it does not want this run's events.
 EXIT_TOLD: Final = 0
 EXIT_USAGE: Final = 64
 EXIT_AWAY: Final = 75
 EXIT_REFUSED: Final = 77
 #: Seconds that a run has to end by itself when the streamer refuses its events.
 REFUSED_GRACE_SECONDS: Final = 10.0
-#: Seconds that threads which a pipeline left running may take, once the run's end is stored.
+#: Seconds that a run's end may take to be stored, before it is left in the spool; and, from then on, threads that a
+#: pipeline left running.
 LEAVE_SECONDS: Final = 5.0
 #: Colours and cursor movements of a terminal.
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
@@ -87,6 +90,7 @@ def _report(spec: WorkerSpec) -> int:
         spec.token,
         on_request=lambda name: run.request_cancel() if name == "cancel" else None,
         on_refused=lambda reason: _refused(run, reason),
+        spool=_spool_of(spec),
     )
     name = spec.pipeline.rpartition(":")[2]
     run = Run(
@@ -107,11 +111,19 @@ def _report(spec: WorkerSpec) -> int:
             ErrorInfo(type(error or problem).__name__, f"{type(problem).__name__} while the end was reported")
         )
     run.close()
-    told = publisher.close(spec.wait_seconds)
+    told = publisher.close(LEAVE_SECONDS if spec.spool_bytes else spec.wait_seconds)
+    told = told or publisher.left_behind is not None
     _leave_soon(EXIT_TOLD if told else EXIT_AWAY)
     if publisher.refused is not None:
         return EXIT_REFUSED
     return EXIT_TOLD if told else EXIT_AWAY
+
+
+def _spool_of(spec: WorkerSpec) -> Spool | None:
+    if not spec.spool_bytes:
+        return None
+    header = Header(run=spec.run_id, token=spec.token)
+    return Spool(Path(spec.data) / FOLDER, header, limit_bytes=spec.spool_bytes)
 
 
 def _outcome(spec: WorkerSpec, run: Run, interrupter: Interrupter) -> tuple[BaseException | None, Any]:

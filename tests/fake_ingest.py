@@ -48,7 +48,14 @@ class FakeIngest:
 
     def of(self, run: str = "r1", kind: str | None = None) -> list[dict[str, Any]]:
         with self.lock:
-            return [e for e in self.events.get(run, []) if kind in (None, e["event"])]
+            return [e for e in self.events.get(self._id(run), []) if kind in (None, e["event"])]
+
+    def _id(self, run: str) -> str:
+        """Return the id of the run that was registered as number n, for ``rn``."""
+        number = int(run[1:]) if run[1:].isdigit() else 0
+        if 0 < number <= len(self.registered):
+            return str(self.registered[number - 1].get("run", run))
+        return run
 
     def seqs(self, run: str = "r1") -> list[int]:
         return [event["seq"] for event in self.of(run)]
@@ -95,8 +102,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _register(self, described: dict[str, Any]) -> None:
         ingest = self.server.ingest
         ingest.registered.append(described)
-        run = f"r{len(ingest.registered)}"
-        answer = {"run": run, "token": f"token-{run}", "url": f"{ingest.url}/api/runs/{run}"}
+        run = described.get("run", f"r{len(ingest.registered)}")
+        answer = {
+            "run": run,
+            "token": described.get("token", f"token-{run}"),
+            "url": f"{ingest.url}/api/runs/{run}",
+        }
         self._answer(201, {**answer, "page": ingest.page} if ingest.page else answer)
 
     def _ingest(self, run: str, body: bytes, mode: str) -> None:

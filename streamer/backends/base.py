@@ -23,7 +23,8 @@ class WorkerSpec(Struct, frozen=True, kw_only=True):
     `url` is the streamer's address when the worker starts; `data` the folder whose ``streamer.json`` says it later.
     `token` allows to append events to this run and nothing else. `pipeline` is ``module:qualname`` or
     ``path.py:qualname``; `parameters` are plain JSON values. `paths` are appended to the worker's import path.
-    `wait_seconds`: how long a worker that has finished waits for a streamer that is away.
+    `spool_bytes`: how much may wait on disk for a streamer that is away; 0: nothing, and then a worker that has
+    finished waits for it `wait_seconds`.
     """
 
     run_id: str
@@ -35,6 +36,7 @@ class WorkerSpec(Struct, frozen=True, kw_only=True):
     log_level: str = "INFO"
     paths: tuple[str, ...] = ()
     wait_seconds: float = 600.0
+    spool_bytes: int = 0
 
     def __repr__(self) -> str:
         return f"WorkerSpec(run_id={self.run_id!r}, pipeline={self.pipeline!r})"

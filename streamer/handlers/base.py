@@ -21,7 +21,8 @@ from streamer.events import NESTING_LIMIT, is_nested_too_deep
 from streamer.hub import Hub
 from streamer.log.base import EventLog, LogError, LogUnavailable, RunEnded, SequenceGap, UnknownRun
 from streamer.metrics import Metrics
-from streamer.runs import Forbidden, QueueFull, Runs, UnknownPipeline
+from streamer.pickup import Forbidden
+from streamer.runs import QueueFull, Runs, UnknownPipeline
 from streamer.schema import ParametersRefused
 from streamer.settings import Settings, is_loopback
 from streamer.tickets import Tickets

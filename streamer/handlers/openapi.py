@@ -455,11 +455,15 @@ def _schemas() -> dict[str, Any]:
                 "pipeline": _TEXT_OR_NULL,
                 "owner": _TEXT_OR_NULL,
                 "host": _TEXT_OR_NULL,
+                "run": {"type": "string", "pattern": "^[a-z0-9]{10}$"},
+                "token": {"type": "string", "pattern": "^[A-Za-z0-9_-]{20,200}$"},
+                "time": {"type": ["string", "null"], "pattern": _TIME},
                 "parameters": {"type": "object"},
                 "phases": _array(
                     _ref("PhaseSpec"), maxItems=PHASES_LIMIT, description="Each with a name of its own."
                 ),
             },
+            dependentRequired={"run": ["token"], "token": ["run"]},
             additionalProperties=False,
         ),
         "Stamp": _object(

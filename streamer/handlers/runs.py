@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, Final
 
 import msgspec
@@ -13,10 +14,12 @@ from streamer.events import (
     PHASES_LIMIT,
     TERMINAL,
     PhaseSpec,
+    parse_time,
 )
 from streamer.handlers.base import ApiError, BaseHandler, invalid, not_valid
 from streamer.handlers.batch import read_batch
 from streamer.handlers.stream import StreamHandler
+from streamer.spool import RUN_ID
 from streamer.state import RunState
 from streamer.wire import Cursor, entry_json, state_data
 
@@ -25,6 +28,7 @@ STATUSES: Final = {s: s for s in ("queued", "running", "stalled", "cancelling", 
     "error": "failed"
 }
 _MOST_PER_PAGE: Final = 1000
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{20,200}", re.ASCII)
 
 
 class PipelinesHandler(BaseHandler):
@@ -97,6 +101,9 @@ class RegisterSpec(msgspec.Struct, forbid_unknown_fields=True):
     pipeline: str | None = None
     owner: str | None = None
     host: str | None = None
+    time: str | None = None
+    run: str | None = None
+    token: str | None = None
 
 
 class RunsHandler(StartHandler):
@@ -141,6 +148,7 @@ class RunsHandler(StartHandler):
                 raise invalid(f"phases[{number}].weight", phase.weight, "a positive number")
             if not phase.name or names.index(phase.name) != number:
                 raise invalid(f"phases[{number}].name", phase.name, "a name of its own")
+        time = self._checked_identity(spec)
         state, token = await self.or_leave(
             self.parts.runs.register(
                 title=spec.title,
@@ -149,10 +157,28 @@ class RunsHandler(StartHandler):
                 pipeline=spec.pipeline,
                 owner=spec.owner or self._owner(),
                 host=spec.host,
+                time=time,
+                run_id=spec.run,
+                token=spec.token,
             )
         )
         self.set_header("Location", f"/api/runs/{state.run}")
         self.answer({**self.described(state), "token": token}, 201)
+
+    def _checked_identity(self, spec: RegisterSpec) -> float | None:
+        """Check what a producer that began without a streamer says of its run; return when that was."""
+        if (spec.run is None) != (spec.token is None):
+            raise invalid(
+                "token" if spec.token is None else "run", None, "`run` and `token` together, or neither"
+            )
+        if spec.run is not None and not RUN_ID.fullmatch(spec.run):
+            raise invalid("run", spec.run, "ten small letters and digits")
+        if spec.token is not None and not _TOKEN.fullmatch(spec.token):
+            raise invalid("token", "…", "20 to 200 letters, digits, - and _")
+        try:
+            return None if spec.time is None else parse_time(spec.time)
+        except ValueError as error:
+            raise invalid("time", spec.time, "an RFC 3339 time") from error
 
 
 class RunHandler(BaseHandler):

@@ -1,0 +1,132 @@
+"""`Pickup`: finds the spools that producers left, and has their events appended. Decides nothing about the runs.
+
+What is in a spool is treated as what comes by HTTP: it must carry the run's token, and be what a producer may send.
+Used in the event loop; files are read beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol
+
+import msgspec
+
+from streamer.events import decode_envelope, decode_event, parse_time
+from streamer.log.base import Draft, RunEnded, SequenceGap, UnknownRun
+from streamer.spool import FOLDER, RUN_ID, SUFFIX, Header, Left, SpoolRefused, refuse, spools
+
+logger = logging.getLogger(__name__)
+
+_BATCH_EVENTS: Final = 2_000
+_BATCH_BYTES: Final = 4_000_000
+
+
+class Forbidden(Exception):
+    """The token is not this run's."""
+
+
+class Read(Protocol):
+    """Calls something that blocks, beside the loop."""
+
+    def __call__(self, function: Callable[[], Any], /) -> Awaitable[Any]:
+        """Return what it returns."""
+
+
+class Pickup:
+    """See the module. `ingest(run, token, drafts, first)` appends a batch; `register(header)` makes a run of it."""
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        read: Read,
+        ingest: Callable[[str, str, Sequence[Draft], int], Awaitable[object]],
+        register: Callable[[Header], Awaitable[object]],
+    ) -> None:
+        self._folder = data / FOLDER
+        self._read = read
+        self._ingest = ingest
+        self._register = register
+        self._lock = asyncio.Lock()
+        #: Where this streamer is reached: spools that name another one are not for it.
+        self.url = ""
+
+    async def look(self) -> list[str]:
+        """Take every spool that no producer holds; return the runs whose producers are known to be gone by it."""
+        paths: list[Path] = await self._read(lambda: sorted(spools(self._folder)))
+        return [path.stem for path in paths if await self._take(path) == "taken"]
+
+    async def take(self, run_id: str, *, gone: bool = False) -> Literal["none", "held", "taken"]:
+        """Take one run's spool, if there is one. "held": its producer lives, and will deliver it.
+
+        `gone`: its producer is known to have ended. Raises `LogUnavailable`: nothing is lost, try again.
+        """
+        if not RUN_ID.fullmatch(run_id):
+            return "none"
+        return await self._take(self._folder / f"{run_id}{SUFFIX}", gone=gone)
+
+    async def _take(self, path: Path, *, gone: bool = False) -> Literal["none", "held", "taken"]:
+        async with self._lock:
+            try:
+                left: Left | None = await self._read(lambda: Left.open(path, force=gone))
+            except SpoolRefused as error:
+                await self._refuse(path, str(error))
+                return "none"
+            if left is None:
+                return "held" if await self._read(path.exists) else "none"
+            done = False
+            try:
+                if left.header.to not in ("", self.url):
+                    return "none"
+                await self._append(left)
+                done = True
+            except (SpoolRefused, UnknownRun, SequenceGap, Forbidden) as error:
+                await self._refuse(path, str(error))
+            finally:
+                await self._read(left.remove if done else left.close)
+            return "taken" if done else "none"
+
+    async def _append(self, left: Left) -> None:
+        header = left.header
+        if not RUN_ID.fullmatch(header.run):
+            raise SpoolRefused(f"expected a run's id, received {header.run[:60]!r}")
+        while lines := await self._read(lambda: left.lines(max_events=_BATCH_EVENTS, max_bytes=_BATCH_BYTES)):
+            first, drafts = await self._read(functools.partial(_drafts, lines, header.run))
+            try:
+                try:
+                    await self._ingest(header.run, header.token, drafts, first)
+                except UnknownRun:
+                    if header.registration is None or first != 1:
+                        raise
+                    await self._register(header)
+                    await self._ingest(header.run, header.token, drafts, first)
+            except RunEnded:
+                return
+
+    async def _refuse(self, path: Path, reason: str) -> None:
+        logger.warning("%s cannot be used, and is put aside: %s", path, reason)
+        await self._read(lambda: refuse(path))
+
+
+def _drafts(lines: Sequence[bytes], run: str) -> tuple[int, list[Draft]]:
+    """Read events. Raises `SpoolRefused` for what no producer writes."""
+    first = 0
+    drafts: list[Draft] = []
+    for line in lines:
+        try:
+            envelope = decode_envelope(line)
+            event = decode_event(line)
+            time = parse_time(envelope.time or "")
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise SpoolRefused(f"expected an event: {error}") from error
+        first = first or envelope.seq or 0
+        if envelope.seq != first + len(drafts) or not 1 <= envelope.seq < 2**53:
+            raise SpoolRefused(f"expected seq {first + len(drafts)}, received {envelope.seq}")
+        if envelope.run not in (None, run):
+            raise SpoolRefused(f"expected events of run {run}, received one of {str(envelope.run)[:60]!r}")
+        drafts.append(Draft(event, time))
+    return first, drafts
