@@ -208,7 +208,9 @@ class _Reporting:
     def __init__(
         self, title: str, phases: Sequence[PhasePattern], url: str | None, parameters: dict[str, Any]
     ) -> None:
-        self._context = script.run(title, [one.spec for one in phases], url, parameters=parameters)
+        self._context = script.run(
+            title, [one.spec for one in phases], url, parameters=parameters, show=False
+        )
         self._ready = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._hold, name="streamer-exec", daemon=True)

@@ -20,7 +20,7 @@ import pytest
 
 from streamer.execute import _without_secrets, read_phases
 from tests.exec_support import PYTHON, environment, exec_command, executed, find_run, fresh_title
-from tests.support import ROOT, ServerProcess, free_port
+from tests.support import ROOT, ServerProcess, free_port, wait_until
 
 #: Waits until it is told by a signal; what it says first shows that it is ready.
 WAITING = """
@@ -57,9 +57,8 @@ def started(server: ServerProcess, *words: str, **options: Any) -> tuple[subproc
 
 
 def state_of(server: ServerProcess, title: str) -> dict[str, Any]:
-    state = find_run(server, title)
-    assert state is not None
-    return state
+    """Return the run's state once it is known: the command does not wait for that."""
+    return wait_until(lambda: find_run(server, title))
 
 
 # -- what comes out ----------------------------------------------------------------------------------------------------
@@ -70,7 +69,7 @@ def test_output_goes_where_it_went_and_is_the_log(server: ServerProcess) -> None
     code = r"import os; os.write(1, b'out \xff\x00\x1b[31mred\x1b[0m\r\n'); os.write(2, b' 1%\r99%\nno line end')"
     ran = executed(server, "--", *PYTHON, code)
     assert (0, b"out \xff\x00\x1b[31mred\x1b[0m\r\n") == (ran.code, ran.out)
-    assert ran.err.endswith(b" 1%\r99%\nno line end")
+    assert b" 1%\r99%\nno line end" in ran.err
     assert {("stdout", "out \\xffred"), ("stderr", "99%"), ("stderr", "no line end")} == {
         (line["logger"], line["message"]) for line in ran.lines
     }
