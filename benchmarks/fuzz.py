@@ -263,7 +263,7 @@ def refused(error: ApiError, body: bytes) -> None:
         or not details["expected"]
     ):
         raise Found(f"refused with {error.status} and {error.details!r}", body)
-    if len(json.dumps(error.details)) > 3000:
+    if len(error.message) > 800:
         raise Found("the refusal repeats too much", body)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import logging
 import os
 import shutil
 import signal
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import streamer
+from streamer.logs import configure
 from streamer.settings import SettingError, Settings
 
 if TYPE_CHECKING:
@@ -168,10 +168,7 @@ def serve_command(arguments: argparse.Namespace) -> int:
         parts = ",".join(arguments.pipelines).split(",")
         changes["pipelines"] = tuple(part.strip() for part in parts if part.strip())
     settings = Settings.from_environment(**changes)
-    logging.basicConfig(
-        level=logging.INFO if arguments.verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    configure(settings.log_format, "info" if arguments.verbose else settings.log_level)
 
     def opened(server: Streamer) -> None:
         _say(f"Streamer at {server.url} (data in {settings.data}); Ctrl-C ends it, runs go on")

@@ -89,12 +89,21 @@ class Owner(Protocol):
         """Learn that the connection is closed. `stalled`: because nobody read it."""
 
 
+class End(Struct, frozen=True):
+    """How a stream ended, in words; whether with the run's terminal event; after how many bytes."""
+
+    how: str
+    run_over: bool = False
+    sent: int = 0
+
+
 class Follower:
     """See the module. Used in the event loop, by its owner.
 
     `after`: everything up to that offset was written. `expires`: when, on the loop's clock, its reader is asked to
-    reconnect. `on_end` is told, once, whether the run's terminal event was written. `is_reading`: its owner reads the
-    log for it. `written`: when the kernel last took something.
+    reconnect. `on_end` is told, once, that the connection is closed. `ended`: the run's terminal event was written.
+    `is_reading`: its owner reads the log for it. `written`: when the kernel last took something, and `sent`: how many
+    bytes in all.
     """
 
     __slots__ = (
@@ -110,6 +119,7 @@ class Follower:
         "is_open",
         "is_reading",
         "run_id",
+        "sent",
         "style",
         "written",
     )
@@ -123,7 +133,7 @@ class Follower:
         after: int,
         style: Style,
         expires: float,
-        on_end: Callable[[bool], None] | None = None,
+        on_end: Callable[[End], None] | None = None,
     ) -> None:
         self.run_id = run_id
         self.after = after
@@ -139,6 +149,7 @@ class Follower:
         self._rest: memoryview | None = None
         self._loop = asyncio.get_running_loop()
         self.written = self._loop.time()
+        self.sent = 0
         self._loop.add_reader(connection, self._hear)
 
     @property
@@ -165,6 +176,7 @@ class Follower:
             return
         if sent:
             self.written = self._loop.time()
+            self.sent += sent
         if sent < len(data):
             self._rest = memoryview(data)[sent:]
             self._loop.add_writer(self._connection, self._go_on)
@@ -185,6 +197,9 @@ class Follower:
         if not self.is_open:
             return
         self.is_open = False
+        how = "nobody read it" if stalled else "reader left"
+        if self._ending and self._rest is None:
+            how = "run over" if self.ended else "asked to reconnect"
         self._ending = True
         self._loop.remove_reader(self._connection)
         if self._rest is not None:
@@ -196,7 +211,7 @@ class Follower:
         self._connection.close()
         self._owner.left(self, stalled=stalled)
         if self._on_end is not None:
-            self._on_end(self.ended)
+            self._on_end(End(how, self.ended, self.sent))
 
     def _go_on(self) -> None:
         rest = self._rest
@@ -209,6 +224,7 @@ class Follower:
             self._fail(error)
             return
         self.written = self._loop.time()
+        self.sent += sent
         if sent < len(rest):
             self._rest = rest[sent:]
             return

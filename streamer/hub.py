@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Final
 
-from streamer.follower import Follower, Style, prepare
+from streamer.follower import End, Follower, Style, prepare
 from streamer.log.base import Appended, EventLog, LogError
 from streamer.metrics import StreamCounts
 from streamer.settings import Settings
@@ -101,6 +101,7 @@ class Hub:
             self._changed.add(run_id)
             self._tail.append(batch.entries, batch.frames)
             self._counts.appended += len(batch.entries)
+            self._counts.appended_bytes += sum(map(len, batch.frames))
             self._on_appended(batch)
         self._places.clear()
         self._published.append(published)
@@ -120,7 +121,8 @@ class Hub:
                     self._advance(follower)
         ended = self._loop.time()
         self._rests_until = ended + _REST * (ended - began)
-        self._counts.lags.extend(ended - when for when in published)
+        for when in published:
+            self._counts.lagged(ended - when)
 
     # -- followers -----------------------------------------------------------------------------------------------------
 
@@ -134,12 +136,12 @@ class Hub:
         style: Style,
         ends: bool = False,
         rotates: bool = False,
-        on_end: Callable[[bool], None] | None = None,
+        on_end: Callable[[End], None] | None = None,
     ) -> None:
         """Write `first`, then what one run (None: all) has after an offset and will have; owns the connection.
 
         The end of the run ends it. `ends`: so do the first bytes, as nothing will follow. `rotates`: the reader is
-        asked to reconnect when the stream is old. `on_end` is told whether the end of the run was written.
+        asked to reconnect when the stream is old. `on_end` is told when it is over.
         """
         settings = self._settings
         prepare(connection, silence_seconds=settings.write_timeout_seconds)

@@ -4,39 +4,47 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from math import nan
 from typing import Final
 
 from msgspec import Struct, field
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 #: How many of the newest lags tell the quantiles.
 _LAGS: Final = 1000
+QUANTILES: Final = (0.5, 0.99)
 
 
 class StreamCounts(Struct):
-    """What happened on streams since the start, in plain numbers: they are counted up with every write.
-
-    `lags`: the newest ones, in seconds from a commit until the last reader near the head was written to.
-    """
+    """What happened on streams since the start, in plain numbers: they are counted up with every write."""
 
     opened: int = 0
     resets: int = 0
     stalled: int = 0
     rotated: int = 0
     appended: int = 0
+    appended_bytes: int = 0
     delivered: int = 0
     delivered_bytes: int = 0
     replays_from_memory: int = 0
     replays_from_log: int = 0
-    lags: deque[float] = field(default_factory=lambda: deque(maxlen=_LAGS))
+    lags: int = 0
+    lag_seconds: float = 0.0
+    newest_lags: deque[float] = field(default_factory=lambda: deque(maxlen=_LAGS))
+
+    def lagged(self, seconds: float) -> None:
+        """Count a commit, of which so long after it the last reader near the head was written to."""
+        self.lags += 1
+        self.lag_seconds += seconds
+        self.newest_lags.append(seconds)
 
     def lag(self, quantile: float) -> float:
-        """Return the lag that this part of the newest ones keeps within; 0 when there was none."""
-        lags = sorted(self.lags)
-        return lags[min(int(quantile * len(lags)), len(lags) - 1)] if lags else 0.0
+        """Return the seconds that this part of the newest lags keeps within; not a number when there was none."""
+        lags = sorted(self.newest_lags)
+        return lags[min(int(quantile * len(lags)), len(lags) - 1)] if lags else nan
 
 
 class _Streams(Collector):
@@ -52,6 +60,8 @@ class _Streams(Collector):
             ("resets", "Streams that began with a reset.", counts.resets),
             ("stalled_readers_closed", "Streams closed because nobody read them.", counts.stalled),
             ("rotated", "Streams that were old and were asked to reconnect.", counts.rotated),
+            ("appended", "Entries appended to the log.", counts.appended),
+            ("appended_bytes", "Bytes of the frames of entries appended to the log.", counts.appended_bytes),
             ("delivered", "Entries delivered to streams.", counts.delivered),
             ("delivered_bytes", "Bytes of entries delivered to streams.", counts.delivered_bytes),
             (
@@ -59,20 +69,22 @@ class _Streams(Collector):
                 "Times that a stream was brought up to the present from memory.",
                 counts.replays_from_memory,
             ),
+            (
+                "replays_from_log",
+                "Reads of the log for streams that memory could not serve.",
+                counts.replays_from_log,
+            ),
         ):
             yield CounterMetricFamily(f"streamer_{name}", doc, value=value)
-        for name, doc, value in (
-            ("entries_appended", "Entries appended since the start.", counts.appended),
-            ("replays_from_log", "Reads that the tail in memory could not serve.", counts.replays_from_log),
-        ):
-            yield GaugeMetricFamily(f"streamer_{name}", doc, value=value)
-        lag = GaugeMetricFamily(
+        lag = Metric(
             "streamer_lag_seconds",
-            "From a commit until all streams near the head were written to: quantiles of the newest thousand.",
-            labels=["quantile"],
+            "From a commit until all streams near the head were written to; quantiles of the newest thousand.",
+            "summary",
         )
-        for quantile in (0.5, 0.99):
-            lag.add_metric([str(quantile)], counts.lag(quantile))
+        for quantile in QUANTILES:
+            lag.add_sample(lag.name, {"quantile": str(quantile)}, counts.lag(quantile))
+        lag.add_sample(f"{lag.name}_sum", {}, counts.lag_seconds)
+        lag.add_sample(f"{lag.name}_count", {}, counts.lags)
         yield lag
 
 
@@ -87,11 +99,15 @@ class Metrics:
             "streamer_requests", "Requests answered, by status.", ["status"], registry=self.registry
         )
         self.subscribers = Gauge("streamer_subscribers", "Streams that are open now.", registry=self.registry)
+        self.log_bytes = Gauge(
+            "streamer_log_bytes", "Size of the log on the disk, in bytes.", registry=self.registry
+        )
         self.runs = Gauge("streamer_runs", "Runs, by status.", ["status"], registry=self.registry)
 
-    def render(self, *, subscribers: int, runs: Mapping[str, int]) -> bytes:
+    def render(self, *, subscribers: int, log_bytes: int, runs: Mapping[str, int]) -> bytes:
         """Return the text of ``/metrics`` with these present values."""
         self.subscribers.set(subscribers)
+        self.log_bytes.set(log_bytes)
         self.runs.clear()
         for status, number in runs.items():
             self.runs.labels(status).set(number)

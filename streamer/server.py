@@ -8,7 +8,6 @@ import fcntl
 import json
 import logging
 import os
-import re
 import resource
 import secrets
 import signal
@@ -48,7 +47,6 @@ from streamer.settings import Settings
 from streamer.tickets import Tickets
 
 logger = logging.getLogger(__name__)
-access = logging.getLogger("streamer.access")
 
 _RUN: Final = r"([A-Za-z0-9_-]{1,64})"
 _READERS: Final = 4
@@ -102,7 +100,6 @@ class Streamer:
     hub: Hub
     runs: Runs
     catalog: Catalog
-    metrics: Metrics
 
     def __init__(
         self,
@@ -119,6 +116,8 @@ class Streamer:
         self.url = ""
         # Asked for before the streamer is open, as all that says who may ask.
         self.tickets = Tickets(secrets.token_bytes(32))
+        #: Counts also what is refused before the streamer is open.
+        self.metrics = Metrics()
         self._listen = listen
         self._backend_factory = backend or (lambda settings: ProcessBackend(settings.data))
         self._server: HTTPServer | None = None
@@ -149,7 +148,6 @@ class Streamer:
             stack.push_async_callback(loop.run_in_executor, None, self.log.close)
             readers = ThreadPoolExecutor(_READERS, thread_name_prefix="streamer-read")
             stack.callback(readers.shutdown)
-            self.metrics = Metrics()
             self.catalog = Catalog(settings.pipelines)
             backend = self._backend_factory(settings)
             stack.push_async_callback(backend.close)
@@ -203,16 +201,7 @@ class Streamer:
             routes(self),
             default_handler_class=NotFoundHandler,
             default_handler_args={"parts": self},
-            log_function=self._log_request,
         )
-
-    def _log_request(self, handler: RequestHandler) -> None:
-        status = handler.get_status()
-        self.metrics.requests.labels(str(status)).inc()
-        request = handler.request
-        uri = re.sub(r"(?i)([?&]token=)[^&]*", r"\1…", request.uri or "")[:500]
-        level = logging.WARNING if status >= 500 else logging.INFO
-        access.log(level, "%s %s %d %.1f ms", request.method, uri, status, 1000 * request.request_time())
 
     async def close(self) -> None:
         """Stop listening, let streams end, and close the log. Workers go on. Idempotent."""

@@ -11,13 +11,15 @@ from typing import Any
 
 import platformdirs
 
+from streamer.logs import FORMATS, LEVELS
+
 
 class SettingError(ValueError):
     """A setting has a value that is not allowed. The message names the setting, the value, and what was expected."""
 
 
-def _setting(default: Any, doc: str, *, minimum: float | None = None) -> Any:
-    metadata = {"doc": doc, "minimum": minimum}
+def _setting(default: Any, doc: str, *, minimum: float | None = None, choices: tuple[str, ...] = ()) -> Any:
+    metadata = {"doc": doc, "minimum": minimum, "choices": choices}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -116,12 +118,24 @@ class Settings:
         "Bytes of all that waits on disk for streamers, from which on no further run begins to.",
         minimum=0,
     )
+    log_level: str = _setting(
+        "warning",
+        "Least level of what the streamer writes about itself; info: a line a request.",
+        choices=LEVELS,
+    )
+    log_format: str = _setting(
+        "text", "Form of what the streamer writes about itself; json: one object a line.", choices=FORMATS
+    )
     max_streams: int = _setting(10_000, "Open streams; one more is refused with 503.", minimum=1)
 
     def __post_init__(self) -> None:
         for spec in fields(self):
-            minimum = spec.metadata["minimum"]
+            minimum, choices = spec.metadata["minimum"], spec.metadata["choices"]
             value = getattr(self, spec.name)
+            if choices and value not in choices:
+                raise SettingError(
+                    f"{environment_name(spec.name)}: expected one of {', '.join(choices)}, received {value!r}"
+                )
             if minimum is not None and not value >= minimum:
                 raise SettingError(
                     f"{environment_name(spec.name)}: expected {minimum:g} or more, received {value!r}"

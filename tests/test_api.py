@@ -688,7 +688,7 @@ async def test_metrics_count_runs_entries_and_requests(api, logged):
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     text = answer.text
     assert 'streamer_runs{status="running"} 1.0' in text
-    assert "streamer_entries_appended 14.0" in text
+    assert "streamer_appended_total 14.0" in text
     assert 'streamer_requests_total{status="201"} 1.0' in text
     assert "streamer_subscribers 0.0" in text
 

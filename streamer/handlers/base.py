@@ -20,6 +20,8 @@ from streamer.catalog import Catalog
 from streamer.events import NESTING_LIMIT, is_nested_too_deep
 from streamer.hub import Hub
 from streamer.log.base import EventLog, LogError, LogUnavailable, RunEnded, SequenceGap, UnknownRun
+from streamer.logs import Request as LoggedRequest
+from streamer.logs import log_request
 from streamer.metrics import Metrics
 from streamer.pickup import Forbidden
 from streamer.runs import QueueFull, Runs, UnknownPipeline
@@ -343,6 +345,26 @@ class BaseHandler(RequestHandler):
             for name in self.SUPPORTED_METHODS
             if getattr(type(self), name.lower()) is not getattr(RequestHandler, name.lower())
         ]
+
+    def _log(self) -> None:
+        # Whatever application has these routes: its own line would repeat the token.
+        self.count_request()
+        sent = self._headers.get("Content-Length", "0")
+        log_request(
+            self.logged, status=self.get_status(), seconds=self.request.request_time(), sent=int(sent)
+        )
+
+    @property
+    def logged(self) -> LoggedRequest:
+        """What may be written of this request."""
+        request = self.request
+        return LoggedRequest.of(
+            request.method or "", request.uri or "", request.remote_ip or "", request.headers
+        )
+
+    def count_request(self) -> None:
+        """Count this request by its status."""
+        self.parts.metrics.requests.labels(str(self.get_status())).inc()
 
     def _is_closing(self) -> bool:
         # What a stopping streamer cannot do any more is no fault of its own; before it is open there is no hub.

@@ -16,6 +16,7 @@ from streamer.events import (
     PhaseSpec,
     parse_time,
 )
+from streamer.follower import End
 from streamer.handlers.base import ApiError, BaseHandler, invalid, not_valid
 from streamer.handlers.batch import read_batch
 from streamer.handlers.stream import StreamHandler
@@ -73,9 +74,9 @@ class StartHandler(StreamHandler):
         if not on_disconnect:
             self.begin_stream(state.run, after=after, style=style)
             return
-        ended = asyncio.get_running_loop().create_future()
+        ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self.begin_stream(state.run, after=after, style=style, on_end=ended.set_result)
-        if not await ended and not self.parts.hub.is_closing:
+        if not (await ended).run_over and not self.parts.hub.is_closing:
             await self.cancel_quietly(state.run, by="its reader, who left")
 
     def _owner(self) -> str | None:

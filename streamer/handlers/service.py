@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import get_args
+
+from streamer.events import RunStatus
 from streamer.handlers.base import ApiError, BaseHandler
 from streamer.handlers.openapi import document
 from streamer.metrics import CONTENT_TYPE
@@ -33,14 +37,22 @@ class MetricsHandler(BaseHandler):
 
     async def get(self) -> None:
         hub = self.parts.hub
-        counts = await self.parts.runs.read(self.parts.log.counts)
+        counts, size = await self.parts.runs.read(
+            lambda: (self.parts.log.counts(), _size(self.parts.settings.data))
+        )
         self.set_header("Content-Type", CONTENT_TYPE)
         self.finish(
             self.parts.metrics.render(
                 subscribers=hub.followers,
-                runs=counts,
+                log_bytes=size,
+                runs={status: counts.get(status, 0) for status in get_args(RunStatus)},
             )
         )
+
+
+def _size(data: Path) -> int:
+    """Return the bytes of the log's files: what is stored, and what was not yet moved there."""
+    return sum(path.stat().st_size for path in data.glob("log.sqlite*"))
 
 
 class OpenApiHandler(BaseHandler):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
+import time
 from collections.abc import Callable
 from typing import Final, cast
 
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 
-from streamer.follower import Style
+from streamer.follower import End, Style
 from streamer.handlers.base import ApiError, BaseHandler
 from streamer.log.base import LogError
+from streamer.logs import access, log_request
 from streamer.state import RunState
 from streamer.wire import Cursor, Reset, Snapshot, SnapshotOfAll
 
@@ -84,7 +87,7 @@ class StreamHandler(BaseHandler):
         style: Style,
         first: bytes = b"",
         ends: bool = False,
-        on_end: Callable[[bool], None] | None = None,
+        on_end: Callable[[End], None] | None = None,
     ) -> None:
         """Answer with a stream: `first`, then the entries after an offset. See `Hub.follow`.
 
@@ -98,16 +101,17 @@ class StreamHandler(BaseHandler):
         self.set_header("Connection", "close")
         if style.chunked:
             self.set_header("Transfer-Encoding", "chunked")
-        self._log()
+        self.count_request()
         head = "HTTP/1.1 200 OK\r\n" + "".join(
             f"{name}: {value}\r\n" for name, value in self._headers.get_all()
         )
         # First bytes at once: a proxy or a browser calls a stream open only then.
         first = style.part(style.retry(hub.retry_milliseconds()) + first) or style.heartbeat
+        on_end = self._logging(on_end)
         connection = self._take_connection()
         if connection is None:
             if on_end is not None:
-                on_end(False)
+                on_end(End("reader left"))
             return
         # Only an EventSource knows how to go on, so only its connections may be ended before their streams are.
         rotates = self.request.method == "GET" and not style.data_only
@@ -121,6 +125,20 @@ class StreamHandler(BaseHandler):
             rotates=rotates,
             on_end=on_end,
         )
+
+    def _logging(self, on_end: Callable[[End], None] | None) -> Callable[[End], None] | None:
+        """Return what writes this stream's line when it has ended, and then calls `on_end`."""
+        if not access.isEnabledFor(logging.INFO):
+            return on_end
+        # Not the request itself: it would stay in memory as long as its stream.
+        request, arrived = self.logged, time.monotonic() - self.request.request_time()
+
+        def ended(end: End) -> None:
+            log_request(request, status=200, seconds=time.monotonic() - arrived, sent=end.sent, end=end.how)
+            if on_end is not None:
+                on_end(end)
+
+        return ended
 
     def _take_connection(self) -> socket.socket | None:
         """Take the connection out of Tornado's hands, as its `start_tls` does; None when the client has left."""
