@@ -1,16 +1,27 @@
-"""nginx in a process of its own: a configuration of `docs/nginx.md` within what matters of Debian's default one."""
+"""nginx in a process of its own: a configuration of `docs/nginx.md` within what matters of Debian's default one.
+
+And what is done behind it, at the length that a test or `benchmarks/soak.py` wants.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import re
 import signal
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import httpx
 import psutil
 
-from tests.support import ROOT, ServerProcess, free_port, wait_until
+from streamer import Client
+from streamer.events import Logged
+from tests.api_support import Producer, Stream
+from tests.support import ROOT, ServerProcess, free_port, wait_until, wait_until_async
 from tools.packages import find_program
 
 #: Debian's nginx.conf, but for paths and the workers' user.
@@ -99,3 +110,98 @@ class Nginx(ServerProcess):
         before = self.workers()
         self.process.send_signal(signal.SIGHUP)
         wait_until(lambda: self.workers() - before, timeout=30, message="a new worker serves")
+
+
+# -- what is done behind it --------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def produced(nginx: Nginx) -> AsyncIterator[Producer]:
+    """Register a run through nginx and yield its producer."""
+    async with httpx.AsyncClient(base_url=nginx.url, timeout=60) as http:
+        answer = (await http.post("/api/runs", json={"title": "behind nginx"})).json()
+        yield Producer(http, answer["run"], answer["token"])
+
+
+async def one_by_one(nginx: Nginx, number: int) -> list[float]:
+    """Send log lines, each when the one before has arrived; return the milliseconds that each took."""
+    taken = []
+    async with produced(nginx) as producer, Client(nginx.url) as client:
+        await producer.log("before")
+        async with client.entries(producer.run) as stream:
+            entries = aiter(stream)
+            while not isinstance((await anext(entries)).event, Logged):
+                pass
+            for line in range(number):
+                sent = time.perf_counter()
+                await producer.log(f"line {line}")
+                event = (await anext(entries)).event
+                taken.append(1000 * (time.perf_counter() - sent))
+                assert isinstance(event, Logged)
+                assert f"line {line}" == event.message
+    return taken
+
+
+async def silent(nginx: Nginx, heartbeats: int) -> None:
+    """Read a stream that has so many heartbeats and nothing else, and then an event, on one connection."""
+    async with produced(nginx) as producer:
+        await producer.log("before")
+        async with producer.http.stream("GET", f"{producer.path}/events") as response:
+            stream = Stream(response)
+            assert "snapshot" == (await stream.next()).event
+            while stream.bytes.splitlines().count(b":") < heartbeats:
+                assert await stream._more(), "cut"
+            await producer.log("after")
+            assert "after" in (await stream.next()).data
+
+
+async def reloads(nginx: Nginx, number: int, *, cuts: bool) -> int:
+    """Reload nginx under a stream so often; return how often the client had to resume. `cuts`: old streams are cut."""
+    async with produced(nginx) as producer, Client(nginx.url) as client:
+        reader = Reader(client, producer.run)
+        sent = 0
+
+        async def send() -> None:
+            nonlocal sent
+            await producer.log(*(f"line {sent + line}" for line in range(50)))
+            sent += 50
+
+        await send()
+        await reader.until(sent)
+        for _ in range(number):
+            nginx.reload()
+            await send()
+            if cuts:
+                await wait_until_async(lambda: len(nginx.workers()) == 1, timeout=60)
+            await send()
+            await reader.until(sent)
+        await reader.end(producer)
+    assert [f"line {line}" for line in range(sent)] == reader.messages
+    return reader.connections - 1
+
+
+class Reader:
+    """The project's client as it follows a run in a task: what came, and how often it was connected."""
+
+    def __init__(self, client: Client, run: str) -> None:
+        self.messages: list[str] = []
+        self.connections = 0
+        self._stream = client.entries(run, on_connection=self._connected)
+        self.task = asyncio.create_task(self._read())
+
+    def _connected(self, state: Any, detail: str) -> None:
+        self.connections += state == "live"
+
+    async def _read(self) -> None:
+        async for entry in self._stream:
+            if isinstance(entry.event, Logged):
+                self.messages.append(entry.event.message)
+
+    async def until(self, number: int) -> None:
+        """Return when so many lines came."""
+        await wait_until_async(lambda: len(self.messages) >= number, timeout=60)
+
+    async def end(self, producer: Producer) -> None:
+        """End the run, and read to the end."""
+        await producer.complete()
+        await asyncio.wait_for(self.task, 60)
