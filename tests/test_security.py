@@ -412,6 +412,23 @@ async def test_a_body_in_chunks_is_bounded_as_any_other(api):
         assert b'"code":"too_large"' in await raw.until(b"}}")
 
 
+@pytest.mark.slow
+async def test_a_body_in_chunks_without_an_end_is_refused_while_it_comes_and_leaves_nothing_behind(api):
+    before = len(asyncio.all_tasks())
+    chunk = b"100000\r\n" + b" " * 2**20 + b"\r\n"
+    async with await api.raw(
+        "POST /api/runs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    ) as raw:
+        for _ in range(65):
+            raw.writer.write(chunk)
+            await raw.writer.drain()
+        answer = await raw.until(b"}}")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"code":"too_large"' in answer
+    await api.until(lambda: len(asyncio.all_tasks()) <= before)
+    assert 0 == await started(api)
+
+
 async def test_requests_whose_body_never_comes_leave_nothing_behind(api):
     before = len(asyncio.all_tasks())
     head = "HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"

@@ -33,7 +33,8 @@ from streamer.wire import Cursor, to_json
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-#: A body that is too large is read away up to this many bytes, so that its sender can read the answer.
+#: A body that is too large is read away up to this many bytes, so that its sender can read the answer. (Beyond twice as
+#: many, Tornado closes the connection without one.)
 _DRAIN_BYTES: Final = 64_000_000
 _RETRY_AFTER_SECONDS: Final = 1
 _LONGEST_TOKEN: Final = 1000
@@ -173,13 +174,18 @@ class BaseHandler(RequestHandler):
             self._too_large = int(length[:18])
             self.body()
         if isinstance(self.request.connection, HTTP1Connection):
-            self.request.connection.set_max_body_size(_DRAIN_BYTES)
+            self.request.connection.set_max_body_size(2 * _DRAIN_BYTES)
         await self.parts.ready()
 
     def data_received(self, chunk: bytes) -> None:
         if self._too_large or len(self._body) + len(chunk) > self._limit:
             self._too_large += len(self._body) + len(chunk)
             self._body.clear()
+            if self._too_large > _DRAIN_BYTES and not self._headers_written:
+                # It comes in chunks, without an end in sight. Not the end of the connection yet: closing it over what
+                # was not read would take the answer away from its sender.
+                self._answer_error(self._too_large_error())
+                self.flush()
         else:
             self._body += chunk
 
@@ -240,13 +246,16 @@ class BaseHandler(RequestHandler):
     def body(self) -> bytes:
         """Return the request's body. Raises `ApiError` 413 when it is larger than the limit."""
         if self._too_large:
-            raise ApiError(
-                413,
-                "too_large",
-                f"expected a body of at most {self._limit:,} bytes, received {self._too_large:,}",
-                {"field": "body", "expected": self._limit, "received": self._too_large},
-            )
+            raise self._too_large_error()
         return bytes(self._body)
+
+    def _too_large_error(self) -> ApiError:
+        return ApiError(
+            413,
+            "too_large",
+            f"expected a body of at most {self._limit:,} bytes, received {self._too_large:,}",
+            {"field": "body", "expected": self._limit, "received": self._too_large},
+        )
 
     def json_object(self) -> dict[str, Any]:
         """Return the body, a JSON object; no body is an empty one. Raises `ApiError` 400, 413 or 415."""
@@ -389,6 +398,17 @@ class BaseHandler(RequestHandler):
             }
             code, message = words.get(status_code, ("failed", self._reason))
             known = ApiError(status_code, code, message)
+        self._answer_error(known)
+        self.finish()
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        if self._headers_written and self._too_large:
+            # That it is too large was answered while it came.
+            self.finish()
+        else:
+            super().send_error(status_code, **kwargs)
+
+    def _answer_error(self, known: ApiError) -> None:
         # What was set before the error was cleared with it.
         self._let_read()
         if known.status == 413:
@@ -400,9 +420,10 @@ class BaseHandler(RequestHandler):
         if known.status == 405:
             self.set_header("Allow", ", ".join(self._methods()))
         self.set_header("Content-Type", "application/json")
-        self.answer(
-            {"error": {"code": known.code, "message": known.message, "details": known.details}}, known.status
-        )
+        self.set_status(known.status)
+        data = to_json({"error": {"code": known.code, "message": known.message, "details": known.details}})
+        self.set_header("Content-Length", str(len(data)))
+        self.write(data)
 
     async def or_leave(self, work: Awaitable[T]) -> T:
         """Await something that must go on even if the client leaves meanwhile."""
