@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import statistics
 
+import httpx
 import pytest
 
 from streamer import Client
+from streamer import run as reported
 from tests.api_support import Stream
 from tests.reliability.nginx import Nginx, Reader, one_by_one, produced, reloads, silent
 from tests.support import ServerProcess, wait_until_async
@@ -61,6 +63,19 @@ class Unpacked(Stream):
     def __init__(self, response):
         super().__init__(response)
         self._chunks = response.aiter_bytes()
+
+
+@pytest.mark.parametrize("name", ["default", "site"])
+def test_large_batches_of_a_producer_come_through(streamer, tmp_path, monkeypatch, name):
+    with Nginx(tmp_path, name, streamer=streamer.port) as nginx:
+        monkeypatch.setenv("STREAMER_URL", nginx.url)
+        with reported(f"large batches {name}") as run:
+            for _ in range(300):
+                run.log.info("x" * 7900)
+        (state,) = httpx.get(f"{nginx.url}/api/runs?search=large+batches+{name}", timeout=30).json()["runs"]
+        refused = (nginx.folder / "access.log").read_text().count('" 413 ')
+    assert ("complete", {"INFO": 300}) == (state["status"], state["logCounts"])
+    assert (name == "default") == (refused > 0)
 
 
 async def test_heartbeats_carry_a_silent_stream_past_the_read_timeout(streamer, tmp_path):
