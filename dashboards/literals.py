@@ -677,9 +677,10 @@ class LiteralRuns:
         self.rows = rows
 
     async def runs(
-        self, *, status: str, pipeline: str, before: str | None, limit: int
+        self, *, status: str, pipeline: str, search: str, before: str | None, limit: int
     ) -> tuple[tuple[RunState, ...], bool]:
-        found = [r for r in self.rows if status in ("", r.status) and pipeline in ("", r.pipeline)]
+        asked = RunsModel(status=status, pipeline=pipeline, search=search)
+        found = [r for r in self.rows if asked.matches(r)]
         first = next((i + 1 for i, r in enumerate(found) if r.run == before), 0)
         return tuple(found[first : first + limit]), len(found) > first + limit
 

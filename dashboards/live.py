@@ -439,16 +439,10 @@ class RunsLink:
         rows = [fresh.pop(row.run, row) for row in model.rows]
         # What is older than the last row comes with the next page, when it is asked for.
         oldest = _created(rows[-1]) if rows and model.has_older else 0.0
-        new = [state for state in fresh.values() if _created(state) >= oldest and self._is_asked(state)]
+        new = [state for state in fresh.values() if _created(state) >= oldest and model.matches(state)]
         if new:
             rows = sorted([*rows, *new], key=_created, reverse=True)
         return tuple(rows[:ROWS_KEPT])
-
-    def _is_asked(self, state: RunState) -> bool:
-        model = self._model
-        if model.status and state.status != model.status:
-            return False
-        return not model.pipeline or state.pipeline == model.pipeline
 
     def _count(self) -> None:
         model = self._model
@@ -459,7 +453,7 @@ class RunsLink:
         }
         since = model.now - _WEEK_SECONDS
         recent = sum(_created(row) >= since for row in model.rows)
-        if recent and not model.status and not model.pipeline:
+        if recent and not (model.status or model.pipeline or model.search):
             is_all = not model.has_older or _created(model.rows[-1]) < since
             if is_all:
                 counts["week"] = recent
@@ -501,13 +495,14 @@ class RunsLink:
             self._place.deliver(self._ask_for_the_rest)
 
     async def runs(
-        self, *, status: str, pipeline: str, before: str | None, limit: int = PAGE_RUNS
+        self, *, status: str, pipeline: str, search: str, before: str | None, limit: int = PAGE_RUNS
     ) -> tuple[tuple[RunState, ...], bool]:
         """Return a page of runs, newest first, and whether there are more. Raises `CommandError`."""
         try:
             page = await self._source.client.runs(
                 status=status if status in STATUSES else None,
                 pipeline=pipeline or None,
+                search=search or None,
                 before=before,
                 limit=limit,
             )

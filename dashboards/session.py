@@ -100,7 +100,7 @@ class RunsCommands(Protocol):
     """What can be done for somebody who looks at the list of runs."""
 
     async def runs(
-        self, *, status: str, pipeline: str, before: str | None, limit: int
+        self, *, status: str, pipeline: str, search: str, before: str | None, limit: int
     ) -> tuple[tuple[RunState, ...], bool]:
         """Return runs older than the run `before` (the newest when None), newest first, and whether there are more."""
 
@@ -432,7 +432,7 @@ class RunsModel(Session):
         return tuple(row for row in self.rows if self.matches(row))
 
     def matches(self, row: RunState) -> bool:
-        """Return whether the viewer's filter lets a run through."""
+        """Return whether the viewer's filter lets a run through, as the streamer would."""
         if self.status and row.status != self.status:
             return False
         if self.pipeline and row.pipeline != self.pipeline:
@@ -447,7 +447,7 @@ class RunsModel(Session):
     async def filter(
         self, *, status: str | None = None, pipeline: str | None = None, search: str | None = None
     ) -> None:
-        """Choose what is shown. Status and pipeline are asked of the streamer, text is searched in the runs at hand."""
+        """Choose what is shown, and get the newest runs that match from the streamer, which looks into all of them."""
         changes: dict[str, Any] = {}
         if status is not None:
             changes["status"] = status if status in STATUSES else ""
@@ -456,8 +456,7 @@ class RunsModel(Session):
         if search is not None:
             changes["search"] = search[:SEARCH_LIMIT]
         self.update(**changes)
-        if status is not None or pipeline is not None:
-            await self._fetch(None)
+        await self._fetch(None)
 
     async def load_older(self) -> None:
         """Get the next page of runs."""
@@ -472,7 +471,7 @@ class RunsModel(Session):
         self.update(busy=True, notice="")
         try:
             rows, more = await self.commands.runs(
-                status=self.status, pipeline=self.pipeline, before=before, limit=PAGE_RUNS
+                status=self.status, pipeline=self.pipeline, search=self.search, before=before, limit=PAGE_RUNS
             )
         except CommandError as error:
             if request == self._request:

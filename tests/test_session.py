@@ -280,6 +280,13 @@ def test_a_status_is_asked_of_the_streamer() -> None:
     assert {"stalled"} == {row.status for row in model.rows}
 
 
+def test_a_search_finds_runs_that_are_not_at_hand() -> None:
+    rows = many_runs()
+    model = RunsModel(rows=rows[:5], commands=LiteralRuns(rows))
+    asyncio.run(model.filter(search=rows[-1].run))
+    assert rows[-1].run in [row.run for row in model.visible]
+
+
 def test_a_status_that_does_not_exist_is_no_filter() -> None:
     model = RunsModel(rows=some_runs())
     asyncio.run(model.filter(status="<script>"))

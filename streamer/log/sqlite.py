@@ -224,9 +224,9 @@ class SqliteLog:
             if pipeline is not None:
                 where.append("pipeline = ?")
                 values.append(pipeline)
-            if search:
+            for word in search.casefold().split():
                 where.append("instr(words, ?)")
-                values.append(search.casefold())
+                values.append(word)
             rows = db.execute(
                 f"SELECT state FROM runs WHERE {' AND '.join(where)} ORDER BY key DESC LIMIT ?",  # noqa: S608 - constants
                 (*values, limit),

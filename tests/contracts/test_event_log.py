@@ -247,6 +247,7 @@ def test_runs_are_found_by_status_pipeline_and_words(log):
     assert ["r1"] == [s.run for s in log.runs(search="prices.CSV")]
     assert ["r1"] == [s.run for s in log.runs(search="ada")]
     assert ["r2"] == [s.run for s in log.runs(search="run R2")]
+    assert ["r1"] == [s.run for s in log.runs(search="csv ADA")]
     assert [] == log.runs(search="100%_")
     assert {"queued": 1, "complete": 1} == log.counts()
 
