@@ -60,9 +60,10 @@ def _material(palette: dict[str, str]) -> dict[str, Any]:
 THEME_CONFIG: Final = {"light": _material(LIGHT), "dark": _material(DARK)}
 
 #: Stylesheets of layouts, which are Panel's own and live outside the views' script.
+# Panel holds a layout to the height of what it is in, and the margin below would not be scrolled to.
 PAGE_CSS: Final = """
 :host { display: block !important; box-sizing: border-box; width: 100% !important; max-width: 1180px;
-  margin: 0 auto !important; padding: 26px 28px 40px; }
+  max-height: none !important; margin: 0 auto !important; padding: 26px 28px 40px; }
 @media (max-width: 640px) { :host { padding: 18px 14px 28px; } }
 """
 CARD_CSS: Final = """

@@ -31,6 +31,7 @@ PAGE_SX: Final = {
         "borderBottom": "1px solid var(--st-line)",
     },
     "& .MuiAppBar-root .title": {"color": "var(--st-ink)", "fontSize": "15px", "fontWeight": 600},
+    "& .MuiAppBar-root a:focus-visible": {"outline": "2px solid var(--st-accent)", "outlineOffset": "2px"},
     "& .MuiAppBar-root .MuiToolbar-root": {"minHeight": "52px", "px": {"xs": "14px", "sm": "28px"}},
     "& .MuiAppBar-root .MuiLinearProgress-root": {"display": "none"},
     "& .main": {"backgroundColor": "var(--st-bg)", "transition": "none"},

@@ -601,8 +601,19 @@ function paint(figure, colours) {
   }
 }
 
+// A figure can be reached by keys, and then there is nothing to do. Its view is made some time after the component's.
+function skip_by_keys(figure, tries = 120) {
+  const events = window.Bokeh?.index.find_one_by_id(figure.id)?.canvas_view?.events_el
+  if (events != null) {
+    events.tabIndex = -1
+  } else if (tries > 0) {
+    requestAnimationFrame(() => skip_by_keys(figure, tries - 1))
+  }
+}
+
 const RunPhases = element((model, view) => {
-  const holder = h("div", {class: "figure"}, model.get_child("bar"))
+  // Inert: there is nothing in it to point at or to reach by keys.
+  const holder = h("div", {class: "figure", inert: true}, model.get_child("bar"))
   const bar = h("div", {class: "bar", role: "img"}, holder)
   const labels = h("div", {class: "labels", "aria-hidden": "true"})
   const list = h("ul", {class: "list"})
@@ -728,6 +739,7 @@ const RunThroughput = element((model, view) => {
   const nothing = h("div", {class: "plot-empty"})
   const node = h("section", {class: "card pad"}, h("div", {class: "row between"}, label, span), holder, nothing)
   const figure = view.model.data.plot
+  skip_by_keys(figure)
   on_theme(model, (colours) => {
     paint(figure, {area: {fill_color: {value: colours["accent-soft"]}}, line: {line_color: {value: colours.accent}}})
     for (const axis of figure.left) { axis.setv({major_label_text_color: colours.soft}, {sync: false}) }

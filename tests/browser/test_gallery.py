@@ -233,6 +233,31 @@ def test_bars_inside_a_run_have_names_and_values_and_do_not_push_the_rest_away(
     assert box["height"] < 300
 
 
+def test_a_long_page_ends_with_a_margin(visit: Callable[..., Visit]) -> None:
+    page = visit("runs", "many").page
+    page.locator(".main-content").evaluate("(e) => e.scrollTo(0, e.scrollHeight)")
+    assert page.locator(".runs").bounding_box()["y"] < 0
+    assert 860 == page.locator(".runs").evaluate("(e) => Math.round(e.getBoundingClientRect().bottom)")
+
+
+# The name of what has the focus, in whatever shadow root it is.
+FOCUSED = """() => {
+  let at = document.activeElement
+  while (at.shadowRoot?.activeElement) { at = at.shadowRoot.activeElement }
+  return at.getAttribute("aria-label") ?? at.placeholder ?? at.textContent.trim()
+}"""
+
+
+def test_keys_reach_what_can_be_done_and_nothing_else(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "running").page
+    reached = []
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate(FOCUSED))
+    stops = ["Streamer", "Gallery", "Dark theme", "Copy link", "Cancel", "Log1,204", "Level"]
+    assert [*stops, "Search the whole log", "Following", "Log"] == reached
+
+
 def test_narrow_phases_are_named_in_a_list(visit: Callable[..., Visit]) -> None:
     page = visit("run", "thirty-phases", width=400).page
     assert 6 == page.locator(".list li:visible").count()
