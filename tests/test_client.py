@@ -974,13 +974,13 @@ async def test_failed_items_come_in_pages(api, client) -> None:
 
 
 async def test_runs_come_newest_first_in_pages(api, client) -> None:
-    runs = [(await client.register(f"Run {number}")).run for number in range(5)]
+    runs = [(await client.register(f"Nightly number-{number}")).run for number in range(5)]
     first = await client.runs(limit=3)
     rest = await client.runs(limit=3, before=first.next)
     assert runs[::-1] == [run.run for run in (*first.runs, *rest.runs)]
     assert 5 == sum(first.counts.values())
     assert [] == [run.run for run in (await client.runs(status=["complete", "failed"])).runs]
-    assert [runs[3]] == [run.run for run in (await client.runs(search="run 3", status="queued")).runs]
+    assert [runs[3]] == [run.run for run in (await client.runs(search="number-3 nightly", status="queued")).runs]
 
 
 async def test_following_a_run_folds_to_what_the_streamer_knows(api, client) -> None:
