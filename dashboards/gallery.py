@@ -29,20 +29,27 @@ def view_of(view: str, state: str) -> Any:
     return StartView(made, runs_href="?view=runs&state=some")
 
 
+CONTENTS_CSS = """
+:host { color: var(--st-ink); font: 14px/1.45 "Streamer Sans", Roboto, Inter, "DejaVu Sans", sans-serif; }
+h1 { font-size: 24px; margin: 0 0 22px; }
+h2 { font-size: 15px; margin: 26px 0 8px; }
+ul { columns: 210px; list-style: none; margin: 0; padding: 0; }
+li { padding: 3px 0; break-inside: avoid; }
+a { color: var(--st-accent); text-decoration: none; font-weight: 600; }
+a:hover { text-decoration: underline; }
+"""
+
+
 def contents() -> Any:
     """Return links to all views in all states."""
+    parts = ["<h1>Every view in each of its states</h1>"]
+    for view, states in VIEWS.items():
+        links = (
+            f'<li><a href="?{urlencode({"view": view, "state": state})}">{state}</a></li>' for state in states
+        )
+        parts.append(f"<h2>{view}</h2><ul>{''.join(links)}</ul>")
     return pn.Column(
-        *(
-            pn.pane.HTML(
-                f"<h2>{view}</h2>"
-                + "".join(
-                    f'<p><a href="?{urlencode({"view": view, "state": state})}">{state}</a> · '
-                    f'<a href="?{urlencode({"view": view, "state": state, "theme": "dark"})}">dark</a></p>'
-                    for state in states
-                )
-            )
-            for view, states in VIEWS.items()
-        ),
+        pn.pane.HTML("".join(parts), margin=0, sizing_mode="stretch_width", stylesheets=[CONTENTS_CSS]),
         stylesheets=[theme.PAGE_CSS],
         sizing_mode="stretch_width",
     )

@@ -980,7 +980,9 @@ async def test_runs_come_newest_first_in_pages(api, client) -> None:
     assert runs[::-1] == [run.run for run in (*first.runs, *rest.runs)]
     assert 5 == sum(first.counts.values())
     assert [] == [run.run for run in (await client.runs(status=["complete", "failed"])).runs]
-    assert [runs[3]] == [run.run for run in (await client.runs(search="number-3 nightly", status="queued")).runs]
+    assert [runs[3]] == [
+        run.run for run in (await client.runs(search="number-3 nightly", status="queued")).runs
+    ]
 
 
 async def test_following_a_run_folds_to_what_the_streamer_knows(api, client) -> None:
