@@ -103,13 +103,14 @@ class ProtocolError(StreamerError):
 
 
 class Offer(Struct, frozen=True):
-    """A pipeline on offer; `schema` is the JSON Schema of its parameters."""
+    """A pipeline on offer; `schema` is the JSON Schema of its parameters, `time_limit_seconds` its runs' limit."""
 
     name: str
     title: str = ""
     doc: str = ""
     phases: tuple[PhaseSpec, ...] = ()
     schema: dict[str, Any] = {}
+    time_limit_seconds: float | None = msgspec.field(default=None, name="timeLimitSeconds")
 
 
 class OfferProblem(Struct, frozen=True):

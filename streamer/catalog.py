@@ -26,7 +26,7 @@ from types import CodeType, ModuleType
 from typing import Any, Final
 
 from streamer.events import TRACEBACK_LIMIT, PhaseSpec, cut, cut_middle
-from streamer.pipeline import Pipeline, doc_of, phases_of, title_of
+from streamer.pipeline import Pipeline, doc_of, phases_of, time_limit_of, title_of
 from streamer.schema import schema_of
 
 #: The group of entry points in which packages register their pipelines: a class, or a module of them.
@@ -46,7 +46,10 @@ _MESSAGE_LIMIT: Final = 1_000
 
 @dataclass(frozen=True)
 class Offer:
-    """A pipeline that can be started; `schema` is that of its parameters, `reference` is what `load` takes."""
+    """A pipeline that can be started; `schema` is that of its parameters, `reference` is what `load` takes.
+
+    `time_limit_seconds` is how long its runs may take, None for any time.
+    """
 
     name: str
     title: str
@@ -55,6 +58,7 @@ class Offer:
     schema: dict[str, Any]
     reference: str
     pipeline: type[Pipeline]
+    time_limit_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -309,6 +313,7 @@ def _offer(reference: str, pipeline: type[Pipeline]) -> Offer:
         schema=schema_of(pipeline),
         reference=reference,
         pipeline=pipeline,
+        time_limit_seconds=time_limit_of(pipeline),
     )
 
 

@@ -1,4 +1,4 @@
-"""The command ``streamer``: serve, run, watch, runs, pipelines, cancel, exec. Reads arguments and calls.
+"""The command ``streamer``: serve, run, retry, watch, runs, pipelines, cancel, exec. Reads arguments and calls.
 
 Exit codes: 0; of a run that was shown, 1 when it failed and 130 when it was cancelled or left by Ctrl-C; 2 when what
 was asked could not be done, with a sentence on the standard error. `exec` exits as its command does.
@@ -22,7 +22,7 @@ from streamer.logs import configure
 from streamer.settings import SettingError, Settings
 
 if TYPE_CHECKING:
-    from streamer.client import Client, Message, Offer, Stream
+    from streamer.client import Client, Created, Message, Offer, Stream
     from streamer.state import RunState
     from streamer.terminal import Display
 
@@ -62,6 +62,23 @@ def build_parser() -> argparse.ArgumentParser:
         sub.add_argument("--json", action="store_true", help="JSON for programs, one object a line")
         return sub
 
+    def starter(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
+            "-p",
+            "--param",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="a parameter: text, or JSON where the parameter is no text; repeat it for more",
+        )
+        sub.add_argument(
+            "--time-limit",
+            type=float,
+            metavar="SECONDS",
+            help="how long it may take; 0: any time (the pipeline's own limit, or that of the run done again)",
+        )
+        sub.add_argument("--detach", action="store_true", help="start it, say its id, and leave")
+
     serve = command("serve", serve_command, "serve the HTTP API and execute runs until it is stopped")
     serve.add_argument("--host", help="address to listen on (STREAMER_HOST; 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on, 0 for any (STREAMER_PORT; 5007)")
@@ -76,15 +93,14 @@ def build_parser() -> argparse.ArgumentParser:
 
     run = reader(command("run", run_command, "start a run of a pipeline and show it"))
     run.add_argument("pipeline", help="the pipeline's name, as `streamer pipelines` lists it")
-    run.add_argument(
-        "-p",
-        "--param",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a parameter: text, or JSON where the parameter is no text; repeat it for more",
+    starter(run)
+
+    retry = reader(
+        command("retry", retry_command, "do a run's failed items again, as a run of their own, and show it")
     )
-    run.add_argument("--detach", action="store_true", help="start it, say its id, and leave")
+    retry.add_argument("run", metavar="RUN_ID")
+    retry.add_argument("--all", action="store_true", help="do everything again, not only what failed")
+    starter(retry)
 
     watch = reader(command("watch", watch_command, "show a run"))
     watch.add_argument("run", metavar="RUN_ID")
@@ -205,20 +221,49 @@ async def _run(arguments: argparse.Namespace) -> int:
                 names = ", ".join(offers) or "none"
                 raise UsageError(f"no pipeline {arguments.pipeline!r}; on offer: {names}")
             parameters = read_parameters(offers[arguments.pipeline], arguments.param)
-            created = await client.create(arguments.pipeline, parameters)
-            if arguments.detach:
-                _say(
-                    _json_line({"run": created.run, "page": created.page}) if arguments.json else created.run
-                )
-                return 0
-            display = _display(arguments)
-            page = created.page or _page(client, created.run)
-            display.begin(created.run, page)
-            # From the first entry on: what it logged before we came to look is the reader's too.
-            stream = client.follow(created.run, from_start=True, on_connection=display.connection)
-            return await _Showing(client, created.run, display, stream).until_the_end(
-                signals, interactive=_is_interactive(arguments), owns_run=True
+            limit = arguments.time_limit
+            created = await client.create(arguments.pipeline, parameters, time_limit_seconds=limit)
+            return await _show_created(arguments, client, signals, created)
+
+
+def retry_command(arguments: argparse.Namespace) -> int:
+    """Do a run's failed items again, or all of it, and show that run until it ends."""
+    return asyncio.run(_asking(_retry(arguments)))
+
+
+async def _retry(arguments: argparse.Namespace) -> int:
+    async with _client(arguments) as client:
+        with _Signals() as signals:
+            parameters: dict[str, Any] = {}
+            if arguments.param:
+                old = (await client.run(arguments.run)).state
+                offers = {offer.name: offer for offer in (await client.pipelines()).pipelines}
+                if old.pipeline not in offers:
+                    raise UsageError(f"the pipeline of run {arguments.run}, {old.pipeline}, is not on offer")
+                parameters = read_parameters(offers[old.pipeline], arguments.param)
+            created = await client.retry(
+                arguments.run,
+                items="all" if arguments.all else "failed",
+                params=parameters,
+                time_limit_seconds=arguments.time_limit,
             )
+            return await _show_created(arguments, client, signals, created)
+
+
+async def _show_created(
+    arguments: argparse.Namespace, client: Client, signals: _Signals, created: Created
+) -> int:
+    """Show a run that was just started until it ends, or only say its id; return the exit code."""
+    if arguments.detach:
+        _say(_json_line({"run": created.run, "page": created.page}) if arguments.json else created.run)
+        return 0
+    display = _display(arguments)
+    display.begin(created.run, created.page or _page(client, created.run))
+    # From the first entry on: what it logged before we came to look is the reader's too.
+    stream = client.follow(created.run, from_start=True, on_connection=display.connection)
+    return await _Showing(client, created.run, display, stream).until_the_end(
+        signals, interactive=_is_interactive(arguments), owns_run=True
+    )
 
 
 async def _watch(arguments: argparse.Namespace) -> int:

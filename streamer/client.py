@@ -23,7 +23,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 from urllib.parse import quote
 
 import httpx
@@ -198,23 +198,57 @@ class Client:
         return decode(await self._ask("GET", "/api/pipelines"), Offers)
 
     async def start(
-        self, name: str, params: Mapping[str, Any] | None = None, *, owner: str | None = None
+        self,
+        name: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        owner: str | None = None,
+        time_limit_seconds: float | None = None,
     ) -> str:
         """Start a run of a pipeline and return its id. Raises `NotFound`, or `Refused` naming the parameters."""
-        return (await self.create(name, params, owner=owner)).run
+        return (await self.create(name, params, owner=owner, time_limit_seconds=time_limit_seconds)).run
 
     async def create(
-        self, name: str, params: Mapping[str, Any] | None = None, *, owner: str | None = None
+        self,
+        name: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        owner: str | None = None,
+        time_limit_seconds: float | None = None,
     ) -> Created:
         """Start a run of a pipeline and return all that is said about it, its page too. Raises as `start`.
 
         `params` are values as of JSON; paths, dates and times are written as text. `owner`: who starts it.
+        `time_limit_seconds` None: the pipeline's own; 0: none.
         """
         if name in ("", ".", ".."):
             raise NotFound(404, "not_found", f"no pipeline {name!r}")
         path = f"/api/pipelines/{quote(name, safe='')}/runs"
         headers = {} if owner is None else {"X-Streamer-Owner": _header("owner", owner)}
-        return decode(await self._ask("POST", path, body=dict(params or {}), headers=headers), Created)
+        query = {"time_limit_seconds": None if time_limit_seconds is None else f"{time_limit_seconds:g}"}
+        body = await self._ask("POST", path, query, body=dict(params or {}), headers=headers)
+        return decode(body, Created)
+
+    async def retry(
+        self,
+        run_id: str,
+        *,
+        items: Literal["failed", "all"] = "failed",
+        params: Mapping[str, Any] | None = None,
+        owner: str | None = None,
+        time_limit_seconds: float | None = None,
+    ) -> Created:
+        """Start a run that does a run's failed items again, or all of it, and return what is said about it.
+
+        `params` are those that are to differ from the old run's; `time_limit_seconds` None: the old run's, 0: none.
+        Raises `NotFound`, `Refused`, or `Conflict`: the run is not over, nothing failed, or somebody else executed it.
+        """
+        headers = {} if owner is None else {"X-Streamer-Owner": _header("owner", owner)}
+        query = {"time_limit_seconds": None if time_limit_seconds is None else f"{time_limit_seconds:g}"}
+        spec = {"items": items, "parameters": dict(params or {})}
+        return decode(
+            await self._ask("POST", _run_path(run_id, "retry"), query, body=spec, headers=headers), Created
+        )
 
     async def register(
         self,

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar, overload
 
 import param
 
-from streamer.events import NAME_LIMIT, PHASES_LIMIT, PhaseSpec
+from streamer.events import COUNT_LIMIT, NAME_LIMIT, PHASES_LIMIT, PhaseSpec
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -49,6 +49,9 @@ class Reporter(Protocol):
     ) -> AbstractContextManager[Advance]: ...
 
     def message(self, text: str) -> None: ...
+
+    @property
+    def is_retry(self) -> bool: ...
 
     @property
     def log(self) -> logging.Logger: ...
@@ -91,6 +94,9 @@ class Pipeline(param.Parameterized):
 
     __abstract = True
 
+    #: How long a run may take, in seconds, from when it is running; None: as long as it takes. A start may say another.
+    time_limit_seconds: float | None = None
+
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)  # type: ignore[no-untyped-call]  # param publishes no types here
         self._reporter: Reporter = Silent(self)
@@ -123,6 +129,9 @@ class Pipeline(param.Parameterized):
         and the rest goes on; with "raise" it ends the phase. Progress counts items, or the sum of `size(item)` of
         `total` in `unit` (bytes, say) where it is given. `label` names an item in the list of failures. `workers`
         threads do the calls, or with `processes` as many processes; 0: this thread.
+
+        When failed items are done again, ``on_error="collect"`` works on those alone, in the phases in which items
+        failed; `label` is what they are known by. Everything else runs as always: see `is_retry`.
         """
         return self._reporter.map(
             function,
@@ -143,6 +152,14 @@ class Pipeline(param.Parameterized):
     def message(self, text: str) -> None:
         """Say in a few words what is being done now; shown beside the progress."""
         self._reporter.message(text)
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether this run does the failed items of another one again.
+
+        A phase that has nothing to do then may say so: ``raise SkipPhase("nothing failed here")``.
+        """
+        return self._reporter.is_retry
 
     @property
     def log(self) -> logging.Logger:
@@ -187,6 +204,10 @@ class Silent:
 
     def message(self, text: str) -> None:
         self._log.info("%s", text)
+
+    @property
+    def is_retry(self) -> bool:
+        return False
 
     @property
     def log(self) -> logging.Logger:
@@ -239,6 +260,18 @@ def phases_of(pipeline: type[Pipeline]) -> tuple[PhaseSpec, ...]:
         if len(name) > NAME_LIMIT:
             raise TypeError(f"{pipeline.__qualname__}: a phase's name has at most {NAME_LIMIT} characters")
     return tuple(found.values())
+
+
+def time_limit_of(pipeline: type[Pipeline]) -> float | None:
+    """Return how long runs of a pipeline may take, in seconds. Raises `TypeError` for a limit that is none."""
+    limit: Any = pipeline.time_limit_seconds
+    if limit is None:
+        return None
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit <= COUNT_LIMIT:
+        raise TypeError(
+            f"{pipeline.__qualname__}.time_limit_seconds: expected a number above 0 or None, received {limit!r}"
+        )
+    return float(limit)
 
 
 def title_of(pipeline: type[Pipeline]) -> str:

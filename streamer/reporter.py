@@ -32,6 +32,7 @@ from streamer.events import (
     BARS_LIMIT,
     LEVELS,
     MESSAGE_LIMIT,
+    NAME_LIMIT,
     Bar,
     BarStatus,
     Completed,
@@ -46,11 +47,14 @@ from streamer.events import (
     Results,
     RunCancelled,
     RunFailed,
+    StatusChanged,
     cut,
     cut_middle,
     format_time,
+    item_key,
     type_of_level,
 )
+from streamer.failed_items import NAMED, FailedItems
 from streamer.pipeline import Advance, Silent, SkipPhase
 from streamer.progress import Count, Counter, Meter, Reading, Tally, number_of, total_of
 from streamer.publisher import THREAD_PREFIX
@@ -97,6 +101,8 @@ class Interrupter:
         self._pending = False
         #: Whether the request has reached the main thread.
         self.told = False
+        #: Called there when it has, just before `Cancelled` is raised.
+        self.on_told: Callable[[], object] = _nothing
 
     def __enter__(self) -> Self:
         """Take over SIGINT. Raises `ValueError` outside the main thread."""
@@ -158,6 +164,7 @@ class Interrupter:
     def _raise(self, number: int, frame: FrameType | None) -> None:
         if self._asked and self._armed and not self.told:
             self.told = True
+            self.on_told()
             raise Cancelled("cancelled on request")
         if self._asked and _time.monotonic() - self._sent < _ECHO_SECONDS:
             return  # the same request, sent again before it was heard
@@ -172,6 +179,10 @@ class Interrupter:
             self.told = False
         else:
             self._previous_hook(what)
+
+
+def _nothing() -> None:
+    pass
 
 
 class _Section:
@@ -247,6 +258,11 @@ class Run:
         self._log = _RunLogger(name, level, self)
         self._capture = _Capture(self, level)
         _runs.add(self)
+        self._again: FailedItems | None = None
+        # What each thread is at, of those that map: an item, and what names it.
+        self._at: dict[int, tuple[Any, Callable[[Any], str]]] = {}
+        if interrupter is not None:
+            interrupter.on_told = self._acknowledge
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as a reporter that says nothing: in another process, nobody listens."""
@@ -355,6 +371,28 @@ class Run:
         if self._asked:
             self._tell()
 
+    def _acknowledge(self) -> None:
+        """Report that the running code hears of the cancel now, and where it is."""
+        with self._section(), self._lock:
+            phase = self._phases[-1]
+            at = self._at.get(threading.get_ident())
+            item = None if at is None else cut(_label(at[1], at[0]), NAME_LIMIT)
+            where = f" in {phase.name}" if phase.name else ""
+            if item is not None:
+                where += f" at {item}"
+            elif (reading := phase.meter.read()).done is not None:
+                of = "" if reading.total is None else f" of {reading.total:,}"
+                where += f" at {reading.done:,}{of} {reading.unit}"
+            self._emit(
+                StatusChanged(
+                    status="cancelling",
+                    step="acknowledged",
+                    message=f"stopping{where}",
+                    phase=phase.name,
+                    item=item,
+                )
+            )
+
     def _tell(self, *, again: bool = False) -> None:
         if self._interrupter is not None and self._interrupter.here:
             told, self._interrupter.told = self._interrupter.told, True
@@ -362,6 +400,8 @@ class Run:
             thread = threading.get_ident()
             told = thread in self._told
             self._told.add(thread)
+        if not told:
+            self._acknowledge()
         if again or not told:
             raise Cancelled("cancelled on request")
 
@@ -370,6 +410,15 @@ class Run:
     def declare(self, phases: Iterable[PhaseSpec]) -> None:
         """Take phases that were not known when the run was made."""
         self._weights.update((spec.name, spec.weight) for spec in phases)
+
+    def retry(self, items: FailedItems) -> None:
+        """Do only those items again, in the phases where some failed; see `map`."""
+        self._again = items
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether this run does the failed items of another one again."""
+        return self._again is not None
 
     def report(self, event: Event) -> None:
         """Report an event as it is; a terminal one through `complete`, `fail` or `cancelled` only."""
@@ -400,7 +449,22 @@ class Run:
             self._phase_changed(entry, "failed", _brief(describe_error(error)))
             raise
         else:
+            self._say_what_is_left(entry.name)
             self._phase_changed(entry, "finished")
+
+    def _say_what_is_left(self, phase: str | None) -> None:
+        again = self._again
+        count = 0 if again is None else again.left(phase)
+        if again is None or phase is None or not count:
+            return
+        names = ", ".join(repr(cut(name, 80)) for name in again.names_left(phase))
+        self.log.warning(
+            "%s of the items that failed in phase %s did not come up again: %s%s",
+            f"{count:,}",
+            phase,
+            names,
+            "" if count <= NAMED else ", …",
+        )
 
     def _phase_changed(
         self,
@@ -465,6 +529,10 @@ class Run:
 
         `workers` threads, or with `processes` as many processes, do the calls; 0: this thread. Then no more than two
         items for each of them are taken in advance, and after an error that is raised no further one is begun.
+
+        In a run that does failed items again, "collect" works on those alone in the phases in which items failed,
+        whatever their order now: an item is one of them when its whole label is, as often as that failed. The others
+        are passed over, neither called nor counted.
         """
         if on_error not in ("raise", "collect"):
             raise ValueError(f'on_error: expected "raise" or "collect", received {on_error!r}')
@@ -472,11 +540,21 @@ class Run:
             raise ValueError(
                 f"workers: expected 1 or more for processes, 0 or more for threads, received {workers!r}"
             )
-        if total is None and size is None:
+        again = self._again if on_error == "collect" else None
+        if again is not None and again.concerns(self._phases[-1].name):
+            total = again.left(self._phases[-1].name) if size is None else None
+            items = self._failed_of(again, items, label)
+        elif total is None and size is None:
             total = total_of(items)
         results = []
-        with self.counter(total, unit=unit) as counter, _calls(function, items, workers, processes) as calls:
+        thread = threading.get_ident()
+        with (
+            self.counter(total, unit=unit) as counter,
+            _calls(function, items, workers, processes) as calls,
+            _Restored(self._at, thread, self._at.get(thread)),
+        ):
             for item, call in calls:
+                self._at[thread] = item, label
                 amount = 1.0 if size is None else _size(size, item)
                 try:
                     results.append(call())
@@ -492,8 +570,28 @@ class Run:
                 counter.advance(amount)
         return results
 
+    def _failed_of(self, again: FailedItems, items: Iterable[T], label: Callable[[T], str]) -> Iterator[T]:
+        """Return those items that failed in the run that is done again; no further than the last of them."""
+        phase = self._phases[-1].name
+        assert phase is not None
+        for item in items if again.left(phase) else ():
+            if self._asked:
+                self._tell()
+            with self._lock:
+                taken = again.take(phase, _label(label, item))
+            if taken:
+                yield item
+                if not again.left(phase):
+                    return
+
     def _item_failed(self, item: T, label: Callable[[T], str], error: Exception) -> None:
-        event = ItemFailed(item=_label(label, item), phase=self._phases[-1].name, error=describe_error(error))
+        name = _label(label, item)
+        event = ItemFailed(
+            item=name,
+            key=item_key(name) or UNSET,
+            phase=self._phases[-1].name,
+            error=describe_error(error),
+        )
         with self._section(), self._lock:
             self._failed += 1
             self._emit(event)
@@ -678,6 +776,26 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_in_child)
 
 _NO_SECTION: Final = contextlib.nullcontext()
+
+
+class _Restored:
+    """Gives a dictionary's entry back as it was, on leaving."""
+
+    __slots__ = ("_at", "_before", "_key")
+
+    def __init__(self, at: dict[int, Any], key: int, before: Any) -> None:
+        self._at = at
+        self._key = key
+        self._before = before
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is None:
+            self._at.pop(self._key, None)
+        else:
+            self._at[self._key] = self._before
 
 
 class _Phase:

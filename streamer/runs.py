@@ -16,19 +16,27 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct
 
+from streamer import failed_items, limits
 from streamer.backends.base import Backend, Exit, Handle, WorkerSpec
 from streamer.catalog import Catalog, Offer
 from streamer.events import (
+    STREAMER_LOGGER,
+    CancelOutcome,
+    CancelStep,
     ErrorInfo,
     Event,
+    ItemFailed,
+    Logged,
     PhaseSpec,
+    ProcessInfo,
     RunCancelled,
     RunFailed,
     StatusChanged,
@@ -47,7 +55,7 @@ from streamer.pickup import Forbidden, Pickup
 from streamer.schema import build, values_of
 from streamer.settings import Settings
 from streamer.spool import Header, new_run_id
-from streamer.state import RunState
+from streamer.state import RunState, with_retry
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -57,6 +65,13 @@ _PLACES_ANNOUNCED: Final = 20
 _TICK_SECONDS: Final = 0.25
 #: Seconds between two looks for spools that producers left.
 _LOOK_SECONDS: Final = 1.0
+#: Seconds, and share of a time limit, for which its estimate must say that it will be missed before that is said.
+_SURE_SECONDS: Final = 1.0
+_SURE_SHARE: Final = 0.05
+#: Seconds that a step of a cancel waits for being stored before it is taken: a full disk must not keep a process alive.
+_STORED_SECONDS: Final = 2.0
+#: Failed items that are read from the log at a time.
+_FAILURES_READ: Final = 1000
 #: Seconds that a worker of which nothing is known but that it may exist has for its first sign of life.
 _FIRST_SIGN_SECONDS: Final = 10.0
 
@@ -69,6 +84,14 @@ class QueueFull(Exception):
     """As many runs wait as may wait."""
 
 
+class NotRetryable(Exception):
+    """The run cannot be run again; `code` is for programs, the message says why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class Note(Struct):
     """What the streamer notes about a run beside its state: enough to find it again after a restart."""
 
@@ -76,6 +99,14 @@ class Note(Struct):
     token_hash: str = ""
     reference: str = ""
     identity: dict[str, Any] | None = None
+    limit_warned: bool = False
+
+
+class Life(Struct, frozen=True, rename="camel"):
+    """What the streamer knows of a run's life besides its events: the age of its last sign, and its process now."""
+
+    silent_seconds: float
+    process: ProcessInfo | None
 
 
 class _Live(Struct, eq=False):
@@ -86,8 +117,11 @@ class _Live(Struct, eq=False):
     seen: float
     handle: Handle | None = None
     cancel_by: str = ""
+    cancel_reason: str = ""
     cancelling: bool = False
     steps: str = ""
+    how: CancelOutcome = "gone"
+    missing_since: float | None = None
     tasks: set[asyncio.Task[None]] = msgspec.field(default_factory=set)
 
 
@@ -157,6 +191,7 @@ class Runs:
             else:
                 self._executing.add(state.run)
                 self._spawn(self._recover(state.run, live), live)
+        await self.read(self._forget_retries)
         self._spawn(self._tick_forever())
         self._spawn(self._look_forever())
         self._pump()
@@ -203,17 +238,86 @@ class Runs:
         """Return the states of the runs that are not over, newest first."""
         return [live.state for live in self._live.values() if not live.state.is_over][::-1]
 
+    def life(self, run_id: str) -> Life | None:
+        """Return what is known of a run's life at this moment; None for one that is over, or was not begun."""
+        live = self._live.get(run_id)
+        if live is None or live.state.is_over or live.state.status == "queued":
+            return None
+        silent = max(self._monotonic() - live.seen, 0.0)
+        return Life(round(silent, 3), self._process(live, silent))
+
+    def _process(self, live: _Live, silent: float) -> ProcessInfo | None:
+        """Return a run's process as it is now: looked at where it is ours, else told by its signs of life."""
+        if live.handle is not None:
+            return ProcessInfo(live.handle.pid, self.host, alive=True, doing=live.handle.doing())
+        known = live.state.process
+        if known is None:
+            return None
+        alive = True if silent <= self._settings.stall_seconds else None
+        return ProcessInfo(known.pid, known.host, alive=alive)
+
     def queue_length(self) -> int:
         """How many runs wait."""
         return len(self._queue)
 
     # -- starting ------------------------------------------------------------------------------------------------------
 
-    async def start(self, pipeline: str, values: Mapping[str, Any], *, owner: str | None = None) -> RunState:
+    async def start(
+        self,
+        pipeline: str,
+        values: Mapping[str, Any],
+        *,
+        owner: str | None = None,
+        time_limit_seconds: float | None = None,
+    ) -> RunState:
         """Put a new run of a pipeline into the queue, and start it when there is a place.
+
+        `time_limit_seconds` None: the pipeline's own; 0: none.
 
         Raises `UnknownPipeline`, `ParametersRefused`, `QueueFull` or `LogUnavailable`.
         """
+        return await self._start(pipeline, values, owner, time_limit_seconds)
+
+    async def retry(
+        self,
+        run_id: str,
+        *,
+        items: Literal["failed", "all"] = "failed",
+        values: Mapping[str, Any] | None = None,
+        owner: str | None = None,
+        time_limit_seconds: float | None = None,
+    ) -> RunState:
+        """Start a run that does a run's failed items again, or all of it, with its parameters but for `values`.
+
+        `time_limit_seconds` None: that of the run. Raises `UnknownRun`, `NotRetryable`, and as `start`.
+        """
+        old = await self.state(run_id)
+        if not old.managed or old.pipeline is None:
+            raise NotRetryable(
+                "not_retryable",
+                f"run {run_id} was executed by somebody else; only who executed it can run it again",
+            )
+        if not old.is_over:
+            raise NotRetryable(
+                "run_not_over", f"run {run_id} is {old.status}; it can be run again when it is over"
+            )
+        if items == "failed" and not old.results.failed:
+            raise NotRetryable("nothing_failed", f"no item of run {run_id} failed")
+        if time_limit_seconds is None:
+            time_limit_seconds = old.time_limit_seconds or 0
+        values = {**old.parameters, **(values or {})}
+        return await self._start(old.pipeline, values, owner, time_limit_seconds, old=old, items=items)
+
+    async def _start(
+        self,
+        pipeline: str,
+        values: Mapping[str, Any],
+        owner: str | None,
+        time_limit_seconds: float | None,
+        *,
+        old: RunState | None = None,
+        items: Literal["failed", "all"] = "all",
+    ) -> RunState:
         offer = self.offer(pipeline)
         if len(self._queue) >= self._settings.max_queue:
             raise QueueFull(
@@ -222,22 +326,58 @@ class Runs:
         # Checking may touch files (a path that must exist), and a pipeline's own code: beside the loop.
         parameters = await self.read(lambda: values_of(build(offer.pipeline, values)))
         note = Note("process", reference=offer.reference)
-        state = await self._create(
-            StatusChanged(
-                status="queued",
-                message="",
-                pipeline=offer.name,
-                title=offer.title,
-                parameters=parameters,
-                phases=offer.phases,
-                owner=owner or self.owner,
-                host=self.host,
-            ),
-            note,
+        limit = offer.time_limit_seconds if time_limit_seconds is None else time_limit_seconds
+        event = StatusChanged(
+            status="queued",
+            message="",
+            pipeline=offer.name,
+            title=offer.title,
+            parameters=parameters,
+            phases=offer.phases,
+            owner=owner or self.owner,
+            host=self.host,
+            managed=True,
+            time_limit_seconds=limit or UNSET,
+            retry_of=UNSET if old is None else old.run,
+            retry_items=UNSET if old is None else items,
         )
+        run_id = self._new_id()
+        if old is not None and items == "failed":
+            # Before there is a run: what is kept of the failed items may be pruned while it waits.
+            await self._keep_failed(old.run, run_id)
+        try:
+            state = await self._create(event, note, run_id)
+        except BaseException:
+            self._retry_path(run_id).unlink(missing_ok=True)
+            raise
+        if old is not None and (repeated := self._live.get(old.run)) is not None:
+            repeated.state = with_retry(repeated.state, run_id)
         self._queue.append(state.run)
         self._pump()
         return state
+
+    async def _keep_failed(self, old: str, run_id: str) -> None:
+        """Write the failed items of a run where the worker of the run that repeats it finds them."""
+
+        def write() -> int:
+            return failed_items.write(self._retry_path(run_id), _failed_pages(self._log, old))
+
+        try:
+            count = await self.read(write)
+        except OSError as error:
+            raise LogUnavailable(f"cannot write the failed items of run {old}: {error}") from error
+        if not count:
+            self._retry_path(run_id).unlink(missing_ok=True)
+            raise NotRetryable("nothing_failed", f"the failed items of run {old} are not kept any more")
+
+    def _retry_path(self, run_id: str) -> Path:
+        return self._settings.data / "retry" / f"{run_id}.jsonl"
+
+    def _forget_retries(self) -> None:
+        """Delete what was kept for runs that ended while no streamer was there."""
+        for path in (self._settings.data / "retry").glob("*"):
+            if path.stem not in self._live:
+                path.unlink(missing_ok=True)
 
     def offer(self, pipeline: str) -> Offer:
         """Return the pipeline on offer under that name. Raises `UnknownPipeline`."""
@@ -259,10 +399,14 @@ class Runs:
         time: float | None = None,
         run_id: str | None = None,
         token: str | None = None,
+        pid: int | None = None,
+        time_limit_seconds: float | None = None,
     ) -> tuple[RunState, str]:
         """Make a run that somebody else executes; return its state and the token with which its events come.
 
-        A producer that chose id and token itself may ask again, and gets the same run. `time` is when it began.
+        A producer that chose id and token itself may ask again, and gets the same run. `time` is when it began, `pid`
+        its process on `host`. At its time limit it is asked to end.
+
         Raises `Forbidden` when the id is that of another run, or `LogUnavailable`.
         """
         if run_id is not None and token is not None:
@@ -279,6 +423,9 @@ class Runs:
             phases=tuple(phases),
             owner=owner or self.owner,
             host=host if host is not None else UNSET,
+            managed=False,
+            process=UNSET if pid is None else ProcessInfo(pid, host or ""),
+            time_limit_seconds=time_limit_seconds or UNSET,
         )
         state = await self._create(event, Note("external", token_hash=_hash(token)), run_id, time)
         return state, token
@@ -357,10 +504,12 @@ class Runs:
 
     # -- cancelling ----------------------------------------------------------------------------------------------------
 
-    async def cancel(self, run_id: str, *, by: str = "") -> RunState:
+    async def cancel(self, run_id: str, *, by: str = "", reason: str = "") -> RunState:
         """Ask a run to end: it may finish cleanly within the grace period, then its process is terminated.
 
-        A queued run is cancelled at once. Idempotent. Raises `UnknownRun`, or `RunEnded` when it is over.
+        `by` is who asks; `reason` is said where it is nobody's wish. A queued run is cancelled at once. Idempotent.
+
+        Raises `UnknownRun`, or `RunEnded` when it is over.
         """
         state = await self.state(run_id)
         live = self._live.get(run_id)
@@ -371,7 +520,8 @@ class Runs:
             place = self._queue.index(run_id)
             del self._queue[place]
             try:
-                await self._append(run_id, RunCancelled(message=f"cancelled{who} before it was started"))
+                message = f"cancelled{who} before it was started"
+                await self._append(run_id, RunCancelled(message=message, how="unstarted", reason=reason))
             except LogUnavailable:
                 self._queue.insert(place, run_id)
                 raise
@@ -379,33 +529,53 @@ class Runs:
             self._pump()
             return await self.state(run_id)
         if not live.cancelling:
-            live.cancelling, live.cancel_by = True, by
+            live.cancelling, live.cancel_by, live.cancel_reason = True, by, reason
             grace = self._settings.cancel_grace_seconds
             ending = (
                 f"; its process is terminated if it has not ended in {grace:g} s"
                 if live.note.kind == "process"
                 else ""
             )
+            asked = reason or f"cancel asked{who}"
             await self._append(
-                run_id, StatusChanged(status="cancelling", message=f"cancel asked{who}{ending}")
+                run_id,
+                StatusChanged(
+                    status="cancelling", message=f"{asked}{ending}", step="asked", by=by, reason=reason
+                ),
             )
             if live.note.kind == "process":
                 self._spawn(self._enforce_cancel(run_id, live), live)
         return live.state
 
     async def _enforce_cancel(self, run_id: str, live: _Live) -> None:
-        for seconds, word in (
+        if live.handle is not None:
+            # What a cancelled run started must not go on without it, however politely it ends itself.
+            live.handle.sweep()
+        steps: tuple[tuple[float, Literal["terminated", "killed"]], ...] = (
             (self._settings.cancel_grace_seconds, "terminated"),
             (self._settings.kill_grace_seconds, "killed"),
-        ):
+        )
+        for seconds, word in steps:
             await asyncio.sleep(seconds)
             if live.handle is None or live.state.is_over:
                 return
+            await self._say_step(run_id, word, f"it had not ended after {seconds:g} s; its process is {word}")
             live.steps += f", {word} after {seconds:g} s"
-            if word == "killed":
-                live.handle.kill()
-            else:
-                live.handle.terminate()
+            live.how = word
+            self._end_process(live, word)
+
+    def _end_process(self, live: _Live, word: Literal["terminated", "killed"]) -> None:
+        # It may have ended while the step was stored.
+        if live.handle is not None and word == "killed":
+            live.handle.kill()
+        elif live.handle is not None:
+            live.handle.terminate()
+
+    async def _say_step(self, run_id: str, step: CancelStep, message: str) -> None:
+        """Append a step of a cancel before it is taken; one that cannot be stored is taken all the same."""
+        with contextlib.suppress(LogError, TimeoutError):
+            async with asyncio.timeout(_STORED_SECONDS):
+                await self._append(run_id, StatusChanged(status="cancelling", message=message, step=step))
 
     # -- executing -----------------------------------------------------------------------------------------------------
 
@@ -438,6 +608,7 @@ class Runs:
             pipeline=live.note.reference,
             parameters=live.state.parameters,
             spool_bytes=self._settings.spool_bytes,
+            retry=str(self._retry_path(run_id)) if live.state.retry_items == "failed" else "",
         )
         try:
             # The token is stored before the worker can use it, and "running" before its first event.
@@ -445,8 +616,8 @@ class Runs:
             await self._append(run_id, StatusChanged(status="running", message="starting its process"))
             if live.cancelling:
                 # Asked meanwhile: there is no process yet that could be asked, or terminated.
-                by = f" by {live.cancel_by}" if live.cancel_by else ""
-                await self._end(run_id, RunCancelled(message=f"cancelled{by} before its process was started"))
+                message = f"{_asked(live)} before its process was started"
+                await self._end(run_id, RunCancelled(message=message, how="unstarted"))
                 self._leave(run_id)
                 return
             handle = live.handle = await self._backend.start(spec)
@@ -466,6 +637,8 @@ class Runs:
 
     async def _recover(self, run_id: str, live: _Live) -> None:
         live.cancelling = live.state.status == "cancelling"
+        if live.state.cancel is not None:
+            live.cancel_by, live.cancel_reason = live.state.cancel.by, live.state.cancel.reason
         identity = live.note.identity
         if identity is None:
             # The streamer died in the moment of starting it: whether there is a worker, only the worker can say.
@@ -477,8 +650,11 @@ class Runs:
                 return
         handle = None if identity is None else self._backend.attach(identity)
         if handle is None:
-            output = "" if identity is None else self._backend.examine(identity).output_tail
-            await self._end_gone(run_id, live, "its process ended while the streamer was away", output)
+            exit_ = Exit() if identity is None else self._backend.examine(identity)
+            reason = "its process ended while the streamer was away"
+            if exit_.restarted:
+                reason = "the machine was restarted while it ran"
+            await self._end_gone(run_id, live, reason, exit_)
             self._leave(run_id)
             return
         live.handle = handle
@@ -491,20 +667,19 @@ class Runs:
         live.handle = None
         state = await self._stored_state(run_id)
         if not state.is_over:
-            await self._end_gone(run_id, live, exit_.describe(), exit_.output_tail, exit_)
+            await self._end_gone(run_id, live, exit_.describe(), exit_)
         self._leave(run_id)
 
-    async def _end_gone(
-        self, run_id: str, live: _Live, reason: str, output: str, exit_: Exit | None = None
-    ) -> None:
+    async def _end_gone(self, run_id: str, live: _Live, reason: str, exit_: Exit) -> None:
         """Append the terminal event of a run whose process is gone without one, here and in its spool."""
         await self._retried(lambda: self._pickup.take(run_id, gone=True))
         if live.cancelling:
-            by = f" by {live.cancel_by}" if live.cancel_by else ""
-            await self._end(run_id, RunCancelled(message=f"cancelled{by}{live.steps}"))
+            message = f"{_asked(live)}{live.steps or f'; {reason}'}"
+            await self._end(run_id, RunCancelled(message=message, how=live.how, reason=live.cancel_reason))
             return
-        kind = "OutOfMemory" if exit_ is not None and exit_.out_of_memory else "ProcessDied"
-        await self._end(run_id, RunFailed(message=reason, error=ErrorInfo(kind, reason, output)))
+        await self._end(
+            run_id, RunFailed(message=reason, error=ErrorInfo(exit_.kind, reason, exit_.output_tail))
+        )
 
     async def _end(self, run_id: str, event: RunFailed | RunCancelled) -> None:
         with contextlib.suppress(RunEnded):
@@ -549,6 +724,8 @@ class Runs:
     def _drop(self, run_id: str) -> None:
         live = self._live.pop(run_id, None)
         if live is not None:
+            if live.state.retry_items == "failed":
+                self._retry_path(run_id).unlink(missing_ok=True)
             current = asyncio.current_task()
             for task in live.tasks:
                 if task is not current:
@@ -579,16 +756,28 @@ class Runs:
                     await self._lose(run_id, live, silent)
                 continue
             if live.state.status == "running" and silent > self._settings.stall_seconds:
-                message = f"no sign of life for {silent:.0f} s"
                 with contextlib.suppress(RunEnded):
-                    await self._append(run_id, StatusChanged(status="stalled", message=message))
+                    await self._append(run_id, self._stalled(live, silent))
+            await self._keep_limit(run_id, live, now)
             if live.note.kind == "external" and silent > self._settings.lost_seconds:
                 await self._lose(run_id, live, silent)
+
+    def _stalled(self, live: _Live, silent: float) -> StatusChanged:
+        message = f"no sign of life for {silent:.0f} s"
+        process = self._process(live, silent)
+        if process is None:
+            return StatusChanged(status="stalled", message=message)
+        if process.alive:
+            is_ = "is stopped" if process.doing == "stopped" else "is alive"
+            message += f"; process {process.pid} {is_}"
+        return StatusChanged(status="stalled", message=message, process=process)
 
     async def _lose(self, run_id: str, live: _Live, silent: float) -> None:
         if await self._pickup.take(run_id) == "held":
             return  # its process lives: it is the way to here that is cut
-        await self._end_gone(run_id, live, f"lost: no sign of life from its producer for {silent:.0f} s", "")
+        await self._end_gone(
+            run_id, live, f"lost: no sign of life from its producer for {silent:.0f} s", Exit()
+        )
         self._drop(run_id)
 
     async def _look_forever(self) -> None:
@@ -598,11 +787,43 @@ class Runs:
                 for run_id in await self._pickup.look():
                     live = self._live.get(run_id)
                     if live is not None and live.note.kind == "external" and not live.state.is_over:
-                        await self._end_gone(run_id, live, "its process ended without finishing", "")
+                        await self._end_gone(run_id, live, "its process ended without finishing", Exit())
                         self._drop(run_id)
             except LogUnavailable as error:
                 logger.warning("%s", error)
             await asyncio.sleep(_LOOK_SECONDS)
+
+    # -- time limits ---------------------------------------------------------------------------------------------------
+
+    async def _keep_limit(self, run_id: str, live: _Live, moment: float) -> None:
+        """Warn, once, when a run's time limit will not be met, and cancel the run at its limit."""
+        state, now = live.state, self._clock()
+        left = limits.seconds_left(state, now)
+        if left is None or live.cancelling:
+            return
+        assert state.time_limit_seconds is not None
+        if not left:
+            with contextlib.suppress(RunEnded):
+                await self.cancel(run_id, reason=limits.reason(state.time_limit_seconds))
+            return
+        if live.note.limit_warned or not limits.will_miss(state, now):
+            live.missing_since = None
+            return
+        if live.missing_since is None:
+            live.missing_since = moment
+        if moment - live.missing_since < min(_SURE_SECONDS, _SURE_SHARE * state.time_limit_seconds):
+            return
+        live.note.limit_warned = True
+        message = limits.warning(state, now)
+        line = Logged(type="warning", level="WARNING", logger=STREAMER_LOGGER, message=message)
+        try:
+            await self._append(run_id, line)
+            await asyncio.wrap_future(self._log.annotate(run_id, msgspec.json.encode(live.note)))
+        except RunEnded:
+            pass
+        except LogUnavailable:
+            live.note.limit_warned = False
+            raise
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
@@ -629,6 +850,19 @@ class Runs:
                 logger.error("a task of the streamer failed", exc_info=error)
 
         task.add_done_callback(done)
+
+
+def _asked(live: _Live) -> str:
+    """Say that a run was cancelled, and why or by whom."""
+    return live.cancel_reason or (f"cancelled by {live.cancel_by}" if live.cancel_by else "cancelled")
+
+
+def _failed_pages(log: EventLog, run_id: str) -> Iterator[list[ItemFailed]]:
+    """Return all failed items of a run, in pages."""
+    after = 0
+    while found := log.failures(run_id, after=after, limit=_FAILURES_READ):
+        yield [entry.event for entry in found if isinstance(entry.event, ItemFailed)]
+        after = found[-1].offset
 
 
 def _all_unfinished(log: EventLog) -> list[RunState]:

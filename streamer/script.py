@@ -32,6 +32,7 @@ from streamer.events import (
     Event,
     Logged,
     PhaseSpec,
+    ProcessInfo,
     StatusChanged,
     bounded_json,
     cut,
@@ -343,7 +344,8 @@ class _Session:
         if self._interrupter is not None:
             with contextlib.suppress(ValueError):
                 self._interrupter.__enter__()
-        self.run.report(StatusChanged(status="running"))
+        process = ProcessInfo(os.getpid(), socket.gethostname())
+        self.run.report(StatusChanged(status="running", process=process))
         self.run.open()
         return self.run
 

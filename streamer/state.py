@@ -264,6 +264,11 @@ def apply(state: RunState, entry: Entry) -> RunState:
             return _ended(state, event, time)
 
 
+def with_retry(state: RunState, run_id: str) -> RunState:
+    """Return the state of a run that another one repeats."""
+    return replace(state, retried_by=(*state.retried_by, run_id)[-RETRIES_LISTED:])
+
+
 def fold(state: RunState, entries: Iterable[Entry]) -> RunState:
     """Apply entries one after another."""
     for entry in entries:

@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 import traceback
@@ -25,7 +26,8 @@ import msgspec
 
 from streamer.backends.base import WorkerSpec, decode_spec
 from streamer.catalog import load
-from streamer.events import LEVELS, MESSAGE_LIMIT, ErrorInfo, StatusChanged
+from streamer.events import LEVELS, MESSAGE_LIMIT, ErrorInfo, ProcessInfo, StatusChanged
+from streamer.failed_items import FailedItems
 from streamer.pipeline import phases_of
 from streamer.publisher import Publisher, whereabouts
 from streamer.reporter import Interrupter, Run
@@ -64,14 +66,17 @@ def main() -> int:
 def execute(spec: WorkerSpec, run: Run) -> Any:
     """Build the pipeline and run its phases in their order; return what the last one returned.
 
-    Raises what they raise, what the import of the pipeline raises, and `ParametersRefused`.
+    Raises what they raise, what the import of the pipeline raises, `ParametersRefused`, and `OSError` when the items
+    that are to be done again cannot be read.
     """
     cls = load(spec.pipeline)
     pipeline = build(cls, spec.parameters)
     phases = phases_of(cls)
     pipeline._reporter = run
     run.declare(phases)
-    run.report(StatusChanged(status="running"))
+    if spec.retry:
+        run.retry(FailedItems.read(Path(spec.retry)))
+    run.report(StatusChanged(status="running", process=ProcessInfo(os.getpid(), socket.gethostname())))
     result = None
     for phase in phases:
         with run.phase(phase.name):

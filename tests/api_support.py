@@ -42,6 +42,7 @@ class FakeHandle:
         self.pid = 1_000_000 + number
         self.identity: dict[str, Any] = {"run": spec.run_id, "pid": self.pid}
         self.asked: list[str] = []
+        self.swept = False
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
 
     async def wait(self) -> Exit:
@@ -50,6 +51,12 @@ class FakeHandle:
     def end(self, exit_: Exit | None = None) -> None:
         if not self._exit.done():
             self._exit.set_result(exit_ or Exit(code=0))
+
+    def doing(self) -> str:
+        return "sleeping"
+
+    def sweep(self) -> None:
+        self.swept = True
 
     def terminate(self) -> None:
         self.asked.append("terminate")

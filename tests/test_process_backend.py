@@ -47,7 +47,7 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
 
     yield made
     for handle in started:
-        module._end_session(handle.pid, handle.identity["started"])
+        handle._end_all()
     for backend in backends:
         await backend.close()
     for handle in started:

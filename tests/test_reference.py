@@ -31,7 +31,7 @@ def shape(value: Any, key: str = "") -> Any:
 
 async def produced(api: Api) -> Producer:
     """A run such as the reference shows: counted, with one failed item, complete."""
-    producer = await api.register(phases=[{"name": "count"}])
+    producer = await api.register(phases=[{"name": "count"}], pid=4711)
     error = {"type": "ValueError", "message": "no", "traceback": "Traceback"}
     at = [f"2026-11-24T00:43:{second:02}.000Z" for second in range(5)]
     await producer.send(
@@ -49,6 +49,9 @@ async def produced(api: Api) -> Producer:
         {"event": "log", "message": "20 of 20", "time": at[4]},
     )
     return producer
+
+
+error = {"type": "ValueError", "message": "no", "traceback": "Traceback"}
 
 
 async def answers(api: Api) -> dict[str, Any]:
@@ -73,6 +76,11 @@ async def answers(api: Api) -> dict[str, Any]:
     got["log"] = (await api.http.get(f"{producer.path}/log")).json()
     got["failures"] = (await api.http.get(f"{producer.path}/failures")).json()
     got["state"] = await producer.state()
+    running = await api.started()
+    await running.send(
+        {"event": "failure", "item": "7", "phase": "first", "error": error}, {"event": "complete"}
+    )
+    got["retry"] = (await api.http.post(f"{running.path}/retry")).json()
     async with api.stream(f"{producer.path}/events?from=start") as stream:
         got["complete"] = data_of((await stream.rest())[-1])
     return got

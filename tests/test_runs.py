@@ -31,10 +31,17 @@ class Process:
         self.pid = pid
         self.identity = {"pid": pid}
         self.asked: list[str] = []
+        self.swept = False
         self.exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
 
     async def wait(self) -> Exit:
         return await asyncio.shield(self.exit)
+
+    def doing(self) -> str:
+        return "sleeping"
+
+    def sweep(self) -> None:
+        self.swept = True
 
     def terminate(self) -> None:
         self.asked.append("terminate")
@@ -93,6 +100,7 @@ class Bench:
             backend=self.backend,
             settings=self.settings,
             readers=self.readers,
+            clock=lambda: 1000.0 + self.seconds,
             monotonic=lambda: self.seconds,
             new_id=lambda: f"run{next(self.ids)}",
         )

@@ -18,7 +18,6 @@ from typing import Any, Self
 import psutil
 import pytest
 
-from streamer.backends import process as module
 from streamer.backends.base import Exit, WorkerSpec, encode_spec
 from streamer.backends.process import ProcessBackend, ProcessHandle
 from streamer.events import Event, Logged
@@ -89,7 +88,7 @@ class Stage:
 
     async def __aexit__(self, *_: object) -> None:
         for handle in self.handles:
-            module._end_session(handle.pid, handle.identity["started"])
+            handle._end_all()
             with_exit = asyncio.ensure_future(handle.wait())
             await asyncio.wait([with_exit], timeout=10)
         await self.backend.close()

@@ -24,7 +24,8 @@ class WorkerSpec(Struct, frozen=True, kw_only=True):
     `token` allows to append events to this run and nothing else. `pipeline` is ``module:qualname`` or
     ``path.py:qualname``; `parameters` are plain JSON values. `paths` are appended to the worker's import path.
     `spool_bytes`: how much may wait on disk for a streamer that is away; 0: nothing, and then a worker that has
-    finished waits for it `wait_seconds`.
+    finished waits for it `wait_seconds`. `retry` is the path of the `FailedItems` that are to be done again; empty: all
+    there is.
     """
 
     run_id: str
@@ -37,6 +38,7 @@ class WorkerSpec(Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...] = ()
     wait_seconds: float = 600.0
     spool_bytes: int = 0
+    retry: str = ""
 
     def __repr__(self) -> str:
         return f"WorkerSpec(run_id={self.run_id!r}, pipeline={self.pipeline!r})"
@@ -57,16 +59,26 @@ class Exit(Struct, frozen=True, kw_only=True):
 
     One of `code` (its exit code) and `signal` (the number of the signal that killed it) is set; both are None when
     nobody was there to see it. `output_tail` is the end of what it wrote outside the log. `out_of_memory`: it was
-    killed while the machine's out-of-memory killer was at work.
+    killed while the machine's out-of-memory killer was at work. `restarted`: the machine was, since it was started.
     """
 
     code: int | None = None
     signal: int | None = None
     output_tail: str = ""
     out_of_memory: bool = False
+    restarted: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Its kind, in a word, for a run's error."""
+        if self.restarted:
+            return "MachineRestarted"
+        return "OutOfMemory" if self.out_of_memory else "ProcessDied"
 
     def describe(self) -> str:
         """Say how it ended, as a clause without a subject: ``killed by signal 9 (SIGKILL)``."""
+        if self.restarted:
+            return "ended when the machine was restarted"
         if self.signal is not None:
             try:
                 text = f"killed by signal {self.signal} ({_signal.Signals(self.signal).name})"
@@ -98,12 +110,20 @@ class Handle(Protocol):
         """Return how it ended, once it has. Any number of tasks may wait; cancelling one disturbs no other."""
         ...
 
+    def doing(self) -> str:
+        """Return what the system says of it: running, sleeping, waiting or stopped; empty when it has ended."""
+        ...
+
     def terminate(self) -> None:
-        """Ask it and its children to end now (SIGTERM). Nothing happens when it has ended."""
+        """Ask it and all it started to end now (SIGTERM). Nothing happens when it has ended."""
         ...
 
     def kill(self) -> None:
-        """End it and its children by force (SIGKILL). Nothing happens when it has ended."""
+        """End it and all it started by force (SIGKILL). Nothing happens when it has ended."""
+        ...
+
+    def sweep(self) -> None:
+        """From now on, end by force what it leaves behind, however it ends."""
         ...
 
 

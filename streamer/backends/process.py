@@ -28,8 +28,19 @@ _WORKER: Final = (sys.executable, "-m", "streamer.worker")
 #: What a worker must not know: it has a token of its own, for its run alone.
 _SECRETS: Final = ("STREAMER_TOKEN",)
 _HAS_PROC: Final = Path("/proc/self/stat").exists()
-#: How often a session is looked through for what it started while it was being ended.
+#: How often a run's processes are looked for: what they started while they were being ended is found the next time.
 _PASSES: Final = 5
+#: In the environment of a worker, and so of all it starts, whatever session and group they are in: its run's id.
+RUN_VARIABLE: Final = "PANEL_STREAMER_RUN"
+#: What the letters of ``/proc/PID/stat`` mean.
+_DOING: Final = {
+    "R": "running",
+    "S": "sleeping",
+    "I": "sleeping",
+    "D": "waiting",
+    "T": "stopped",
+    "t": "stopped",
+}
 
 
 class ProcessBackend:
@@ -51,7 +62,7 @@ class ProcessBackend:
         """
         output = self._output(spec.run_id)
         oom_kills = _oom_kills()
-        process = self._spawn(encode_spec(spec), output)
+        process = self._spawn(encode_spec(spec), spec.run_id, output)
         identity = {
             "run": spec.run_id,
             "pid": process.pid,
@@ -78,11 +89,13 @@ class ProcessBackend:
         return self._watch(ProcessHandle(dict(identity), output, None, pidfd))
 
     def examine(self, identity: Mapping[str, Any]) -> Exit:
-        """Return what can still be known of a worker that `attach` did not find: the end of its output."""
+        """Return what can still be known of a worker that `attach` did not find: by its output and its boot id."""
         try:
-            return Exit(output_tail=_tail(self._output(identity["run"])))
+            tail = _tail(self._output(identity["run"]))
+            boot = str(identity["started"]).rpartition(":")[0]
         except (KeyError, TypeError, ValueError):
             return Exit()
+        return Exit(output_tail=tail, restarted=bool(boot and _boot_id()) and boot != _boot_id())
 
     async def close(self) -> None:
         """Stop watching; workers go on. Pending `wait` calls are cancelled."""
@@ -100,9 +113,10 @@ class ProcessBackend:
             raise ValueError(f"expected a run id of letters, digits, - and _, received {str(run_id)[:60]!r}")
         return self._folder / f"{run_id}.txt"
 
-    def _spawn(self, spec: bytes, output: Path) -> subprocess.Popen[bytes]:
+    def _spawn(self, spec: bytes, run_id: str, output: Path) -> subprocess.Popen[bytes]:
         output.parent.mkdir(parents=True, exist_ok=True)
         environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
+        environment[RUN_VARIABLE] = run_id
         # Why a file, not a pipe: nothing waits for a worker that is slow to read, and it is whole if the streamer dies.
         with tempfile.TemporaryFile() as source, output.open("ab") as sink:
             source.write(spec)
@@ -140,6 +154,7 @@ class ProcessHandle:
         self._timer: asyncio.TimerHandle | None = None
         self._on_end: Callable[[ProcessHandle], object] = _nothing
         self._killed_by_us = False
+        self._sweeping = False
 
     @property
     def pid(self) -> int:
@@ -151,16 +166,45 @@ class ProcessHandle:
         """Return how it ended, once it has. Cancelling one task that waits disturbs no other."""
         return await asyncio.shield(self._exit)
 
+    def doing(self) -> str:
+        """Return what the system says of it: running, sleeping, waiting or stopped; empty when that is not known."""
+        fields = _stat(self.pid) if self._is_alive() else None
+        return "" if fields is None else _DOING.get(fields[0], "")
+
     def terminate(self) -> None:
-        """Ask it and its children to end now (SIGTERM). Nothing happens when it has ended."""
+        """Ask it and all it started to end now (SIGTERM). Nothing happens when it has ended."""
         if self._is_alive():
+            self._sweeping = True
             _signal_group(self.pid, signal.SIGTERM)
+            for pid in self._members():
+                if pid != self.pid and _group(pid) != self.pid:
+                    _signal(pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it and its children by force (SIGKILL). Nothing happens when it has ended."""
+        """End it and all it started by force (SIGKILL). Nothing happens when it has ended."""
         if self._is_alive():
             self._killed_by_us = True
-            _end_session(self.pid, self.identity["started"])
+            self._end_all()
+
+    def sweep(self) -> None:
+        """From now on, end by force what it leaves behind, however it ends."""
+        self._sweeping = True
+
+    def _members(self) -> list[int]:
+        return list(_members(self.pid, self.identity["started"], self.identity["run"]))
+
+    def _end_all(self) -> None:
+        """Kill all processes of the run, in whatever session and group they are."""
+        if not _HAS_PROC:
+            _signal_group(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+            return
+        for _ in range(_PASSES):
+            members = self._members()
+            if not members:
+                return
+            # The leader first, so that it starts no more; what its children start meanwhile is found by the next pass.
+            for pid in sorted(members, key=lambda pid: pid != self.pid):
+                _signal(pid, signal.SIGKILL)
 
     # -- watching ------------------------------------------------------------------------------------------------------
 
@@ -193,11 +237,11 @@ class ProcessHandle:
         if self._process is None:
             # Nobody but its parent learns how a process ended.
             code = None
-            _end_session(self.pid, self.identity["started"])
+            self._end_all()
         else:
             # Its group keeps its number while the process is a zombie, so that signals go to nobody else.
-            if _ended_badly(self._process):
-                _end_session(self.pid, self.identity["started"])
+            if self._sweeping or _ended_badly(self._process):
+                self._end_all()
             code = self._process.wait()
         self._exit.set_result(self._exit_of(code))
         self._on_end(self)
@@ -321,30 +365,38 @@ def _signal_group(pid: int, number: int) -> None:
             os.kill(pid, number)
 
 
-def _end_session(leader: int, started: str | None) -> None:
-    """Kill every process of the session that `leader` began, itself included, whatever groups they are in."""
-    if not _HAS_PROC:
-        _signal_group(leader, getattr(signal, "SIGKILL", signal.SIGTERM))
-        return
-    for _ in range(_PASSES):
-        members = list(_session(leader, started))
-        if not members:
-            return
-        # The leader first, so that it starts no more; what its children start meanwhile is found by the next pass.
-        for pid in sorted(members, key=lambda pid: pid != leader):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
 
 
-def _session(leader: int, started: str | None) -> Iterator[int]:
-    """Return the live processes of a session; none that is older than its leader."""
+def _group(pid: int) -> int | None:
+    fields = _stat(pid)
+    return None if fields is None else int(fields[2])
+
+
+def _members(leader: int, started: str | None, run_id: str) -> Iterator[int]:
+    """Return the live processes of a run: those of the session that `leader` began, and those that carry its mark.
+
+    None is older than the leader.
+    """
     since = int((started or ":0").rpartition(":")[2])
+    mark = f"{RUN_VARIABLE}={run_id}".encode()
     for path in Path("/proc").glob("[0-9]*"):
-        fields = _stat(int(path.name))
-        if fields is None or fields[0] in ("Z", "X"):
+        pid = int(path.name)
+        fields = _stat(pid)
+        if fields is None or fields[0] in ("Z", "X") or int(fields[19]) < since:
             continue
-        if int(fields[3]) == leader and int(fields[19]) >= since:
-            yield int(path.name)
+        if int(fields[3]) == leader or mark in _environment(pid):
+            yield pid
+
+
+def _environment(pid: int) -> list[bytes]:
+    """Return the variables that a process was started with; none where that may not be known."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def _oom_kills() -> int:

@@ -17,14 +17,14 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from streamer.catalog import Catalog
-from streamer.events import NESTING_LIMIT, is_nested_too_deep
+from streamer.events import COUNT_LIMIT, NESTING_LIMIT, is_nested_too_deep
 from streamer.hub import Hub
 from streamer.log.base import EventLog, LogError, LogUnavailable, RunEnded, SequenceGap, UnknownRun
 from streamer.logs import Request as LoggedRequest
 from streamer.logs import log_request
 from streamer.metrics import Metrics
 from streamer.pickup import Forbidden
-from streamer.runs import QueueFull, Runs, UnknownPipeline
+from streamer.runs import NotRetryable, QueueFull, Runs, UnknownPipeline
 from streamer.schema import ParametersRefused
 from streamer.settings import Settings, is_loopback
 from streamer.tickets import Tickets
@@ -129,6 +129,8 @@ def as_api_error(error: BaseException) -> ApiError | None:
             )
         case RunEnded():
             return ApiError(409, "run_ended", str(error), {"status": error.status})
+        case NotRetryable():
+            return ApiError(409, error.code, str(error))
         case Forbidden():
             return ApiError(403, "forbidden", str(error))
         case QueueFull():
@@ -315,6 +317,19 @@ class BaseHandler(RequestHandler):
         if not (value.isascii() and value.isdigit() and len(value) < 12 and least <= int(value) <= most):
             raise invalid(name, value, f"a whole number from {least} to {most}", status=400)
         return int(value)
+
+    def seconds(self, name: str) -> float | None:
+        """Return a number of seconds from the query, None where it is not given. Raises `ApiError` 400."""
+        value = self.text(name)
+        if not value:
+            return None
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds <= COUNT_LIMIT:
+            raise invalid(name, value, "a number of seconds, 0 for none", status=400)
+        return seconds
 
     def position(self, name: str) -> int | None:
         """Return a cursor from the query, plain or `EPOCH-OFFSET`. Raises `ApiError` 400."""

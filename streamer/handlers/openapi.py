@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from streamer.events import EVENT_TYPES, LEVELS, PHASES_LIMIT, Event, PhaseSpec
+from streamer.events import COUNT_LIMIT, EVENT_TYPES, LEVELS, PHASES_LIMIT, Event, PhaseSpec
 from streamer.state import RunState
 from streamer.wire import FRAME_KINDS, TIMES
 
@@ -118,7 +118,26 @@ _STREAM_PARAMETERS: Final = [
     _header("Last-Event-ID", "The cursor to resume from."),
 ]
 _OWNER: Final = _header("X-Streamer-Owner", "Who starts it; the streamer's own user by default.")
+_TIME_LIMIT: Final = _query(
+    "time_limit_seconds",
+    "How long the run may take, in seconds; 0: any time.",
+    {"type": "number", "minimum": 0, "maximum": COUNT_LIMIT},
+)
 _LIMIT: Final = _query("limit", "At most so many.", {"type": "integer", "minimum": 1, "maximum": 1000})
+
+
+_LIFE: Final = {
+    "anyOf": [
+        _object(
+            {
+                "silentSeconds": {"type": "number", "minimum": 0},
+                "process": {"anyOf": [_ref("ProcessInfo"), {"type": "null"}]},
+            }
+        ),
+        {"type": "null"},
+    ],
+    "description": "Null for a run that is over, or was not begun.",
+}
 
 
 def _cursor(name: str, text: str, epoch: str) -> dict[str, Any]:
@@ -193,6 +212,7 @@ def _paths(epoch: str) -> dict[str, Any]:
                         {"type": "string", "enum": ["", "cancel"]},
                     ),
                     _FORMAT,
+                    _TIME_LIMIT,
                     _OWNER,
                 ],
                 "requestBody": {
@@ -238,10 +258,13 @@ def _paths(epoch: str) -> dict[str, Any]:
         },
         "/api/runs/{run_id}": {
             "get": {
-                "summary": "A run's state, and the cursor to resume its stream from.",
+                "summary": "A run's state, what is known of its life now, and the cursor to resume its stream from.",
                 "parameters": [_RUN_ID],
                 "responses": {
-                    "200": _answer("The state.", {"allOf": [_ref("RunState"), _object({"cursor": _TEXT})]}),
+                    "200": _answer(
+                        "The state.",
+                        {"allOf": [_ref("RunState"), _object({"life": _LIFE, "cursor": _TEXT})]},
+                    ),
                     **_errors("404"),
                 },
             }
@@ -343,6 +366,17 @@ def _paths(epoch: str) -> dict[str, Any]:
                 },
             }
         },
+        "/api/runs/{run_id}/retry": {
+            "post": {
+                "summary": "Start a run, linked to this one, of its failed items or of everything.",
+                "parameters": [_RUN_ID, _TIME_LIMIT, _OWNER],
+                "requestBody": _content(_ref("Retry")),
+                "responses": {
+                    "201": _answer("The new run.", _ref("NewRun"), created=True),
+                    **_errors("404", "409", "415", "422"),
+                },
+            }
+        },
         "/api/events": {
             "get": {
                 "summary": "The stream of all runs, on one connection.",
@@ -439,6 +473,7 @@ def _schemas() -> dict[str, Any]:
                             "doc": _TEXT,
                             "phases": _array(_ref("PhaseSpec")),
                             "schema": {"type": "object"},
+                            "timeLimitSeconds": {"type": ["number", "null"], "exclusiveMinimum": 0},
                         }
                     )
                 ),
@@ -446,6 +481,17 @@ def _schemas() -> dict[str, Any]:
             }
         ),
         "NewRun": _object(described),
+        "Retry": _object(
+            {},
+            {
+                "items": {"enum": ["failed", "all"], "default": "failed"},
+                "parameters": {
+                    "type": "object",
+                    "description": "Those that are to differ from the old run's.",
+                },
+            },
+            additionalProperties=False,
+        ),
         "NewExternalRunAnswer": _object(
             {**described, "token": {"type": "string", "description": "Of this run's producer; told once."}}
         ),
@@ -458,6 +504,12 @@ def _schemas() -> dict[str, Any]:
                 "run": {"type": "string", "pattern": "^[a-z0-9]{10}$"},
                 "token": {"type": "string", "pattern": "^[A-Za-z0-9_-]{20,200}$"},
                 "time": {"type": ["string", "null"], "pattern": _TIME},
+                "pid": {"type": ["integer", "null"], "minimum": 1, "maximum": 2**31 - 1},
+                "timeLimitSeconds": {
+                    "type": ["number", "null"],
+                    "exclusiveMinimum": 0,
+                    "maximum": COUNT_LIMIT,
+                },
                 "parameters": {"type": "object"},
                 "phases": _array(
                     _ref("PhaseSpec"), maxItems=PHASES_LIMIT, description="Each with a name of its own."

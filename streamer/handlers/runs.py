@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 from streamer.events import (
+    COUNT_LIMIT,
     LEVELS,
     NAME_LIMIT,
     PHASES_LIMIT,
@@ -47,6 +49,7 @@ class PipelinesHandler(BaseHandler):
                         "doc": offer.doc,
                         "phases": offer.phases,
                         "schema": offer.schema,
+                        "timeLimitSeconds": offer.time_limit_seconds,
                     }
                     for offer in offers
                 ],
@@ -65,7 +68,14 @@ class StartHandler(StreamHandler):
         if streaming:
             # Before there is a run that nobody would learn of.
             self.check_room()
-        state = await self.or_leave(self.parts.runs.start(name, self.json_object(), owner=self._owner()))
+        state = await self.or_leave(
+            self.parts.runs.start(
+                name,
+                self.json_object(),
+                owner=self._owner(),
+                time_limit_seconds=self.seconds("time_limit_seconds"),
+            )
+        )
         self.set_header("Location", f"/api/runs/{state.run}")
         if not streaming:
             self.answer(self.described(state), 201)
@@ -105,6 +115,10 @@ class RegisterSpec(msgspec.Struct, forbid_unknown_fields=True):
     time: str | None = None
     run: str | None = None
     token: str | None = None
+    pid: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    time_limit_seconds: Annotated[float, Meta(gt=0, le=COUNT_LIMIT)] | None = msgspec.field(
+        default=None, name="timeLimitSeconds"
+    )
 
 
 class RunsHandler(StartHandler):
@@ -138,7 +152,8 @@ class RunsHandler(StartHandler):
         try:
             spec = msgspec.convert(body, RegisterSpec)
         except msgspec.ValidationError as error:
-            raise not_valid(error, "a run's title, phases, parameters, owner, host and pipeline") from error
+            expected = "a run's title, phases, parameters, owner, host, pid, pipeline and timeLimitSeconds"
+            raise not_valid(error, expected) from error
         if not spec.title.strip():
             raise invalid("title", spec.title, "a title")
         if len(spec.phases) > PHASES_LIMIT:
@@ -161,6 +176,8 @@ class RunsHandler(StartHandler):
                 time=time,
                 run_id=spec.run,
                 token=spec.token,
+                pid=spec.pid,
+                time_limit_seconds=spec.time_limit_seconds,
             )
         )
         self.set_header("Location", f"/api/runs/{state.run}")
@@ -183,11 +200,12 @@ class RunsHandler(StartHandler):
 
 
 class RunHandler(BaseHandler):
-    """``GET /api/runs/ID``: a run's state, and the cursor from which its stream goes on."""
+    """``GET /api/runs/ID``: a run's state, what is known of its life, and the cursor from which its stream goes on."""
 
     async def get(self, run_id: str) -> None:
         state = await self.parts.runs.state(run_id)
-        self.answer(state_data(state, cursor=str(Cursor(self.parts.log.epoch, state.offset))))
+        life = msgspec.to_builtins(self.parts.runs.life(run_id))
+        self.answer(state_data(state, life=life, cursor=str(Cursor(self.parts.log.epoch, state.offset))))
 
 
 class TicketHandler(BaseHandler):
@@ -221,6 +239,34 @@ class CancelHandler(BaseHandler):
             raise invalid("by", by, "who asks, as text")
         state = await self.or_leave(self.parts.runs.cancel(run_id, by=by[:NAME_LIMIT]))
         self.answer({"run": run_id, "status": state.status}, 202)
+
+
+class RetrySpec(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of ``POST /api/runs/ID/retry``."""
+
+    items: Literal["failed", "all"] = "failed"
+    parameters: dict[str, Any] = {}
+
+
+class RetryHandler(StartHandler):
+    """``POST /api/runs/ID/retry``: a new run, linked to the old one, of its failed items or of everything."""
+
+    async def post(self, name: str) -> None:
+        try:
+            spec = msgspec.convert(self.json_object(), RetrySpec)
+        except msgspec.ValidationError as error:
+            raise not_valid(error, "items (failed or all) and parameters") from error
+        state = await self.or_leave(
+            self.parts.runs.retry(
+                name,
+                items=spec.items,
+                values=spec.parameters,
+                owner=self._owner(),
+                time_limit_seconds=self.seconds("time_limit_seconds"),
+            )
+        )
+        self.set_header("Location", f"/api/runs/{state.run}")
+        self.answer(self.described(state), 201)
 
 
 class LinesHandler(BaseHandler):

@@ -111,7 +111,10 @@ class EventLog(Protocol):
         """Set who is told after each commit; there is one, and None takes it away."""
 
     def create(self, run_id: str, drafts: Sequence[Draft], *, note: bytes) -> Future[Appended]:
-        """Make a new run with its first events. Fails with `LogError` when the id exists, or `LogUnavailable`."""
+        """Make a new run with its first events; the run that it repeats, if it says so, knows of it from then on.
+
+        Fails with `LogError` when the id exists, or `LogUnavailable`.
+        """
 
     def append(
         self, run_id: str, drafts: Sequence[Draft], *, first_seq: int | None = None

@@ -38,7 +38,7 @@ from streamer.log.base import (
     Stored,
     UnknownRun,
 )
-from streamer.state import RunState, apply, decode_state, encode_state, settle
+from streamer.state import RunState, apply, decode_state, encode_state, settle, with_retry
 from streamer.wire import entry_data, entry_frame
 
 SCHEMA_VERSION: Final = 1
@@ -118,6 +118,8 @@ class SqliteLog:
         self._readers: list[sqlite3.Connection] = []
         self._runs: dict[str, _Run] = {}
         self._touched: dict[str, _Run] = {}
+        # Runs that other ones repeat, of this commit: their states changed without an entry of their own.
+        self._linked: set[str] = set()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._open(epoch)
@@ -381,6 +383,9 @@ class SqliteLog:
                     self._runs.pop(run_id, None)
                 else:
                     self._runs[run_id] = run
+            for run_id in self._linked:
+                self._runs.pop(run_id, None)
+            self._linked.clear()
             if not isinstance(error, sqlite3.Error) and len(jobs) > 1:
                 # One batch that cannot be stored must not take its neighbours with it.
                 for job in jobs:
@@ -389,6 +394,7 @@ class SqliteLog:
             refused = LogUnavailable if isinstance(error, sqlite3.Error) else LogError
             outcomes = [(job, None, refused(f"cannot write the log: {error}")) for job in jobs]
         self._committed_head = self._head
+        self._linked.clear()
         stored = [result for _, result, _ in outcomes if isinstance(result, Appended) and result.entries]
         if stored and self._listener is not None:
             self._listener(stored)
@@ -447,8 +453,18 @@ class SqliteLog:
         assert cursor.lastrowid is not None
         run = self._runs[run_id] = _Run(cursor.lastrowid, state, 0)
         appended = self._append(run_id, drafts, None)
+        if run.state.retry_of is not None:
+            self._link(run.state.retry_of, run_id)
         self._db.execute("UPDATE runs SET words = ? WHERE key = ?", (_words(run.state), run.key))
         return appended
+
+    def _link(self, run_id: str, retry: str) -> None:
+        """Note in a run's state that another one repeats it; nothing when it is not there any more."""
+        with contextlib.suppress(UnknownRun):
+            run = self._load(run_id)
+            run.state = with_retry(run.state, retry)
+            self._touched[run_id] = run
+            self._linked.add(run_id)
 
     def _append(self, run_id: str, drafts: Sequence[Draft], first_seq: int | None) -> Appended:
         run = self._load(run_id)
