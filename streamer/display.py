@@ -6,11 +6,9 @@ thread, which is why nothing here may raise, and why what takes long to import i
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TextIO
@@ -78,21 +76,9 @@ class View:
     """The run's view in a notebook's cell. It follows the streamer by itself."""
 
     def __init__(self, run_id: str, url: str | None) -> None:
-        # Importing Panel takes seconds, in which the sampler must go on.
-        threading.Thread(target=self._show, args=(run_id, url), name="streamer-view", daemon=True).start()
-
-    def _show(self, run_id: str, url: str | None) -> None:
-        with contextlib.suppress(Exception):
-            self._display(run_id, url)
-
-    def _display(self, run_id: str, url: str | None) -> None:
-        # Why by name: the streamer knows nothing of Panel, and a script without a notebook must not need it. Whoever
-        # has both installed gets the view; an entry point would be missing in a checkout that was never installed.
-        view = importlib.import_module("dashboards").RunView(run_id, url)
-        panel = importlib.import_module("panel")
-        if not getattr(panel.extension, "_loaded", False):
-            panel.extension()
-        importlib.import_module("IPython.display").display(view)
+        # Why by name: the streamer knows nothing of the dashboards, and a script without a notebook must not need them.
+        # An entry point would be missing in a checkout that was never installed.
+        importlib.import_module("dashboards.notebook").show(run_id, url)
 
     def draw(self, state: RunState) -> None:
         """Do nothing: it follows the streamer."""
@@ -110,7 +96,7 @@ def display_of(state: RunState, url: str | None, *, is_there: bool | None) -> Di
         return Bar() if sys.stderr is not None and sys.stderr.isatty() else Lines(sys.stderr)
     if is_there is None:
         return None
-    found = is_there and importlib.util.find_spec("panel") and importlib.util.find_spec("dashboards")
+    found = is_there and importlib.util.find_spec("dashboards") is not None
     return View(state.run, url) if found else Lines(sys.stderr)
 
 

@@ -664,11 +664,17 @@ class Publisher:
 
     def _send_forever(self) -> None:
         # Imported here because it takes a tenth of a second, which the thread that works need not spend.
+        import ssl
+
         import httpx
 
         timeout = httpx.Timeout(10.0, connect=2.0)
         # Proxies of the environment are for the world outside, not for a streamer next door.
-        with httpx.Client(trust_env=False, timeout=timeout) as client:
+        self._url = self._url_provider()
+        # Reading the authorities' certificates takes longer than all the rest, and is of no use without encryption.
+        encrypted = self._url.startswith("https:")
+        verify = ssl.create_default_context() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        with httpx.Client(trust_env=False, timeout=timeout, verify=verify) as client:
             self._send_with(client)
         if not self._closing and self._spool is not None:
             self._leave(self._spool)

@@ -531,6 +531,8 @@ class _Told:
 # -- the end of the program --------------------------------------------------------------------------------------------
 
 _hooked: list[Callable[..., object]] = []
+#: Whether Ctrl-C ends the program.
+_interrupted = False
 
 
 def _install_hooks() -> None:
@@ -539,7 +541,7 @@ def _install_hooks() -> None:
             return
         _hooked.append(sys.excepthook)
         sys.excepthook = _excepthook
-        atexit.register(leave)
+        atexit.register(_at_exit)
     shell = _shell()
     if shell is not None:
         with contextlib.suppress(Exception):
@@ -553,7 +555,9 @@ def _shell() -> Any:
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    global _interrupted  # noqa: PLW0603 - the interpreter's own flag is global as well
     _note(error)
+    _interrupted = kind is KeyboardInterrupt
     _hooked[0](kind, error, trace)
 
 
@@ -570,11 +574,16 @@ def _note(error: BaseException) -> None:
                 session.failed(error)
 
 
-def leave(timeout: float = CLOSE_SECONDS) -> None:
-    """End what is under way and send it, for at most `timeout` seconds; what is left waits in the spools.
+def _at_exit() -> None:
+    leave()
+    if _interrupted:
+        # Python forgets that Ctrl-C ended it (exit code 130) when something is imported after that, as here.
+        with contextlib.suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")  # noqa: S102 - a constant; only code that is run as text tells Python
 
-    Called at the end of the program.
-    """
+
+def leave(timeout: float = CLOSE_SECONDS) -> None:
+    """End what is under way and send it, for at most `timeout` seconds; what is left waits in the spools."""
     deadline = _time.monotonic() + timeout
     with _lock:
         mine = [session for session in _sessions if session._pid == os.getpid()]

@@ -35,6 +35,7 @@ from streamer.wire import entry_json, state_data, to_json
 #: Failed items that are listed at the end, and phases that are shown at once.
 FAILURES_SHOWN: Final = 20
 _PHASES_SHOWN: Final = 12
+_BARS_SHOWN: Final = 6
 #: Lines of a result that are shown; the page has all of it.
 _RESULT_SHOWN: Final = 30
 #: Columns of the bar, where there is room, and of a terminal in which a phase's counts have room beside its bar.
@@ -363,6 +364,9 @@ class LiveDisplay:
         rows: list[RenderableType] = [head, _overall(state, columns)]
         if len(state.phases) > 1:
             rows.append(_phases(state, now, columns))
+        bars = _bars(state, columns)
+        if bars is not None:
+            rows.append(bars)
         counts = amount(state.done, state.total, state.unit, state.rate)
         if counts and not state.is_over:
             rows.append(Text(counts, "dim", overflow="ellipsis", no_wrap=True))
@@ -412,6 +416,23 @@ def _phases(state: RunState, now: float, columns: int) -> RenderableType:
     weight = sum(phase.weight for phase in state.phases)
     for phase in state.phases[first : first + _PHASES_SHOWN]:
         table.add_row(*_phase_row(phase, weight, now, columns))
+    return table
+
+
+def _bars(state: RunState, columns: int) -> RenderableType | None:
+    """Return the bars that are under way, the newest of them; None when there is none."""
+    shown = [bar for bar in state.bars if bar.status == "started"][-_BARS_SHOWN:]
+    if not shown:
+        return None
+    table = Table.grid(padding=(0, 1))
+    for bar in shown:
+        share = None if bar.done is None or not bar.total else min(bar.done / bar.total * 100, 100.0)
+        width = max(6, min(_BAR, columns // 3))
+        table.add_row(
+            Text(f"  {words.cut(printable(bar.name), max(8, columns // 3))}", "dim", no_wrap=True),
+            ProgressBar(total=100, completed=share or 0.0, width=width, pulse=share is None),
+            Text(amount(bar.done, bar.total, bar.unit, None), "dim", no_wrap=True),
+        )
     return table
 
 

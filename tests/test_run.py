@@ -825,3 +825,63 @@ def test_what_it_emits_folds_to_a_state_that_never_goes_back(run: Run, told: Rec
     state = told.state()
     assert reached == [99.99]
     assert ("failed", 3, 0) == (state.status, state.results.failed, state.results.success)
+
+
+# -- workers -----------------------------------------------------------------------------------------------------------
+
+
+def square(number: int) -> int:
+    if number == 7:
+        raise ValueError("seven")
+    return number * number
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [False, True])
+def test_workers_return_results_in_order_and_collect_failures(processes: bool) -> None:
+    events: list[Event] = []
+    with Run(lambda event, time: events.append(event)) as run:
+        found = run.map(square, range(10), workers=3, processes=processes, on_error="collect")
+    assert [n * n for n in range(10) if n != 7] == found
+    assert [("7", "ValueError")] == [
+        (event.item, event.error.type) for event in events if isinstance(event, ItemFailed)
+    ]
+    ended = events[-1]
+    assert isinstance(ended, Completed)
+    assert (9, 1) == (ended.results.success, ended.results.failed)
+
+
+def test_workers_take_no_more_than_two_items_each_in_advance() -> None:
+    taken = 0
+    most: list[int] = []
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for number in range(60):
+            taken += 1
+            most.append(taken - len(run_done))
+            yield number
+
+    run_done: list[int] = []
+    with Run(lambda event, time: None) as run:
+        run.map(run_done.append, items(), workers=3)
+    assert 60 == taken
+    assert max(most) <= 7
+
+
+def test_an_error_of_a_worker_is_raised_and_no_further_item_is_begun() -> None:
+    begun: list[int] = []
+
+    def work(number: int) -> int:
+        begun.append(number)
+        raise ValueError(str(number))
+
+    with pytest.raises(ValueError, match="0"), Run(lambda event, time: None) as run:
+        run.map(work, range(1000), workers=2)
+    assert len(begun) <= 6
+
+
+@pytest.mark.parametrize("arguments", [{"workers": -1}, {"processes": True}])
+def test_workers_that_cannot_be_are_refused(arguments: dict[str, Any]) -> None:
+    with Run(lambda event, time: None) as run, pytest.raises(ValueError, match="workers"):
+        run.map(square, [1], **arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import logging
@@ -198,6 +199,197 @@ def test_a_loop_that_is_never_begun_is_no_run(ingest: FakeIngest) -> None:
     streamer.track(range(10), "x")
     gc.collect()
     assert ingest.registered == []
+
+
+def bars(ingest: FakeIngest) -> dict[str, dict[str, Any]]:
+    """Return the bars of the first run, by name, as they were last."""
+    return {bar["name"]: bar for event in ingest.of(kind="progress") for bar in event.get("bars", ())}
+
+
+def counts(ingest: FakeIngest, phase: str) -> list[tuple[Any, Any]]:
+    return [(one["done"], one["total"]) for one in ingest.of(kind="progress") if one["phase"] == phase]
+
+
+@pytest.mark.slow
+def test_a_loop_inside_a_loop_is_a_bar_of_the_same_run(ingest: FakeIngest) -> None:
+    pause = threading.Event()
+    for _ in streamer.track(range(2), "Folders"):
+        for _ in streamer.track(range(3), "Files", unit="files"):
+            pause.wait(0.08)
+    assert "complete" == terminal(ingest)["event"]
+    assert 1 == len(ingest.registered)
+    assert {"Folders"} == {name for name, _ in phases(ingest)}
+    assert ("Folders", 3, "files") == tuple(bars(ingest)["Files"][key] for key in ("phase", "total", "unit"))
+
+
+@pytest.mark.slow
+def test_loops_of_several_threads_are_phases_of_one_run_and_those_of_one_name_are_summed(
+    ingest: FakeIngest,
+) -> None:
+    together = threading.Barrier(3)
+
+    def work(name: str) -> None:
+        for number in streamer.track(range(50), name):
+            if number == 0:
+                together.wait(20)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in ("Load", "Load", "Save")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert "complete" == terminal(ingest)["event"]
+    assert 1 == len(ingest.registered)
+    assert [("Load", "finished"), ("Save", "finished")] == sorted(
+        one for one in phases(ingest) if "finished" in one
+    )
+    assert ((100, 100), (50, 50)) == (counts(ingest, "Load")[-1], counts(ingest, "Save")[-1])
+
+
+def test_loops_that_follow_one_another_are_one_run(ingest: FakeIngest) -> None:
+    for name in ("Load", "Fit"):
+        for _ in streamer.track("abc", name):
+            pass
+    assert "complete" == terminal(ingest)["event"]
+    assert [("Load", "finished"), ("Fit", "finished")] == [one for one in phases(ingest) if "finished" in one]
+    assert ["Load"] == [one["title"] for one in ingest.registered]
+
+
+def test_a_loop_inside_a_run_is_its_phase(ingest: FakeIngest) -> None:
+    with streamer.run("Job"):
+        assert ["a", "b"] == list(streamer.track("ab", "Letters"))
+        assert [1, 2, 3] == list(streamer.track([1, 2, 3]))
+    assert "complete" == terminal(ingest)["event"]
+    assert [("Letters", "started"), ("Letters", "finished")] == phases(ingest)
+    assert [(2, 2)] == counts(ingest, "Letters")
+
+
+def test_a_loop_of_unknown_length_says_so(ingest: FakeIngest) -> None:
+    assert 10 == sum(1 for _ in streamer.track((n for n in range(10)), "Lines"))
+    assert "complete" == terminal(ingest)["event"]
+    assert (10, 10) == counts(ingest, "Lines")[-1]
+
+
+async def test_an_asynchronous_iterable_is_counted(ingest: FakeIngest) -> None:
+    async def items() -> Any:
+        for number in range(4):
+            yield number
+
+    assert [0, 1, 2, 3] == [number async for number in streamer.track(items(), "Rows", total=4)]
+    assert "complete" == (await asyncio.to_thread(terminal, ingest))["event"]
+    assert (4, 4) == counts(ingest, "Rows")[-1]
+
+
+async def test_loops_of_several_tasks_are_beside_each_other(ingest: FakeIngest) -> None:
+    async def items(number: int) -> Any:
+        for each in range(number):
+            await asyncio.sleep(0)
+            yield each
+
+    async def work(name: str, number: int) -> int:
+        return len([each async for each in streamer.track(items(number), name, total=number)])
+
+    assert [3, 5] == await asyncio.gather(work("A", 3), work("B", 5))
+    assert "complete" == (await asyncio.to_thread(terminal, ingest))["event"]
+    assert ((3, 3), (5, 5)) == (counts(ingest, "A")[-1], counts(ingest, "B")[-1])
+
+
+def test_a_generator_that_is_closed_early_has_left_its_loop(ingest: FakeIngest) -> None:
+    def numbers() -> Iterator[int]:
+        yield from streamer.track(range(10), "x")
+
+    generator = numbers()
+    assert 0 == next(generator)
+    generator.close()
+    assert "cancelled" == terminal(ingest)["event"]
+    assert ("x", "failed") == phases(ingest)[-1]
+
+
+def test_a_loop_that_is_not_one_raises_at_once(ingest: FakeIngest) -> None:
+    with pytest.raises(TypeError):
+        streamer.track(3)  # type: ignore[call-overload]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "code", "end", "message"),
+    [
+        ("raise ValueError('bad item')", 1, "failed", "ValueError: bad item"),
+        ("os.kill(os.getpid(), signal.SIGINT)", -2, "cancelled", "interrupted"),
+        ("break", 0, "cancelled", "the loop was left before its end"),
+        ("sys.exit(3)", 3, "cancelled", "the loop was left before its end"),
+    ],
+)
+def test_a_loop_of_a_script_ends_as_the_script(
+    body: str, code: int, end: str, message: str, ingest: FakeIngest, tmp_path: Path
+) -> None:
+    path = tmp_path / "job.py"
+    path.write_text(
+        f"import os, signal, sys, streamer\nfor n in streamer.track(range(9), 'Fit'):\n    {body}\n"
+    )
+    found = subprocess.run(
+        [sys.executable, str(path)], env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60, check=False
+    )
+    assert code == found.returncode
+    assert (end, message) == (terminal(ingest)["event"], terminal(ingest)["message"])
+
+
+# -- functions ---------------------------------------------------------------------------------------------------------
+
+
+def test_each_call_of_a_decorated_function_is_a_run_with_its_result(ingest: FakeIngest) -> None:
+    @streamer.run("Double")
+    def double(number: int) -> dict[str, int]:
+        """Double a number."""
+        return {"doubled": sum(2 for _ in streamer.track(range(number), "Numbers"))}
+
+    assert ("double", "Double a number.") == (double.__name__, double.__doc__)
+    assert [{"doubled": 4}, {"doubled": 6}] == [double(2), double(3)]
+    wait_until(lambda: len(ingest.registered) == 2)
+    results = [terminal(ingest, one["run"])["result"] for one in ingest.registered]
+    assert [{"doubled": 4}, {"doubled": 6}] == sorted(results, key=str)
+
+
+def test_a_decorated_function_that_raises_has_failed(ingest: FakeIngest) -> None:
+    @streamer.run("Bad")
+    def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
+    assert "ValueError: no" == terminal(ingest)["message"]
+
+
+async def test_coroutine_functions_and_generator_functions_are_decorated_too(ingest: FakeIngest) -> None:
+    @streamer.run("Coroutine")
+    async def later() -> int:
+        await asyncio.sleep(0)
+        return 7
+
+    @streamer.run("Generator")
+    def numbers() -> Iterator[int]:
+        yield from (1, 2)
+
+    assert (7, [1, 2]) == (await later(), list(numbers()))
+    await asyncio.to_thread(wait_until, lambda: len(ingest.registered) == 2)
+    ends = [await asyncio.to_thread(terminal, ingest, one["run"]) for one in ingest.registered]
+    assert ["complete", "complete"] == [one["event"] for one in ends]
+
+
+# -- log lines ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_logged_beside_the_text_is_kept_and_bounded(ingest: FakeIngest) -> None:
+    with streamer.run("x"):
+        extra = {"rows": 3, "path": Path("a/b"), "item": "r7"}
+        logging.getLogger("other").warning("seen", extra=extra)
+        logging.getLogger("other").warning("large", extra={"blob": "x" * 100_000})
+        logging.getLogger("other").warning("plain")
+    terminal(ingest)
+    seen, large, plain = ingest.of(kind="log")
+    assert ({"rows": 3, "path": "a/b"}, "r7") == (seen["fields"], seen["item"])
+    assert "note" in large["fields"]
+    assert "fields" not in plain
 
 
 # -- without a streamer ------------------------------------------------------------------------------------------------

@@ -1,0 +1,125 @@
+"""What a loop pays, per item, for being shown: `streamer.track` beside tqdm, rich and alive-progress, in one process.
+
+    pip install alive-progress
+    python benchmarks/track.py [--items 5000000] [--rounds 7]
+
+Each form loops over the same range, in turn, each round in another order; the medians over the bare loop's count.
+Measured is processor time, which others on the machine do not change: of the loop's thread, and of the process. All
+draw into a pseudo-terminal that is read away; `streamer.track` also begins a run, reports it and ends it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pty
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+Form = Callable[[range], Iterable[int]]
+
+
+def bare(items: range) -> Iterable[int]:
+    return items
+
+
+def streamer_track(items: range) -> Iterable[int]:
+    import streamer
+
+    return streamer.track(items, "Loop")
+
+
+def tqdm_bar(items: range) -> Iterable[int]:
+    from tqdm import tqdm
+
+    return tqdm(items)
+
+
+def rich_track(items: range) -> Iterable[int]:
+    from rich.progress import track
+
+    return track(items)
+
+
+def alive(items: range) -> Iterable[int]:
+    # By name: nothing else of this project needs it.
+    found: Iterable[int] = importlib.import_module("alive_progress").alive_it(items, file=sys.stderr)
+    return found
+
+
+FORMS: dict[str, Form] = {
+    "bare loop": bare,
+    "streamer.track": streamer_track,
+    "tqdm": tqdm_bar,
+    "rich": rich_track,
+    "alive-progress": alive,
+}
+
+
+def measure(form: Form, items: range) -> tuple[float, float]:
+    """Return processor time in nanoseconds an item: of the loop's thread, and of the process."""
+    if form is alive:
+        items = items[: len(items) // 20]  # it takes its time
+    thread, process = time.thread_time(), time.process_time()
+    for _ in form(items):
+        pass
+    each = 1e9 / len(items)
+    return (time.thread_time() - thread) * each, (time.process_time() - process) * each
+
+
+def on_a_terminal() -> None:
+    """Make standard error a terminal that is read away."""
+    master, slave = pty.openpty()
+    os.dup2(slave, 2)
+
+    def read() -> None:
+        while os.read(master, 65_536):
+            pass
+
+    threading.Thread(target=read, daemon=True).start()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, default=5_000_000)
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    on_a_terminal()
+    items = range(arguments.items)
+    with tempfile.TemporaryDirectory() as data:
+        os.environ |= {"STREAMER_DATA": data, "STREAMER_PORT": "0"}
+        root = Path(__file__).resolve().parent.parent
+        sys.path.insert(0, str(root))
+        command = [sys.executable, "-m", "streamer.cli", "serve"]
+        with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+            assert server.stdout is not None
+            server.stdout.readline()
+            for form in FORMS.values():
+                measure(form, range(10_000))
+            seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in FORMS}
+            for _ in range(arguments.rounds):
+                for name in random.sample(list(FORMS), len(FORMS)):
+                    seconds[name].append(measure(FORMS[name], items))
+            from streamer.script import leave
+
+            leave()
+            server.terminate()
+    print(f"{arguments.items:,} items, {arguments.rounds} rounds, medians over the bare loop, processor time")
+    for number, words in enumerate(("the loop's thread", "the whole process")):
+        medians = {name: statistics.median(each[number] for each in found) for name, found in seconds.items()}
+        cost = {name: median - medians["bare loop"] for name, median in medians.items()}
+        print(words)
+        for name in list(FORMS)[1:]:
+            print(f"  {name:15} {cost[name]:7.1f} ns an item, {cost[name] / cost['tqdm']:.3f} of tqdm's")
+
+
+if __name__ == "__main__":
+    main()
