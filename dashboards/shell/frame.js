@@ -15,7 +15,7 @@ a { color: inherit; text-decoration: none; }
 a:hover { text-decoration: underline; }
 a:focus-visible { outline: 2px solid var(--st-accent, #0b6bcb); outline-offset: 2px; }
 .owner { flex: 0 1 auto; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; max-width: 30%; }
-.lost { position: fixed; top: 62px; left: 50%; transform: translateX(-50%); width: max-content; max-width: min(640px, calc(100vw - 28px));
+.lost { position: fixed; bottom: 20px; left: 50%; transform: translateX(-50%); width: max-content; max-width: min(640px, calc(100vw - 28px));
   box-sizing: border-box; padding: 11px 18px; border-radius: 12px; border: 1px solid var(--st-warn, #8f5f00); background: var(--st-paper, #fff);
   color: var(--st-ink, #14181f); box-shadow: 0 4px 18px rgb(8 12 18 / .22); white-space: normal; }
 .lost button { width: auto; height: auto; margin: 0; display: inline; color: var(--st-accent, #0b6bcb); font: inherit; font-weight: 600; }
