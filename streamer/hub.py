@@ -22,8 +22,12 @@ from streamer.tail import ENTRIES_PER_WRITE, TERMINAL_KINDS, Frames, Tail, fitti
 
 logger = logging.getLogger(__name__)
 
-#: After a fan-out the hub rests, counted from its end, for this part of what it took: more comes together meanwhile.
-_REST: Final = 0.25
+#: A fan-out is followed by a rest of this part of the time it took: more comes together meanwhile, and requests are
+#: served. Why not a quarter: what is published then is too little to be worth a write for each reader.
+_REST: Final = 1.0
+#: Seconds that a fan-out writes before the loop has its turn, and after how many writes it looks at the clock.
+_TURN_SECONDS: Final = 0.0005
+_PER_LOOK: Final = 10
 #: How many places in the tail are remembered for those that follow at the same place.
 _PLACES: Final = 16
 #: Where readers reconnect together, as after a restart, so many milliseconds lie between two of them on average.
@@ -59,7 +63,9 @@ class Hub:
         #: Runs with entries that were not fanned out yet, and when those were published.
         self._changed: set[str] = set()
         self._published: list[float] = []
-        self._fan_out_handle: asyncio.TimerHandle | None = None
+        #: Runs of the fan-out that goes on: not all of their followers have all.
+        self._fanned_out: frozenset[str] = frozenset()
+        self._fan_out_handle: asyncio.Handle | None = None
         self._rests_until = 0.0
         self._sweep_handle: asyncio.TimerHandle | None = None
         self._reads: dict[tuple[str | None, int], asyncio.Future[Frames]] = {}
@@ -93,11 +99,8 @@ class Hub:
     def _take(self, appended: Sequence[Appended], published: float) -> None:
         for batch in appended:
             run_id = batch.run_id
-            if batch.entries and run_id not in self._tail and run_id not in self._changed:
-                # Its followers have all of it, though their cursors fell behind the tail while others went on.
-                for follower in self._followers.get(run_id, ()):
-                    if follower.takes_more and not follower.is_reading:
-                        follower.after = max(follower.after, batch.entries[0].offset - 1)
+            if batch.entries and run_id not in self._tail:
+                self._bring_forward(run_id, batch.entries[0].offset - 1)
             self._changed.add(run_id)
             self._tail.append(batch.entries, batch.frames)
             self._counts.appended += len(batch.entries)
@@ -106,23 +109,49 @@ class Hub:
         self._places.clear()
         self._published.append(published)
         if self._fan_out_handle is None and not self._closing:
-            pause = max(0.0, self._rests_until - self._loop.time())
-            self._fan_out_handle = self._loop.call_later(pause, self._fan_out)
+            self._plan()
+
+    def _bring_forward(self, run_id: str, offset: int) -> None:
+        """Move cursors that fell behind the tail, while others went on, over what is not of their run."""
+        if run_id in self._changed or run_id in self._fanned_out:
+            return
+        for follower in self._followers.get(run_id, ()):
+            if follower.takes_more and not follower.is_reading:
+                follower.after = max(follower.after, offset)
+
+    def _plan(self) -> None:
+        pause = max(0.0, self._rests_until - self._loop.time())
+        self._fan_out_handle = self._loop.call_later(pause, self._fan_out)
 
     def _fan_out(self) -> None:
-        """Write to everybody concerned what was published since the last time."""
-        self._fan_out_handle = None
-        began = self._loop.time()
-        changed, published = self._changed, self._published
-        self._changed, self._published = set(), []
-        for key in (*changed, None):
-            for follower in tuple(self._followers.get(key, ())):
-                if follower.takes_more and not follower.is_reading:
+        """Begin to write, to everybody concerned, what was published since the last time."""
+        due = [one for key in (*self._changed, None) for one in self._followers.get(key, ())]
+        published, self._published = self._published, []
+        self._fanned_out = frozenset(self._changed)
+        self._changed.clear()
+        self._write_some(due, published, self._loop.time())
+
+    def _write_some(self, due: list[Follower], published: list[float], began: float) -> None:
+        """Write to some of those that are due, and let requests have their turn before the others have theirs."""
+        until = self._loop.time() + _TURN_SECONDS
+        while due:
+            for follower in due[-_PER_LOOK:]:
+                if not follower.is_reading:
                     self._advance(follower)
-        ended = self._loop.time()
-        self._rests_until = ended + _REST * (ended - began)
+            del due[-_PER_LOOK:]
+            if self._loop.time() > until:
+                break
+        if due and not self._closing:
+            self._fan_out_handle = self._loop.call_soon(self._write_some, due, published, began)
+            return
+        self._fan_out_handle = None
+        self._fanned_out = frozenset()
+        now = self._loop.time()
+        self._rests_until = now + _REST * (now - began)
         for when in published:
-            self._counts.lagged(ended - when)
+            self._counts.lagged(now - when)
+        if self._changed and not self._closing:
+            self._plan()
 
     # -- followers -----------------------------------------------------------------------------------------------------
 
@@ -207,10 +236,9 @@ class Hub:
                 return
 
     def _deliver(self, follower: Follower, frames: Frames) -> None:
+        follower.after = frames.last
         if frames.frames:
             data = follower.style.entries(frames)
-            # The cursor first: whoever is told by `write` that the reader left may look at it.
-            follower.after = frames.last
             follower.write(data)
             self._counts.delivered += len(frames.frames)
             self._counts.delivered_bytes += len(data)
@@ -220,11 +248,8 @@ class Hub:
 
     async def _read_log(self, follower: Follower) -> None:
         """Bring a follower that is behind the tail nearer to it, by one read of the log."""
-        place = follower.run_id, follower.after
-        # Read the start before the log: the tail may move on while the log is read.
-        start = self._tail.start
         try:
-            frames = await self._read(place)
+            frames = await self._read((follower.run_id, follower.after))
         except LogError:
             # The reader will try again, and be told what is wrong with a status.
             follower.close()
@@ -237,28 +262,27 @@ class Hub:
             follower.is_reading = False
         if not follower.takes_more:
             return
-        if frames.frames:
-            self._deliver(follower, frames)
-        else:
-            # Nothing of this run lies between the cursor and the tail.
-            follower.after = max(follower.after, start)
+        self._deliver(follower, frames)
         self._advance(follower)
 
     async def _read(self, place: tuple[str | None, int]) -> Frames:
         """Read the log after a place, once for all who ask for the same at a time."""
         reading = self._reads.get(place)
         if reading is None:
-            reading = self._reads[place] = self._loop.run_in_executor(self._readers, self._stored, *place)
+            # The tail's start before the log is read, and not when somebody joins: it moves on meanwhile.
+            reading = self._loop.run_in_executor(self._readers, self._stored, *place, self._tail.start)
+            self._reads[place] = reading
             reading.add_done_callback(lambda _: self._reads.pop(place))
             self._counts.replays_from_log += 1
         return await asyncio.shield(reading)
 
-    def _stored(self, run_id: str | None, after: int) -> Frames:
+    def _stored(self, run_id: str | None, after: int, start: int) -> Frames:
         stored = self._log.read(after, limit=ENTRIES_PER_WRITE, run_id=run_id)
         frames = [one.frame for one in stored]
         end = fitting(frames)
         if not end:
-            return Frames((), after, ended=False)
+            # Nothing of this run lies between the cursor and the tail.
+            return Frames((), max(after, start), ended=False)
         last = stored[end - 1]
         ended = run_id is not None and last.kind in TERMINAL_KINDS
         return Frames(frames[:end], last.offset, ended=ended)
@@ -309,10 +333,11 @@ class Hub:
         self._log.set_listener(None)
         if self._fan_out_handle is not None:
             self._fan_out_handle.cancel()
-            self._fan_out()
         about = max(self._settings.retry_milliseconds, self._number * _MILLISECONDS_PER_READER)
         for group in tuple(self._followers.values()):
             for follower in tuple(group):
+                if not follower.is_reading:
+                    self._advance(follower)
                 self._dismiss(follower, about)
 
     async def empty(self) -> None:

@@ -51,6 +51,8 @@ logger = logging.getLogger(__name__)
 
 _RUN: Final = r"([A-Za-z0-9_-]{1,64})"
 _READERS: Final = 4
+#: Connections that may wait to be accepted, as when all readers come back after a restart. The system may allow fewer.
+_BACKLOG: Final = 4096
 #: Files that are open beside those of the streams: connections, workers, the log.
 _OTHER_FILES: Final = 1000
 #: Seconds a stopping streamer gives its streams to end.
@@ -144,7 +146,7 @@ class Streamer:
         async with contextlib.AsyncExitStack() as stack:
             # What is opened first is closed last; a failure half-way closes what was opened.
             stack.callback(_lock(settings.data).close)
-            sockets = bind_sockets(settings.port, settings.host) if self._listen else []
+            sockets = bind_sockets(settings.port, settings.host, backlog=_BACKLOG) if self._listen else []
             stack.callback(_close_all, sockets)
             self.log = SqliteLog(settings.data / "log.sqlite", commit_seconds=settings.commit_seconds)
             stack.push_async_callback(loop.run_in_executor, None, self.log.close)

@@ -77,7 +77,7 @@ def test_conda_gets_the_same_packages_with_the_same_bounds():
     conda = {line.name: str(line.specifier) for line in map(Requirement, lines)}
     wanted = {
         CONDA_NAMES.get(one.name, one.name.lower()): str(one.specifier)
-        for one in requirements(*EXTRAS).values()
+        for one in requirements(*(EXTRAS.keys() - {"bench"})).values()
     }
     assert {"python": PROJECT["requires-python"], "pip": "", **wanted} == conda
     assert ["conda-forge"] == environment["channels"]
@@ -97,7 +97,7 @@ def test_a_package_that_two_extras_name_has_one_bound():
     [
         (["streamer", "dashboards"], []),
         ([NOTEBOOK], ["notebook"]),
-        (["tests", "tools", "benchmarks"], ["test"]),
+        (["tests", "tools", "benchmarks"], ["test", "bench"]),
     ],
 )
 def test_what_the_code_imports_is_declared(folders, extras):

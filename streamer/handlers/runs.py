@@ -15,16 +15,19 @@ from streamer.events import (
     NAME_LIMIT,
     PHASES_LIMIT,
     TERMINAL,
+    TERMINAL_TYPES,
     PhaseSpec,
     parse_time,
 )
 from streamer.follower import End
+from streamer.handlers.ahead import Ahead
 from streamer.handlers.base import ApiError, BaseHandler, invalid, not_valid
 from streamer.handlers.batch import read_batch
 from streamer.handlers.stream import StreamHandler
+from streamer.log.base import Draft, LogError
 from streamer.spool import RUN_ID
 from streamer.state import RunState
-from streamer.wire import Cursor, entry_json, state_data
+from streamer.wire import Cursor, entry_json, state_data, to_json
 
 #: What `?status=` may say; "error" is what a failed run's terminal event says of itself.
 STATUSES: Final = {s: s for s in ("queued", "running", "stalled", "cancelling", *sorted(TERMINAL))} | {
@@ -342,8 +345,53 @@ class IngestHandler(StreamHandler):
                 "expected `Authorization: Bearer` with the run's token",
                 {"field": "Authorization"},
             )
-        drafts, first_seq = read_batch(
-            self.body(), run_id, now=self.parts.runs.now(), most=self.parts.settings.max_ingest_events
-        )
-        acknowledged, requests = await self.or_leave(self.parts.runs.ingest(run_id, token, drafts, first_seq))
-        self.answer({"acknowledged": acknowledged, "requests": requests})
+        drafts, first_seq = self._batch(self.body(), run_id)
+        ahead = Ahead(self.request)
+        more, sizes = self._batches_ahead(ahead, run_id, drafts, first_seq)
+        try:
+            acknowledged, requests = await self.or_leave(
+                self.parts.runs.ingest(run_id, token, drafts + more, first_seq)
+            )
+        except LogError:
+            if not more:
+                raise
+            # It may be the fault of those that were taken along: each for itself, then.
+            sizes = []
+            acknowledged, requests = await self.or_leave(
+                self.parts.runs.ingest(run_id, token, drafts, first_seq)
+            )
+        answer = {"acknowledged": acknowledged, "requests": requests}
+        self.answer(answer)
+        if sizes:
+            ahead.skip(sizes[-1])
+            ahead.answer((self.head_bytes() + to_json(answer)) * len(sizes))
+            for _ in sizes:
+                self._log()
+
+    def _batch(self, body: bytes, run_id: str) -> tuple[list[Draft], int | None]:
+        runs, settings = self.parts.runs, self.parts.settings
+        return read_batch(body, run_id, now=runs.now(), most=settings.max_ingest_events)
+
+    def _batches_ahead(
+        self, ahead: Ahead, run_id: str, drafts: list[Draft], first_seq: int | None
+    ) -> tuple[list[Draft], list[int]]:
+        """Return the events of requests that continue this one, and where each of them ends."""
+        more: list[Draft] = []
+        ends: list[int] = []
+        if first_seq is None:
+            return more, ends
+        settings, last = self.parts.settings, drafts
+        for body, end in ahead.bodies(settings.max_ingest_bytes):
+            # What follows the end of a run is refused, each for itself.
+            if any(isinstance(draft.event, TERMINAL_TYPES) for draft in last):
+                break
+            try:
+                last, seq = self._batch(body, run_id)
+            except ApiError:
+                break
+            number = len(drafts) + len(more)
+            if seq != first_seq + number or number + len(last) > settings.max_ingest_events:
+                break
+            more += last
+            ends.append(end)
+        return more, ends

@@ -91,7 +91,7 @@ class StreamHandler(BaseHandler):
     ) -> None:
         """Answer with a stream: `first`, then the entries after an offset. See `Hub.follow`.
 
-        With this the request is over for Tornado; `on_end` is called in any case.
+        With this the request is over for Tornado. Raises `ApiError` 503, else `on_end` is called in any case.
         """
         self.check_room()
         hub = self.parts.hub
@@ -102,9 +102,7 @@ class StreamHandler(BaseHandler):
         if style.chunked:
             self.set_header("Transfer-Encoding", "chunked")
         self.count_request()
-        head = "HTTP/1.1 200 OK\r\n" + "".join(
-            f"{name}: {value}\r\n" for name, value in self._headers.get_all()
-        )
+        head = self.head_bytes()
         # First bytes at once: a proxy or a browser calls a stream open only then.
         first = style.part(style.retry(hub.retry_milliseconds()) + first) or style.heartbeat
         on_end = self._logging(on_end)
@@ -117,7 +115,7 @@ class StreamHandler(BaseHandler):
         rotates = self.request.method == "GET" and not style.data_only
         hub.follow(
             connection,
-            head.encode("latin-1") + b"\r\n" + first,
+            head + first,
             run_id=run_id,
             after=after,
             style=style,

@@ -94,8 +94,8 @@ class _Job(msgspec.Struct):
 class SqliteLog:
     """See `EventLog`. The file is in WAL mode; every commit reaches the disk before it is acknowledged.
 
-    `commit_seconds` is how long the writer gathers what comes in before it commits again; what arrives after a pause is
-    stored at once. Close it where it was made.
+    `commit_seconds` is how long the writer gathers what comes in before it commits again, until as much has come as the
+    last time; what arrives after a pause is stored at once. Close it where it was made.
     """
 
     def __init__(
@@ -339,7 +339,7 @@ class SqliteLog:
     def _write(self) -> None:
         """Take what waits, store it in one commit, then tell. Nothing else writes, in no other thread."""
         last = self._clock() - self._commit_seconds
-        closing = False
+        closing, expected = False, 1
         while not closing:
             job = self._jobs.get()
             if job is None:
@@ -348,7 +348,8 @@ class SqliteLog:
             until = last + self._commit_seconds
             while events < _EVENTS_PER_COMMIT:
                 try:
-                    wait = until - self._clock()
+                    # Producers wait for their answers: when all have sent again, nothing more will come.
+                    wait = until - self._clock() if len(jobs) < expected else 0.0
                     job = self._jobs.get(timeout=wait) if wait > 0 else self._jobs.get_nowait()
                 except queue.Empty:
                     break
@@ -358,7 +359,7 @@ class SqliteLog:
                 jobs.append(job)
                 events += job.events
             self._commit(jobs)
-            last = self._clock()
+            last, expected = self._clock(), len(jobs)
 
     def _commit(self, jobs: Sequence[_Job]) -> None:
         before_head, before_runs = self._head, self._states_of(jobs)

@@ -1,0 +1,94 @@
+"""What the tests of `tests/reliability` show, at length: the same scenarios, larger, and again and again.
+
+    python benchmarks/soak.py [NAME ...] [--rounds 1]
+
+Each raises `AssertionError` when a promise was not kept. Says what each round took, and what else it measured. A
+scenario is a coroutine function that is given an empty folder, and may return a sentence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.reliability import streams
+from tests.support import ServerProcess
+
+
+def streamer(folder: Path, **settings: float) -> ServerProcess:
+    environment = {f"STREAMER_{name.upper()}": str(value) for name, value in settings.items()}
+    return ServerProcess.streamer(folder, environment=environment)
+
+
+async def disconnects(folder: Path) -> None:
+    script = streams.install_event_source(folder)
+    with streamer(folder, retry_milliseconds=1) as server:
+        await streams.disconnects(server, script, entries=1_000_000, cuts=2000, seed=time.time_ns())
+
+
+async def joining(folder: Path) -> None:
+    await streams.joining(folder, readers=3000, seed=time.time_ns())
+
+
+async def stalled_readers(folder: Path) -> str:
+    """Compare the lags of 500 healthy readers with and without 50 that never read."""
+    p99: dict[int, list[float]] = {0: [], 50: []}
+    for number in range(6):
+        stalled = 50 * (number % 2)
+        place = folder / f"{number}"
+        place.mkdir()
+        with streamer(place, write_timeout_seconds=10) as server:
+            lags = await streams.stalled_readers(server, stalled=stalled, healthy=500, megabytes=8, beats=300)
+        p99[stalled].append(statistics.quantiles(lags, n=100)[98])
+    without, beside = (statistics.median(found) for found in p99.values())
+    return (
+        f"p99 of the healthy: {1000 * without:.1f} ms alone, {1000 * beside:.1f} ms beside 50 that never read"
+    )
+
+
+async def vanishing(folder: Path) -> None:
+    with streamer(folder, heartbeat_seconds=0.3, write_timeout_seconds=1) as server:
+        times = dict.fromkeys(streams.WAYS, 500) | {"before the first byte": 20_000}
+        await streams.vanishing(server, times=times)
+
+
+async def drain(folder: Path) -> None:
+    with streamer(folder) as server:
+        await streams.drain(server, readers=8000, seconds=5)
+
+
+SCENARIOS: dict[str, Callable[[Path], Awaitable[str | None]]] = {
+    "disconnects": disconnects,
+    "joining": joining,
+    "stalled_readers": stalled_readers,
+    "vanishing": vanishing,
+    "drain": drain,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SCENARIOS))
+    parser.add_argument("--rounds", type=int, default=1)
+    arguments = parser.parse_args()
+    for name in arguments.names:
+        if name not in SCENARIOS:
+            parser.error(f"no scenario {name}; there are {', '.join(SCENARIOS)}")
+    for _ in range(arguments.rounds):
+        for name in arguments.names or SCENARIOS:
+            began = time.monotonic()
+            with tempfile.TemporaryDirectory() as folder:
+                said = asyncio.run(SCENARIOS[name](Path(folder)))
+            print(f"{name:>20}  {time.monotonic() - began:6.1f} s  {said or 'kept'}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

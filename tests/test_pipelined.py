@@ -1,0 +1,189 @@
+"""Producers that do not wait for their answers: what they sent is stored together, and answered as if one by one."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from tests.api_support import Api, Producer, Raw, ndjson, running
+
+
+@pytest.fixture
+async def api(tmp_path):
+    async with running(tmp_path) as api:
+        yield api
+
+
+@pytest.fixture
+async def calls(api, monkeypatch):
+    """How many events each call of `Runs.ingest` was given."""
+    found: list[int] = []
+    ingest = api.streamer.runs.ingest
+
+    async def counted(run_id, token, drafts, first_seq):
+        found.append(len(drafts))
+        return await ingest(run_id, token, drafts, first_seq)
+
+    monkeypatch.setattr(api.streamer.runs, "ingest", counted)
+    return found
+
+
+def request(producer: Producer, body: bytes, *headers: str, token: str = "", method: str = "POST") -> bytes:
+    lines = (
+        f"{method} {producer.path}/events HTTP/1.1",
+        "Host: localhost",
+        f"Authorization: Bearer {token or producer.token}",
+        *headers,
+        f"Content-Length: {len(body)}",
+    )
+    return "\r\n".join((*lines, "", "")).encode() + body
+
+
+def line(seq: int) -> bytes:
+    return ndjson({"event": "log", "message": f"{seq}"}, first=seq)
+
+
+async def answers(raw: Raw, number: int) -> list[tuple[int, dict]]:
+    """Return the status and the JSON of the next answers."""
+    found = []
+    rest = b""
+    while len(found) < number:
+        head, end, body = rest.partition(b"\r\n\r\n")
+        size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]) if end else 0
+        if not end or len(body) < size:
+            chunk = await raw.reader.read(65_536)
+            assert chunk, rest
+            rest += chunk
+            continue
+        found.append((int(head[9:12]), json.loads(body[:size])))
+        rest = body[size:]
+    assert not rest
+    return found
+
+
+async def messages(api: Api, producer: Producer) -> list[str]:
+    lines = (await api.http.get(f"{producer.path}/log")).json()["lines"]
+    return [one["message"] for one in lines]
+
+
+async def test_requests_that_are_ahead_are_stored_together_and_all_answered(api, calls):
+    producer = await api.register()
+    async with await api.raw(b"".join(request(producer, line(seq)) for seq in range(1, 51))) as raw:
+        assert [200] * 50 == [status for status, _ in await answers(raw, 50)]
+    assert [f"{seq}" for seq in range(1, 51)] == await messages(api, producer)
+    assert sum(calls) == 50
+    assert len(calls) < 10
+
+
+async def test_an_answer_ahead_is_the_same_as_the_first(api):
+    producer = await api.register()
+    async with await api.raw(request(producer, line(1)) + request(producer, line(2))) as raw:
+        first, second = (part.partition(b"\r\n\r\n") for part in (await _two(raw)))
+    assert first[0].startswith(b"HTTP/1.1 200 OK\r\n")
+    assert {*first[0].lower().split(b"\r\n")} == {*second[0].lower().split(b"\r\n")}
+
+
+async def _two(raw: Raw) -> tuple[bytes, bytes]:
+    whole = await raw.until(b"}")
+    while whole.count(b"}") < 2:
+        whole += await raw.reader.read(65_536)
+    return whole[: whole.index(b"}") + 1], whole[whole.index(b"}") + 1 :]
+
+
+async def test_a_request_that_came_in_part_is_handled_when_it_is_whole(api):
+    producer = await api.register()
+    last = request(producer, line(3))
+    async with await api.raw(request(producer, line(1)) + request(producer, line(2)) + last[:-10]) as raw:
+        await answers(raw, 2)
+        raw.writer.write(last[-10:])
+        assert [(200, 3)] == [(status, body["acknowledged"]) for status, body in await answers(raw, 1)]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "X-Other: 1",
+        "Connection: close",
+        "Expect: 100-continue",
+        "Host: evil.example",
+        "Content-Length: 5",
+        "Transfer-Encoding: chunked",
+        "X-Bare: 1\n\nPOST / HTTP/1.1",
+    ],
+)
+async def test_what_is_not_plainly_the_same_is_handled_in_its_turn(api, calls, odd):
+    producer = await api.register()
+    async with await api.raw(request(producer, line(1)) + request(producer, line(2), odd)) as raw:
+        await raw.until(b'"acknowledged":1')
+    assert 1 == calls[0]
+
+
+async def test_another_token_in_between_is_refused_in_its_place(api):
+    producer, other = await api.register(), await api.register()
+    sent = [
+        request(producer, line(1)),
+        request(producer, line(2), token=other.token),
+        request(producer, line(2)),
+    ]
+    async with await api.raw(b"".join(sent)) as raw:
+        assert [200, 403, 200] == [status for status, _ in await answers(raw, 3)]
+
+
+async def test_what_follows_the_end_of_a_run_is_refused_and_what_came_before_is_stored(api):
+    producer = await api.register()
+    end = ndjson({"event": "complete"}, first=2)
+    async with await api.raw(
+        b"".join(request(producer, body) for body in (line(1), end, line(3), line(4)))
+    ) as raw:
+        found = await answers(raw, 4)
+    assert [200, 200, 409, 409] == [status for status, _ in found]
+    assert ["1"] == await messages(api, producer)
+    assert "complete" == (await producer.state())["status"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_whatever_is_sent_ahead_is_answered_as_it_is_one_by_one(api, seed):
+    chance = random.Random(seed)
+    together, apart, other = [await api.register() for _ in range(3)]
+    bodies: list[tuple[bytes, bool]] = []
+    seq = 1
+    for _ in range(40):
+        match chance.randrange(10):
+            case 0:
+                bodies.append((line(seq + 5), False))
+            case 1:
+                bodies.append((line(max(1, seq - chance.randrange(3))), False))
+            case 2:
+                bodies.append((chance.choice((b"nonsense\n", b"", b'{"seq":-1}\n', b"\xff\n")), False))
+            case 3:
+                bodies.append((line(seq), True))
+            case _:
+                number = chance.randrange(1, 4)
+                bodies.append((b"".join(line(seq + n) for n in range(number)), False))
+                seq += number
+    bodies.append((ndjson({"event": "complete"}, first=seq), False))
+    bodies.append((line(seq + 1), False))
+
+    one_by_one = []
+    async with await api.raw(b"") as raw:
+        for body, foreign in bodies:
+            raw.writer.write(request(apart, body, token=other.token if foreign else ""))
+            one_by_one += await answers(raw, 1)
+    sent = b"".join(request(together, body, token=other.token if foreign else "") for body, foreign in bodies)
+    async with await api.raw(b"") as raw:
+        while sent:
+            size = chance.randrange(1, 5000)
+            raw.writer.write(sent[:size])
+            await raw.writer.drain()
+            sent = sent[size:]
+        at_once = await answers(raw, len(bodies))
+
+    assert [status for status, _ in one_by_one] == [status for status, _ in at_once]
+    assert await messages(api, apart) == await messages(api, together)
+    for (status, before), (_, now) in zip(one_by_one, at_once, strict=True):
+        if status == 200:
+            assert before["acknowledged"] <= now["acknowledged"]
+        else:
+            assert before["error"]["code"] == now["error"]["code"]
