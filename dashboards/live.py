@@ -11,11 +11,12 @@ import functools
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
 from dashboards.feed import INTERVAL_SECONDS, Feed, Update, log_line
+from dashboards.fields import wrong_fields
 from dashboards.local import local
 from dashboards.session import (
     PAGE_FAILURES,
@@ -595,23 +596,13 @@ class StartLink:
         try:
             return await self._source.client.start(pipeline, parameters, owner=self._owner)
         except Refused as error:
-            raise StartRefused(_sentence(error), _fields(error.details)) from error
+            raise StartRefused(_sentence(error), wrong_fields(error.details)) from error
         except StreamerError as error:
             raise command_error(error) from error
 
 
-def _fields(details: Any) -> Mapping[str, str]:
-    """Return what was expected of which parameter, as far as the streamer says."""
-    found: dict[str, str] = {}
-    for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, Mapping) and isinstance(detail.get("field"), str):
-            text = detail.get("message") or detail.get("expected")
-            found[detail["field"]] = str(text)[:1000]
-    return found
-
-
 def _sentence(error: ApiError) -> str:
-    fields = _fields(error.details)
+    fields = wrong_fields(error.details)
     if not fields:
         return error.message
     return (

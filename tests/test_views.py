@@ -20,6 +20,7 @@ from panel.io.state import set_curdoc
 from panel.util import edit_readonly
 
 from dashboards import theme
+from dashboards.fields import read_values
 from dashboards.literals import (
     FAILURES,
     MARKUP,
@@ -37,7 +38,6 @@ from dashboards.session import LogLine, LogWindow, PipelineSpec, RunModel, RunsM
 from dashboards.shell import PageFrame, make_page
 from dashboards.views import RunsView, RunView, StartView
 from dashboards.views.base import SCRIPT, Component
-from dashboards.views.start import read_values
 from dashboards.views.values import ROWS_SHOWN, show_value
 from streamer import words
 from streamer.events import Bar, ErrorInfo, Results
@@ -747,7 +747,7 @@ def test_a_list_of_names_is_written_one_a_line() -> None:
     ],
 )
 def test_lines_are_read_as_a_list(default: list[str], typed: str, values: dict[str, Any]) -> None:
-    assert (values, {}) == read_values(names_field(default), {"skip": typed})
+    assert (values, {}) == read_values(names_field(default).schema, {"skip": typed})
 
 
 @pytest.mark.parametrize(("field", "notice"), [("skip", ""), ("other", "One of the parameters was refused.")])
@@ -781,16 +781,16 @@ def test_what_is_wrong_is_said_at_the_field() -> None:
     ],
 )
 def test_what_was_typed_is_read(raw: dict[str, Any], values: dict[str, Any], wrong: dict[str, str]) -> None:
-    assert (values, wrong) == read_values(PIPELINES[0], raw)
+    assert (values, wrong) == read_values(PIPELINES[0].schema, raw)
 
 
 def test_a_number_need_not_be_whole_and_json_is_read() -> None:
-    values, wrong = read_values(PIPELINES[2], {"delay": "0.5", "options": '{"b": [1]}'})
+    values, wrong = read_values(PIPELINES[2].schema, {"delay": "0.5", "options": '{"b": [1]}'})
     assert ({"delay": 0.5, "options": {"b": [1]}}, {}) == (values, wrong)
 
 
 def test_json_that_is_none_is_refused() -> None:
-    assert {"options"} == set(read_values(PIPELINES[2], {"options": "{"})[1])
+    assert {"options"} == set(read_values(PIPELINES[2].schema, {"options": "{"})[1])
 
 
 def test_a_choice_may_be_none_at_all() -> None:
@@ -800,7 +800,7 @@ def test_a_choice_may_be_none_at_all() -> None:
     model = StartModel(pipelines=(spec,))
     (field,) = StartView(model).form.component.state["fields"]
     assert (["a", "none"], "") == (field["choices"], field["value"])
-    assert ({"how": None}, {}) == read_values(spec, {"how": "1"})
+    assert ({"how": None}, {}) == read_values(spec.schema, {"how": "1"})
 
 
 def test_a_form_without_a_streamer_says_why_it_cannot_start() -> None:
