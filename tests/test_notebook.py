@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import html.parser
+import itertools
 import pickle
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 import dashboards
-from dashboards.literals import MARKUP, NOW, RUNS
-from dashboards.notebook import RunView, show
-from dashboards.notebook.cell import Cell
-from dashboards.notebook.feeds import run_frame
+from dashboards.literals import MARKUP, NOW, RUNS, some_runs
+from dashboards.notebook import RunsView, RunView, StartForm, show
+from dashboards.notebook.cell import Cell, Frame, Painter
+from dashboards.notebook.feeds import run_frame, runs_frame
+from dashboards.notebook.forms import Asked, described_html, form_html
 from dashboards.notebook.markup import Markup, join, link, tag
 from dashboards.notebook.record import Seen, run_html, run_text
+from dashboards.notebook.tables import Listed, runs_html, runs_text
+from streamer.answers import Offer
 from streamer.events import Entry, Logged
 from tests.support import ROOT
 
@@ -42,6 +48,21 @@ PLAIN = {
 }
 NEVER = {"script", "style", "link", "img", "iframe", "button", "input", "form", "svg"}
 
+COUNT = Offer(
+    "Count",
+    "Count",
+    "Count to n.",
+    (),
+    {
+        "properties": {
+            "n": {"type": "integer", "minimum": 1, "default": 20, "description": "How far"},
+            "fail": {"type": "boolean", "default": False},
+            "unit": {"type": "string"},
+        },
+        "required": ["n"],
+    },
+)
+
 
 class Elements(html.parser.HTMLParser):
     """The elements, attributes and text of some HTML, and whether what is opened is closed."""
@@ -59,7 +80,8 @@ class Elements(html.parser.HTMLParser):
         self.names.add(name)
         self.attributes |= {key for key, _ in attributes}
         self.hrefs += [value for key, value in attributes if key == "href"]
-        self.open.append(name)
+        if name != "input":
+            self.open.append(name)
 
     def handle_endtag(self, name):
         assert name == self.open.pop()
@@ -124,6 +146,56 @@ def test_a_run_of_which_nothing_is_known_says_so():
     assert "nothing is known of it yet" in run_text(Seen("7k2m", NOW))
 
 
+# -- the list of runs --------------------------------------------------------------------------------------------------
+
+
+def test_the_list_of_runs_is_plain_html_with_a_link_to_each():
+    runs = (*some_runs(), replace(RUNS["markup"]().state, run="odd"))
+    found = Elements(runs_html(Listed(NOW, runs, "http://127.0.0.1:5006/dashboards?run={}")))
+    assert set() == found.names - PLAIN
+    assert [f"http://127.0.0.1:5006/dashboards?run={run.run}" for run in runs] == found.hrefs
+    assert MARKUP in found.text
+
+
+def test_the_list_of_runs_as_text_has_a_run_a_line():
+    lines = runs_text(Listed(NOW, some_runs(), about="of ImportPrices")).splitlines()
+    assert f"Runs of ImportPrices: {len(some_runs())}" == lines[0]
+    assert len(some_runs()) + 2 == len(lines)
+    assert "As of 2026-11-24 09:41:32 UTC" == lines[-1]
+
+
+def test_no_runs_and_runs_that_are_not_known_yet_are_different_things():
+    assert "There are no runs yet." in runs_html(Listed(NOW, ()))
+    assert "Asking the streamer" in runs_html(Listed(NOW))
+
+
+def test_the_list_in_the_file_is_renewed_when_a_run_s_status_is_another():
+    runs = some_runs()
+    before = runs_frame(Listed(NOW, runs)).mark
+    assert before == runs_frame(Listed(NOW + 1, runs)).mark
+    assert before != runs_frame(Listed(NOW, runs[1:])).mark
+
+
+# -- the form ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_form_has_a_field_for_each_parameter_and_the_file_a_description():
+    asked = Asked("Count", NOW, COUNT, errors={"n": MARKUP})
+    form = Elements(form_html(asked))
+    assert {"form", "button", "input"} <= form.names
+    assert MARKUP in form.text
+    kept = Elements(described_html(asked))
+    assert set() == kept.names - PLAIN
+    assert "Count to n." in kept.text
+    assert "N How far" in kept.text
+
+
+def test_values_are_escaped_in_fields():
+    shown = form_html(Asked("Count", NOW, COUNT, values={"unit": '"><script>'}))
+    assert "<script" not in shown
+    assert 'value="&quot;&gt;&lt;script&gt;"' in shown
+
+
 # -- markup ------------------------------------------------------------------------------------------------------------
 
 
@@ -159,11 +231,45 @@ def test_a_run_that_goes_on_is_a_widget_where_widgets_are_shown_and_html_elsewhe
     assert kinds == Cell(run_frame(seen("running"))).data().keys()
 
 
+class Painted:
+    """A cell that notes when it was painted, by the loop's clock."""
+
+    def __init__(self, ends: int) -> None:
+        self.times: list[float] = []
+        self.ends = ends
+
+    def draw(self) -> Frame:
+        return Frame("", "", "", "x", over=len(self.times) + 1 == self.ends)
+
+    def put(self, frame: Frame) -> None:
+        self.times.append(asyncio.get_running_loop().time())
+
+
+@pytest.mark.slow
+async def test_whatever_happens_there_are_fewer_than_four_updates_a_second():
+    cell = Painted(4)
+    painter = Painter(cell, cell.draw)
+    painting = asyncio.create_task(painter.run())
+    while not painting.done():
+        painter.changed()
+        await asyncio.sleep(0)
+    assert 4 == len(cell.times)
+    assert min(later - sooner for sooner, later in itertools.pairwise(cell.times)) > 0.25
+
+
 # -- the views ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_names_for_users_are_in_the_package():
-    assert RunView is dashboards.RunView
+    assert (RunView, RunsView, StartForm) == (dashboards.RunView, dashboards.RunsView, dashboards.StartForm)
+
+
+@pytest.mark.parametrize(
+    "view", [RunsView("http://a.example", status="running"), StartForm("Count"), RunView("7k2m")]
+)
+def test_every_view_is_written_as_it_is_made(view):
+    names = {"RunsView": RunsView, "StartForm": StartForm, "RunView": RunView}
+    assert vars(view) == vars(eval(repr(view), names))
 
 
 def test_a_view_holds_a_run_s_id_and_a_url_and_can_be_copied_and_pickled():

@@ -4,6 +4,6 @@ Each holds what names the thing that it shows, and the streamer's URL; never sta
 times, copied and pickled, and what it shows is always what the streamer knows.
 """
 
-from dashboards.notebook.views import RunView, show
+from dashboards.notebook.views import RunsView, RunView, StartForm, show
 
-__all__ = ["RunView", "show"]
+__all__ = ["RunView", "RunsView", "StartForm", "show"]

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import contextvars
 import functools
+import logging
 import os
 import threading
 import uuid
@@ -23,6 +24,8 @@ PAINT_SECONDS: Final = 0.4
 TICK_SECONDS: Final = 1.0
 #: The most outputs of a kernel that are kept up to date; the oldest stay as they are then.
 CELLS_KEPT: Final = 30
+
+logger = logging.getLogger(__name__)
 
 Message = Mapping[str, Any]
 
@@ -164,9 +167,15 @@ class Background:
 
     def _keep(self, cell: Cell, feed: Callable[[], Coroutine[Any, Any, None]]) -> None:
         cell.task = self._loop.create_task(feed(), name="streamer-cell")
+        cell.task.add_done_callback(_report)
         self._cells.append(cell)
         while len(self._cells) > CELLS_KEPT:
             self._cells.popleft().freeze()
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.error("a cell is not kept up to date any more", exc_info=task.exception())
 
 
 @functools.cache

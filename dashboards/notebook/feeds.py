@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
-from dashboards.notebook.cell import Cell, Frame, Message, Painter
+from dashboards.fields import read_values, wrong_fields
+from dashboards.notebook.cell import TICK_SECONDS, Cell, Frame, Message, Painter
+from dashboards.notebook.forms import Asked, described_html, form_html, form_text
 from dashboards.notebook.record import LINES_SHOWN, Seen, run_html, run_text
-from streamer.answers import Conflict, NotFound, StreamerError
+from dashboards.notebook.tables import Listed, runs_html, runs_text
+from streamer.answers import Conflict, NotFound, Offer, Refused, StreamerError
 from streamer.client import Client
 from streamer.events import Entry, Logged
 from streamer.following import Connection
@@ -31,6 +34,133 @@ def client_of(url: str | None) -> Client:
         await asyncio.sleep(min(seconds, LONGEST_AWAY_SECONDS))
 
     return Client(url, sleep=sleep)
+
+
+class RunsFeed:
+    """Lists runs in a cell, for as long as the cell is kept."""
+
+    def __init__(
+        self, cell: Cell, url: str | None, *, status: str | None, pipeline: str | None, limit: int
+    ) -> None:
+        self._url = url
+        self._status, self._pipeline, self._limit = status, pipeline, limit
+        self._listed = Listed(time.time(), about=about_runs(status, pipeline))
+        self._painter = Painter(cell, self._draw)
+        self._dirty = asyncio.Event()
+
+    async def run(self) -> None:
+        """Feed the cell. Does not end."""
+        async with client_of(self._url) as client:
+            self._client = client
+            following = [asyncio.create_task(work()) for work in (self._follow, self._read_forever)]
+            try:
+                await self._painter.run()
+            finally:
+                for task in following:
+                    task.cancel()
+
+    def _draw(self) -> Frame:
+        return runs_frame(self._listed)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async for _message in self._client.follow(on_connection=self._connected):
+                    self._dirty.set()
+            except StreamerError as error:
+                self._show(note=f"The runs cannot be read: {error}")
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    def _connected(self, connection: Connection, reason: str) -> None:
+        if connection == "away":
+            self._show(note=f"The streamer is away ({reason}). This is how it was.")
+
+    async def _read_forever(self) -> None:
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            try:
+                page = await self._client.runs(
+                    status=self._status, pipeline=self._pipeline, limit=self._limit
+                )
+                if page.runs and not self._listed.page:
+                    self._show(page=await self._page(page.runs[0].run))
+                self._show(runs=page.runs, at=time.time(), note="")
+            except StreamerError as error:
+                self._show(note=f"The runs cannot be read: {error}")
+            # What goes on all the time is asked for once a second.
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _page(self, run_id: str) -> str:
+        page = (await self._client.ticket(run_id)).page or f"{self._client.url}/api/runs/{run_id}"
+        return page.removesuffix(run_id) + "{}"
+
+    def _show(self, **changes: Any) -> None:
+        self._listed = self._listed._replace(**changes)
+        self._painter.changed()
+
+
+class StartFeed:
+    """Shows a form in a cell, and then the run that was started with it."""
+
+    def __init__(self, cell: Cell, name: str, url: str | None) -> None:
+        self._cell = cell
+        self._url = url
+        self._asked = Asked(name, time.time())
+        self._painter = Painter(cell, lambda: form_frame(self._asked))
+        self._sent: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue(1)
+        cell.on_message(self._receive)
+
+    async def run(self) -> None:
+        """Feed the cell. Ends with the run that was started."""
+        async with client_of(self._url) as client:
+            painting = asyncio.create_task(self._painter.run())
+            try:
+                run_id = await self._serve(client)
+            finally:
+                painting.cancel()
+        await RunFeed(self._cell, run_id, self._url).run()
+
+    async def _serve(self, client: Client) -> str:
+        offer = await self._offer(client)
+        self._show(offer=offer)
+        while True:
+            raw = await self._sent.get()
+            values, errors = read_values(offer.schema, raw)
+            self._show(values=values, errors=errors, note="", busy=not errors)
+            if errors:
+                continue
+            try:
+                return await client.start(offer.name, values)
+            except Refused as error:
+                wrong = wrong_fields(error.details)
+                self._show(errors=wrong, note="" if wrong else str(error), busy=False)
+            except StreamerError as error:
+                self._show(note=f"It was not started: {error}", busy=False)
+
+    async def _offer(self, client: Client) -> Offer:
+        while True:
+            try:
+                offers = (await client.pipelines()).pipelines
+            except StreamerError as error:
+                self._show(note=f"What is on offer cannot be read: {error}")
+            else:
+                found = next((offer for offer in offers if offer.name == self._asked.name), None)
+                if found is not None:
+                    return found
+                known = ", ".join(offer.name for offer in offers[:20])
+                self._show(note=f"There is no pipeline of this name on offer. There are: {known or 'none'}.")
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    def _receive(self, message: Message) -> None:
+        values = message.get("values")
+        if message["type"] == "start" and isinstance(values, Mapping) and not self._asked.busy:
+            with contextlib.suppress(asyncio.QueueFull):
+                self._sent.put_nowait(values)
+
+    def _show(self, **changes: Any) -> None:
+        self._asked = self._asked._replace(**changes)
+        self._painter.changed(pressing=True)
 
 
 class RunFeed:
@@ -157,3 +287,27 @@ def run_frame(seen: Seen) -> Frame:
     mark = "" if state is None else f"{state.status} {state.progress // 10} {seen.page}"
     over = state is not None and state.is_over
     return Frame(run_html(seen, live=not over), run_html(seen), run_text(seen), mark, over)
+
+
+def about_runs(status: str | None, pipeline: str | None) -> str:
+    """Say which runs are listed; empty for all."""
+    return " ".join(
+        part for part in (f"of {pipeline}" if pipeline else "", f"({status})" if status else "") if part
+    )
+
+
+def runs_frame(listed: Listed) -> Frame:
+    """Return what a cell shows of runs. Its file is renewed when there are other runs, or one has another status."""
+    mark = (
+        ""
+        if listed.runs is None
+        else " ".join(f"{run.run} {run.status}" for run in listed.runs) + listed.page + "."
+    )
+    return Frame(runs_html(listed, live=True), runs_html(listed), runs_text(listed), mark)
+
+
+def form_frame(asked: Asked) -> Frame:
+    """Return what a cell shows of a form."""
+    return Frame(
+        form_html(asked), described_html(asked), form_text(asked), asked.offer.name if asked.offer else ""
+    )

@@ -6,6 +6,8 @@ import html
 from collections.abc import Iterable
 from typing import Final
 
+#: Frontends style the links of an output, and not those of a widget.
+_LINK: Final = "color:#2f81d6;text-decoration:underline"
 _VOID: Final = frozenset({"br", "hr", "input"})
 
 
@@ -15,7 +17,7 @@ class Markup(str):
     __slots__ = ()
 
 
-def tag(name: str, *children: str | None, **attributes: str | float | bool | None) -> Markup:
+def tag(name: str, /, *children: str | None, **attributes: str | float | bool | None) -> Markup:
     """Return an element. Children that are no `Markup` are text; None is left out, as are attributes of None and False.
 
     In the attributes' names ``_`` stands for ``-``, and one at the end for nothing.
@@ -43,8 +45,8 @@ def join(parts: Iterable[str | None], between: str = "") -> Markup:
     )
 
 
-def link(href: str, text: str, **attributes: str | float | bool | None) -> Markup:
+def link(href: str, text: str) -> Markup:
     """Return a link that opens beside the notebook; what is no web address stays text."""
     if not href.startswith(("http://", "https://")):
         return join([text])
-    return tag("a", text, href=href, target="_blank", rel="noopener noreferrer", **attributes)
+    return tag("a", text, href=href, target="_blank", rel="noopener noreferrer", style=_LINK)

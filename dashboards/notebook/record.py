@@ -23,7 +23,7 @@ BARS_SHOWN: Final = 12
 PHASES_SHOWN: Final = 40
 _VALUE_LIMIT: Final = 4_000
 
-_TONES: Final = {"accent": "#2f81d6", "ok": "#2e9e63", "warn": "#b07a10", "bad": "#d64550", "wait": "#7d8795"}
+TONES: Final = {"accent": "#2f81d6", "ok": "#2e9e63", "warn": "#b07a10", "bad": "#d64550", "wait": "#7d8795"}
 _MARKS: Final = {"finished": "✓", "failed": "✕", "skipped": "↷", "started": "●", "waiting": "○"}
 _LINE: Final = "1px solid rgba(128,128,128,.35)"
 _BOX: Final = (
@@ -31,7 +31,7 @@ _BOX: Final = (
     "font:14px/1.45 system-ui,-apple-system,'Segoe UI',sans-serif;font-variant-numeric:tabular-nums;"
     "overflow-wrap:anywhere"
 )
-_SOFT: Final = "opacity:.75"
+SOFT: Final = "opacity:.75"
 _SMALL: Final = "opacity:.75;font-size:12px"
 _PRE: Final = (
     "margin:6px 0 0;padding:8px 10px;max-height:260px;overflow:auto;white-space:pre-wrap;"
@@ -87,7 +87,7 @@ def run_html(seen: Seen, *, live: bool = False) -> Markup:
     if state is None:
         text = seen.note or "Asking the streamer about this run…"
         return box(
-            tag("div", tag("b", f"Run {seen.run_id}")), tag("div", text, style=_SOFT), _foot(seen, live)
+            tag("div", tag("b", f"Run {seen.run_id}")), tag("div", text, style=SOFT), _foot(seen, live)
         )
     return box(
         _head(state),
@@ -116,12 +116,12 @@ def box(*children: str | None) -> Markup:
 
 def note(text: str) -> Markup | None:
     """Return a sentence that the reader has to know; None without one."""
-    return tag("div", text, role="status", style=f"color:{_TONES['warn']};margin-top:4px") if text else None
+    return tag("div", text, role="status", style=f"color:{TONES['warn']};margin-top:4px") if text else None
 
 
 def chip(state: RunState) -> Markup:
     """Return a run's status as a word in its tone."""
-    tone = _TONES[words.STATUS_TONES.get(state.status, "wait")]
+    tone = TONES[words.STATUS_TONES.get(state.status, "wait")]
     return tag(
         "span",
         f"● {words.status_word(state.status)}",
@@ -144,7 +144,7 @@ def _head(state: RunState) -> Markup:
     return tag(
         "div",
         tag("div", tag("b", _title(state), style="font-size:16px"), Markup(" &nbsp;"), chip(state)),
-        tag("div", " ".join(parts), style=_SOFT),
+        tag("div", " ".join(parts), style=SOFT),
     )
 
 
@@ -191,7 +191,7 @@ def _bar(state: RunState) -> Markup:
     for phase in state.phases or (PhaseState("", progress=state.overall_progress, status="started"),):
         done = phase.status in ("finished", "skipped")
         failed = phase.status == "failed" and not _stopped(phase, state)
-        tone = _TONES["bad" if failed else "ok" if done else over or "accent"]
+        tone = TONES["bad" if failed else "ok" if done else over or "accent"]
         fraction = 0.0 if phase.status == "skipped" else phase.fraction
         width = f"flex:{max(phase.weight, 1e-6):.6g} 1 0"
         shape = "min-width:3px;background:rgba(128,128,128,.28);border-radius:3px;overflow:hidden"
@@ -230,7 +230,7 @@ def _phase(phase: PhaseState, state: RunState) -> Markup:
     live = phase.status == "started" and not state.is_over
     mark = "■" if _stopped(phase, state) else _MARKS[phase.status]
     detail = f" {words.percent(phase.progress)}" if live and phase.progress is not None else ""
-    return tag("span", f"{mark} {words.cut(phase.name, 60)}{detail}", style=None if live else _SOFT)
+    return tag("span", f"{mark} {words.cut(phase.name, 60)}{detail}", style=None if live else SOFT)
 
 
 def _bars(state: RunState) -> Markup | None:
@@ -257,7 +257,7 @@ def _bars(state: RunState) -> Markup | None:
 def _one_bar(bar: Bar, depth: int) -> Markup:
     done, total = bar.done or 0, bar.total
     fraction = done / total if total else 1.0 if bar.status == "finished" else 0.0
-    tone = _TONES["accent" if bar.status == "started" else "ok" if bar.status == "finished" else "wait"]
+    tone = TONES["accent" if bar.status == "started" else "ok" if bar.status == "finished" else "wait"]
     track = (
         "width:120px;height:6px;flex:none;border-radius:3px;overflow:hidden;background:rgba(128,128,128,.28)"
     )
@@ -275,7 +275,7 @@ def _error(state: RunState) -> Markup | None:
         return tag("div", state.message, style="margin-top:6px") if state.is_over and state.message else None
     said = tag(
         "div",
-        tag("b", error.type, style=f"color:{_TONES['bad']}"),
+        tag("b", error.type, style=f"color:{TONES['bad']}"),
         _joined(": ", words.cut(error.message, 1_000)),
         style="margin-top:8px",
     )
@@ -299,7 +299,7 @@ def _failures(state: RunState) -> Markup | None:
     shown = state.errors[:FAILURES_SHOWN]
     items = [_failure(one) for one in shown]
     if count > len(shown):
-        items.append(tag("li", f"and {count - len(shown):,} more, on the run's page", style=_SOFT))
+        items.append(tag("li", f"and {count - len(shown):,} more, on the run's page", style=SOFT))
     title = f"{count:,} failed item{'' if count == 1 else 's'}"
     return _fold(title, tag("ul", *items, style="margin:6px 0 0;padding-left:22px"))
 
@@ -316,7 +316,7 @@ def _lines(state: RunState, lines: Iterable[Entry]) -> Markup | None:
         if isinstance(event, Logged):
             clock = _time.strftime("%H:%M:%S", _time.gmtime(max(entry.time, 0.0)))
             text = words.cut(words.without_terminal_codes(event.message), 400)
-            tone = {"error": _TONES["bad"], "warning": _TONES["warn"]}.get(event.type)
+            tone = {"error": TONES["bad"], "warning": TONES["warn"]}.get(event.type)
             rows.append(tag("div", f"{clock}  {event.level:<8} {text}", style=tone and f"color:{tone}"))
     if not rows:
         return None

@@ -86,6 +86,22 @@ function render({model, el}) {
     model.send({type: "cancel"})
     say("Cancel asked. The kernel passes it on when it is free.")
   }
+  shown.addEventListener("submit", (event) => {
+    event.preventDefault()
+    const values = {}
+    for (const input of event.target.elements) {
+      if (input.name) { values[input.name] = input.type === "checkbox" ? input.checked : input.value.trim() }
+    }
+    model.send({type: "start", values})
+    say("Sent. The kernel passes it on when it is free.")
+  })
+  shown.addEventListener("keydown", (event) => {
+    // A notebook has its own meaning of Enter.
+    if (event.key === "Enter" && event.target.nodeName === "INPUT") {
+      event.preventDefault()
+      event.target.form?.requestSubmit()
+    }
+  })
   const arrange = (asking) => {
     if (!model.get("live") || own.ticket == null) { controls.replaceChildren(); return }
     controls.replaceChildren(...(asking
@@ -98,7 +114,7 @@ function render({model, el}) {
     const fresh = document.createElement("div")
     fresh.append(parse(model.get("html")))
     morph(shown, fresh)
-    if (!model.get("live") || said.textContent === OLD) { say("") }
+    if (!model.get("live") || said.textContent === OLD || said.textContent.startsWith("Sent.")) { say("") }
     if (!model.get("live")) { arrange(false) }
   }
   const receive = (message) => {

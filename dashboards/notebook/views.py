@@ -8,8 +8,18 @@ import time
 from typing import Any, Final, Protocol
 
 from dashboards.notebook.cell import Cell, Frame, background
-from dashboards.notebook.feeds import RunFeed, run_frame
+from dashboards.notebook.feeds import (
+    RunFeed,
+    RunsFeed,
+    StartFeed,
+    about_runs,
+    form_frame,
+    run_frame,
+    runs_frame,
+)
+from dashboards.notebook.forms import Asked
 from dashboards.notebook.record import Seen
+from dashboards.notebook.tables import Listed
 
 #: Most seconds that a view waits for the streamer's first answer, so that the file holds more than "asking".
 FIRST_SECONDS: Final = 2.0
@@ -74,6 +84,50 @@ class RunView(_View):
         from dashboards import views
 
         return views.RunView(self.run_id, self.url)
+
+
+class RunsView(_View):
+    """The list of runs in a notebook, newest first: at most `limit`, of a `status` or a `pipeline` if that is given."""
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        status: str | None = None,
+        pipeline: str | None = None,
+        limit: int = 20,
+    ) -> None:
+        self.url: Final = url
+        self.status: Final = status
+        self.pipeline: Final = pipeline
+        self.limit: Final = limit
+
+    def __repr__(self) -> str:
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return f"RunsView({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+
+    def first(self) -> Frame:
+        return runs_frame(Listed(time.time(), about=about_runs(self.status, self.pipeline)))
+
+    def feed(self, cell: Cell) -> _Feed:
+        return RunsFeed(cell, self.url, status=self.status, pipeline=self.pipeline, limit=self.limit)
+
+
+class StartForm(_View):
+    """A form in a notebook that starts a pipeline, and then shows its run. `name` is the pipeline's."""
+
+    def __init__(self, name: str, url: str | None = None) -> None:
+        self.name: Final = str(name)
+        self.url: Final = url
+
+    def __repr__(self) -> str:
+        return f"StartForm({self.name!r}{'' if self.url is None else f', url={self.url!r}'})"
+
+    def first(self) -> Frame:
+        return form_frame(Asked(self.name, time.time()))
+
+    def feed(self, cell: Cell) -> _Feed:
+        return StartFeed(cell, self.name, self.url)
 
 
 def show(run_id: str, url: str | None = None) -> None:

@@ -116,6 +116,22 @@ def test_a_kernel_that_is_restarted_shows_the_run_as_it_is_by_then(jupyter: Lab,
         shows(book, 0, 70)
 
 
+def test_a_form_starts_a_pipeline_and_shows_its_run(jupyter: Lab, browser: Browser):
+    jupyter.write("form.ipynb", ["from dashboards import RunsView, StartForm\nStartForm('Count')", "RunsView(pipeline='Count')"])
+    with jupyter.open(browser, "form.ipynb") as book:
+        book.run(0)
+        field = book.output(0).locator("[name=n]")
+        field.fill("none")
+        field.press("Enter")
+        says(book, 0, "Expected a whole number.")
+        field.fill("3")
+        book.output(0).get_by_role("button", name="Start").click()
+        says(book, 0, "● Complete")
+        book.run(1)
+        says(book, 1, "● Complete")
+        assert "<form" not in (jupyter.root / "form.ipynb").read_text()
+
+
 def test_what_is_left_in_the_file_is_the_last_state_as_plain_html(jupyter: Lab, browser: Browser, work: Work):
     work.progress(30)
     jupyter.write("left.ipynb", [view_of(work.run)])

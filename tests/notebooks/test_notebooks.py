@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
@@ -11,13 +11,15 @@ from nbclient import NotebookClient
 from tests.support import ROOT, ServerProcess
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def test_there_is_a_notebook_to_begin_with():
-    assert "01_first_run.ipynb" in [path.name for path in NOTEBOOKS]
+def test_the_notebooks_teach_in_order():
+    names = ["01_first_run", "02_live_progress", "03_write_a_pipeline", "04_look_into_a_run"]
+    assert names == [path.stem for path in NOTEBOOKS]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -26,21 +28,68 @@ def test_a_notebook_is_kept_without_outputs(path: Path):
     assert [] == [cell.source for cell in cells if cell.get("outputs") or cell.get("execution_count")]
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess.streamer(tmp_path_factory.mktemp("streamer")) as running:
+        yield running
+
+
+@pytest.fixture
+def execute(server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[Any]]:
+    """Execute a notebook of ours in an empty folder; return the data of what it shows. An error in a cell is raised."""
+    for name, value in {**server.environment, "STREAMER_URL": server.url}.items():
+        monkeypatch.setenv(name, value)
+
+    def run(name: str) -> list[Any]:
+        book = nbformat.read(ROOT / "notebooks" / name, as_version=4)
+        resources = {"metadata": {"path": str(tmp_path)}}
+        NotebookClient(book, timeout=120, kernel_name="python3", resources=resources).execute()
+        outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
+        said = [{"text/plain": one.text} for one in outputs if one.output_type == "stream" and one.name == "stdout"]
+        return said + [one.data for one in outputs if one.output_type in ("display_data", "execute_result")]
+
+    return run
+
+
+def views(shown: list[Any]) -> list[str]:
+    """Return the first lines of the views among what is shown."""
+    return [data["text/plain"].splitlines()[0] for data in shown if "As of " in data["text/plain"]]
+
+
 @pytest.mark.notebook
 @pytest.mark.slow
-def test_the_first_notebook_shows_a_run_and_ends_with_its_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with ServerProcess.streamer(tmp_path) as server:
-        for name, value in {**server.environment, "STREAMER_URL": server.url}.items():
-            monkeypatch.setenv(name, value)
-        book = nbformat.read(ROOT / "notebooks" / "01_first_run.ipynb", as_version=4)
-        NotebookClient(book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
-    outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
-    shown = [output for output in outputs if output.output_type in ("display_data", "execute_result")]
-    views = [output.data for output in shown if "text/html" in output.data]
+def test_the_first_notebook_shows_a_run_and_ends_with_its_result(execute):
+    shown = execute("01_first_run.ipynb")
     # Nobody waits for the view: by the end of the notebook it may have shown the run's last moments, or its end.
-    assert [True] == [view["text/plain"].startswith(("Count · Running · ", "Count · Complete · 100 %")) for view in views]
-    assert "(" in shown[-2].data["text/plain"]
-    assert "'Completed'" in shown[-2].data["text/plain"]
-    said = "".join(output.text for output in outputs if output.output_type == "stream" and output.name == "stdout")
-    assert "complete, 1 of 40 failed" in said
-    assert "40" in shown[-1].data["text/plain"]
+    assert [True] == [head.startswith(("Count · Running · ", "Count · Complete · 100 %")) for head in views(shown)]
+    assert "complete, 1 of 40 failed" in shown[0]["text/plain"]
+    assert "{'counted': 39, 'n': 40}" == shown[-1]["text/plain"]
+
+
+@pytest.mark.notebook
+@pytest.mark.slow
+def test_the_second_notebook_makes_runs_of_its_loops_and_lists_them(execute):
+    shown = execute("02_live_progress.ipynb")
+    assert "39" in [data["text/plain"] for data in shown]
+    assert views(shown)[-1].startswith("Runs: ")
+    assert {"Fit models · Complete · 100 %", "Warm up · Complete · 100 %"} <= set(shown[-1]["text/plain"].splitlines())
+
+
+@pytest.mark.notebook
+@pytest.mark.slow
+def test_the_third_notebook_writes_a_pipeline_and_shows_a_form_and_a_run(execute):
+    shown = execute("03_write_a_pipeline.ipynb")
+    assert "{'resized': 12}" in [data["text/plain"] for data in shown]
+    form, run = views(shown)
+    assert "A form that starts Count; run the cell to use it." == form
+    assert "Count · Complete · 100 %" == run
+    assert {"text/html", "text/plain"} == shown[-1].keys()
+
+
+@pytest.mark.notebook
+@pytest.mark.slow
+def test_the_fourth_notebook_reads_a_run_s_entries_into_pandas(execute):
+    shown = execute("04_look_into_a_run.ipynb")
+    assert "ValueError" in str(shown)
+    assert "Completed" in shown[1]["text/plain"]
+    assert ["Count · Complete · 100 %"] == views(shown)
