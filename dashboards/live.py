@@ -34,7 +34,7 @@ from dashboards.session import (
     StartRefused,
 )
 from streamer.client import ApiError, Client, Message, OnConnection, Refused, StreamerError
-from streamer.events import FailedItem, ItemFailed
+from streamer.events import Entry, FailedItem, ItemFailed
 from streamer.settings import Settings
 from streamer.state import RunState
 from streamer.wire import Snapshot
@@ -313,20 +313,29 @@ class RunLink:
         self, *, level: str, search: str, before: int | None, after: int | None, limit: int
     ) -> LogWindow:
         """Return lines before or after an offset, or the last ones. Raises `CommandError`."""
-        try:
-            page = await self._source.client.log(
-                self._model.run_id,
-                level=level or None,
-                search=search or None,
-                before=None if before is None else str(before),
-                after=None if after is None else str(after),
-                # One more than is wanted tells whether something follows.
-                limit=limit if after is None else limit + 1,
-            )
-        except StreamerError as error:
-            raise command_error(error) from error
-        lines = tuple(log_line(entry) for entry in page.lines[:limit])
-        has_newer = before is not None or len(page.lines) > limit
+        # One more than is wanted tells whether something follows.
+        wanted = limit if after is None else limit + 1
+        way, place = ("before", before) if after is None else ("after", after)
+        cursor = None if place is None else str(place)
+        found: tuple[Entry, ...] = ()
+        while True:
+            try:
+                page = await self._source.client.log(
+                    self._model.run_id,
+                    level=level or None,
+                    search=search or None,
+                    limit=wanted - len(found),
+                    **{way: cursor},
+                )
+            except StreamerError as error:
+                raise command_error(error) from error
+            found = page.lines + found if after is None else found + page.lines
+            if not page.partial or len(found) >= wanted:
+                break
+            # A search of a long log takes several requests.
+            cursor = page.older if after is None else page.newer
+        lines = tuple(log_line(entry) for entry in found[:limit])
+        has_newer = before is not None or len(found) > limit
         if not has_newer:
             lines += self._after(lines[-1].offset if lines else after or 0)
         has_older = after is not None or page.older is not None

@@ -157,13 +157,15 @@ class RunsPage(Struct, frozen=True):
 class LinesPage(Struct, frozen=True):
     """Log lines, oldest first. `older` and `newer` are the `before` and `after` of the pages around it.
 
-    `older` is None when there is nothing older; `total` None when lines were filtered.
+    `older` is None when there is nothing older; `total` None when lines were filtered. `partial`: the search looked at
+    as many lines as one request may, and goes on with the page around; this one may be short, or empty.
     """
 
     lines: tuple[Entry, ...]
     older: str | None
     newer: str | None
     total: int | None
+    partial: bool = False
 
 
 class FailuresPage(Struct, frozen=True):
@@ -189,6 +191,7 @@ class LinesAnswer(Struct):
     older: str | None = None
     newer: str | None = None
     total: int | None = None
+    partial: bool = False
 
 
 class FailuresAnswer(Struct):

@@ -315,7 +315,7 @@ class Client:
             {"level": level, "search": search, "before": before, "after": after, "limit": limit},
         )
         answer = decode(body, LinesAnswer)
-        return LinesPage(entries_of(answer.lines), answer.older, answer.newer, answer.total)
+        return LinesPage(entries_of(answer.lines), answer.older, answer.newer, answer.total, answer.partial)
 
     async def failures(
         self, run_id: str, *, after: str | None = None, limit: int | None = None

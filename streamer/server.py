@@ -41,6 +41,7 @@ from streamer.handlers.runs import (
 from streamer.handlers.service import LiveHandler, MetricsHandler, OpenApiHandler, ReadyHandler
 from streamer.handlers.stream import AllEventsHandler
 from streamer.hub import Hub
+from streamer.log.retention import Retention
 from streamer.log.sqlite import SqliteLog
 from streamer.metrics import Metrics
 from streamer.runs import Runs
@@ -148,7 +149,12 @@ class Streamer:
             stack.callback(_lock(settings.data).close)
             sockets = bind_sockets(settings.port, settings.host, backlog=_BACKLOG) if self._listen else []
             stack.callback(_close_all, sockets)
-            self.log = SqliteLog(settings.data / "log.sqlite", commit_seconds=settings.commit_seconds)
+            keep = Retention(
+                settings.keep_seconds, settings.keep_runs, settings.keep_bytes, settings.compact_seconds
+            )
+            self.log = SqliteLog(
+                settings.data / "log.sqlite", commit_seconds=settings.commit_seconds, keep=keep
+            )
             stack.push_async_callback(loop.run_in_executor, None, self.log.close)
             readers = ThreadPoolExecutor(_READERS, thread_name_prefix="streamer-read")
             stack.callback(readers.shutdown)

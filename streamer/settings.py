@@ -127,6 +127,22 @@ class Settings:
         "text", "Form of what the streamer writes about itself; json: one object a line.", choices=FORMATS
     )
     max_streams: int = _setting(10_000, "Open streams; one more is refused with 503.", minimum=1)
+    keep_seconds: float = _setting(
+        0.0, "Seconds after its end for which a run is kept; 0: for as long as the data folder.", minimum=0
+    )
+    keep_runs: int = _setting(
+        0, "Runs that are over of which the last ones to end are kept; 0: all of them.", minimum=0
+    )
+    keep_bytes: int = _setting(
+        0,
+        "Bytes of events beyond which runs that are over are removed, those that ended first; 0: no bound.",
+        minimum=0,
+    )
+    compact_seconds: float = _setting(
+        3600.0,
+        "Seconds after its end when a run's progress events are removed, but for their curves; 0: never.",
+        minimum=0,
+    )
 
     def __post_init__(self) -> None:
         for spec in fields(self):

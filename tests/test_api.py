@@ -436,10 +436,30 @@ async def test_a_position_or_level_that_is_not_understood_is_refused(api, logged
     assert field == error["details"][0]["field"]
 
 
+async def test_a_search_of_a_long_log_takes_several_requests(api, monkeypatch):
+    monkeypatch.setattr("streamer.log.sqlite._LINES_PER_SEARCH", 10)
+    producer = await api.register()
+    await producer.log(*(f"line {n}" for n in range(45)))
+    path = f"{producer.path}/log?search=line 3"
+    first = (await api.http.get(path)).json()
+    assert ([39, 38, 37, 36, 35], True) == (numbers(first)[::-1], first["partial"])
+    second = (await api.http.get(f"{path}&before={first['older']}")).json()
+    assert [30, 31, 32, 33, 34] == numbers(second)
+    third = (await api.http.get(f"{path}&before={second['older']}")).json()
+    assert ([], True) == (numbers(third), third["partial"])
+    forward = (await api.http.get(f"{path}&after=0")).json()
+    assert ([3], True) == (numbers(forward), forward["partial"])
+    assert [] == numbers((await api.http.get(f"{path}&after={forward['newer']}")).json())
+
+
+def numbers(page: dict) -> list[int]:
+    return [int(line["message"].split()[1]) for line in page["lines"]]
+
+
 async def test_a_run_without_lines_has_an_empty_page(api):
     producer = await api.register()
     answer = (await api.http.get(f"{producer.path}/log")).json()
-    assert {"lines": [], "older": None, "newer": None, "total": 0} == answer
+    assert {"lines": [], "older": None, "newer": None, "total": 0, "partial": False} == answer
 
 
 async def test_the_lines_of_other_runs_do_not_show(api, logged):

@@ -50,7 +50,7 @@ def test_the_default_of_a_setting_is_the_one_described(spec):
     row = re.search(rf"^\| `{environment_name(spec.name)}` \| ([^|]+) \|", reference(), re.MULTILINE)
     default = f"{spec.default:g}" if isinstance(spec.default, float) else spec.default
     assert row is not None
-    assert str(default or "none") == row[1].strip("`")
+    assert ("none" if default in ("", ()) else str(default)) == row[1].strip("`")
 
 
 def test_no_setting_is_described_that_does_not_exist():

@@ -17,7 +17,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
-from streamer.log.sqlite import LogVersionError
+from streamer.log.schema import LogVersionError
 from streamer.server import DataFolderBusy, Streamer, routes
 from streamer.settings import Settings
 from tests.api_support import NO_CERTIFICATES, FakeBackend, Producer, data_of, running

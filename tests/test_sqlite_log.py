@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 import pytest
 
-from streamer.events import Completed, Logged, StatusChanged
+from streamer.events import Completed, ErrorInfo, ItemFailed, Logged, StatusChanged
 from streamer.log import sqlite as module
 from streamer.log.base import Draft, LogUnavailable
-from streamer.log.sqlite import SCHEMA_VERSION, LogVersionError, SqliteLog
+from streamer.log.schema import SCHEMA_VERSION, LogVersionError
+from streamer.log.sqlite import SqliteLog
 
 
 @pytest.fixture
@@ -38,6 +40,47 @@ def test_a_file_that_is_no_log_is_refused(tmp_path):
         SqliteLog(tmp_path / "log.sqlite")
 
 
+#: As version 1 made it.
+VERSION_1 = (Path(__file__).parent / "vectors" / "log-v1.sql").read_text()
+
+
+def test_a_log_of_version_1_is_brought_to_this_one_and_a_copy_is_kept(tmp_path):
+    path = tmp_path / "log.sqlite"
+    with sqlite3.connect(path) as db:
+        db.executescript(VERSION_1)
+    db.close()
+    log = SqliteLog(path, commit_seconds=0.0)
+    assert ["live", "over"] == [state.run for state in log.runs()]
+    assert ["20 of 20 items", "häß 😀"] == [line.event.message for line in log.lines("over")]
+    assert ["7"] == [entry.event.item for entry in log.failures("over")]
+    assert {"running": 1, "complete": 1} == log.counts()
+    assert all(log.holds(run, 0) for run in ("over", "live", None))
+    assert 4 == log.append("live", LINE, first_seq=4).result(10).acknowledged
+    told = log._db.execute("SELECT id, ended, bytes > 0, gap, compact FROM runs ORDER BY key").fetchall()
+    assert [("over", 1795394634.026, 1, 0, 0), ("live", None, 1, 0, 0)] == told
+    fresh = SqliteLog(tmp_path / "fresh" / "log.sqlite")
+    columns = "SELECT m.name, p.name, p.type FROM sqlite_master m JOIN pragma_table_info(m.name) p ORDER BY 1, p.cid"
+    assert fresh._db.execute(columns).fetchall() == log._db.execute(columns).fetchall()
+    fresh.close()
+    log.close()
+    with sqlite3.connect(tmp_path / "log.v1.sqlite") as db:
+        assert VERSION_1.strip() == "\n".join(db.iterdump()).strip() + "\nPRAGMA user_version = 1;"
+    db.close()
+
+
+def test_where_no_copy_can_be_kept_the_old_log_stays_as_it_is(tmp_path):
+    path = tmp_path / "log.sqlite"
+    with sqlite3.connect(path) as db:
+        db.executescript(VERSION_1)
+    db.close()
+    (tmp_path / "log.v1.part" / "in the way").mkdir(parents=True)
+    with pytest.raises(LogUnavailable, match="cannot open the log"):
+        SqliteLog(path)
+    with sqlite3.connect(path) as db:
+        assert (1,) == db.execute("PRAGMA user_version").fetchone()
+    db.close()
+
+
 def test_a_database_of_somebody_else_is_refused(tmp_path):
     with sqlite3.connect(tmp_path / "log.sqlite") as db:
         db.execute("CREATE TABLE theirs (x)")
@@ -55,9 +98,13 @@ def test_while_another_process_holds_the_file_nothing_is_stored_and_then_it_goes
         log.append("r1", LINE, first_seq=1).result(10)
     with pytest.raises(LogUnavailable):
         log.create("r2", FIRST, note=b"").result(10)
+    with pytest.raises(LogUnavailable):
+        log.check().result(10)
+    assert "cannot write the log: database is locked" == log.trouble()
     other.execute("ROLLBACK")
     other.close()
     stored = log.append("r1", LINE, first_seq=1).result(10)
+    assert log.trouble() is None
     assert (1, 2, 2) == (stored.acknowledged, stored.state.seq, stored.entries[0].offset)
     assert log.run("r2") is None
     log.create("r2", FIRST, note=b"").result(10)
@@ -123,3 +170,55 @@ def test_an_event_that_cannot_be_stored_takes_no_other_with_it(log, monkeypatch)
     assert all(future.exception(10) is None for future in good)
     assert 10 == len(log.lines("r1"))
     assert [] == log.lines("r2")
+
+
+@pytest.mark.parametrize("forward", [False, True])
+def test_a_search_of_a_long_log_stops_and_goes_on_until_it_has_looked_at_all(log, monkeypatch, forward):
+    monkeypatch.setattr(module, "_LINES_PER_SEARCH", 10)
+    log.create("r1", FIRST, note=b"").result(10)
+    log.append("r1", [Draft(Logged(message=f"{n % 7 == 0} {n}"), 1.0) for n in range(95)]).result(10)
+    found, pages, place = [], 0, {"after": 0} if forward else {}
+    while place is not None:
+        page = log.search("r1", "true", limit=50, **place)
+        assert len(page.lines) <= 2
+        found += page.lines
+        pages += 1
+        place = None if page.reached is None else {"after" if forward else "before": page.reached}
+    assert 10 == pages
+    assert [f"True {n}" for n in range(0, 95, 7)] == sorted(
+        (line.event.message for line in found), key=lambda text: int(text[5:])
+    )
+
+
+@pytest.mark.slow
+def test_what_a_page_asks_when_it_opens_costs_the_same_of_a_long_log_as_of_a_short_one(log):
+    for run, lines in (("short", 300), ("long", 30_000)):
+        log.create(run, FIRST, note=b"").result(10)
+        for start in range(0, lines, 100):
+            batch = [Draft(Logged(message=f"line {n}"), 2.0) for n in range(start, start + 100)]
+            batch += [Draft(Logged(message="odd", level="ERROR"), 2.0)] if start == 0 else []
+            failed = [
+                Draft(ItemFailed(item=f"item {n}", error=ErrorInfo("E")), 2.0)
+                for n in range(start, start + 50)
+            ]
+            log.append(run, batch + failed)
+        log.append(run, [Draft(Completed(), 3.0)]).result(60)
+
+    def steps(run: str) -> int:
+        with log._reading() as db:
+            pass
+        counted = []
+        db.set_progress_handler(lambda: counted.append(1), 100)
+        (
+            log.run(run),
+            log.lines(run, limit=200),
+            log.failures(run, limit=100),
+            log.runs(limit=50),
+            log.counts(),
+        )
+        log.lines(run, level=40)
+        log.lines(run, before=log.lines(run, limit=200)[0].offset, limit=50)
+        db.set_progress_handler(None, 0)
+        return len(counted)
+
+    assert 0.8 < steps("long") / steps("short") < 1.2

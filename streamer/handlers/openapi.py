@@ -317,6 +317,7 @@ def _paths(epoch: str) -> dict[str, Any]:
                                 "older": _TEXT_OR_NULL,
                                 "newer": _TEXT_OR_NULL,
                                 "total": {"type": ["integer", "null"], "minimum": 0},
+                                "partial": {"type": "boolean"},
                             }
                         ),
                     ),

@@ -24,7 +24,7 @@ from streamer.handlers.ahead import Ahead
 from streamer.handlers.base import ApiError, BaseHandler, invalid, not_valid
 from streamer.handlers.batch import read_batch
 from streamer.handlers.stream import StreamHandler
-from streamer.log.base import Draft, LogError
+from streamer.log.base import Draft, Found, LogError
 from streamer.spool import RUN_ID
 from streamer.state import RunState
 from streamer.wire import Cursor, entry_json, state_data, to_json
@@ -283,22 +283,33 @@ class LinesHandler(BaseHandler):
         limit = self.number("limit", 200, most=_MOST_PER_PAGE)
         state = await self.parts.runs.state(run_id)
         log = self.parts.log
-        found = await self.parts.runs.read(
-            lambda: log.lines(run_id, level=level, search=search, before=before, after=after, limit=limit + 1)
-        )
+
+        def look() -> Found:
+            if search:
+                return log.search(run_id, search, level=level, before=before, after=after, limit=limit + 1)
+            return Found(log.lines(run_id, level=level, before=before, after=after, limit=limit + 1), None)
+
+        looked = await self.parts.runs.read(look)
+        found, reached = looked.lines, looked.reached
         forward = before is None and after is not None
         more = len(found) > limit
         lines = (found[:limit] if forward else found[-limit:]) if more else found
         filtered = bool(level or search)
+        older = str(lines[0].offset) if lines and (more or forward) else None
+        newer = str(lines[-1].offset) if lines else None if after is None else str(after)
+        if reached is not None:
+            older, newer = (older, str(reached)) if forward else (str(reached), newer)
         self.answer(
             {
                 "lines": [
                     msgspec.json.decode(entry_json(line)) | {"cursor": str(line.offset)} for line in lines
                 ],
                 # Where to go on: None when there is nothing older; newer lines may come at any time.
-                "older": str(lines[0].offset) if lines and (more or forward) else None,
-                "newer": str(lines[-1].offset) if lines else None if after is None else str(after),
+                "older": older,
+                "newer": newer,
                 "total": None if filtered else state.log_lines,
+                # A search looks at so many lines a request: it goes on from `older`, or `newer`.
+                "partial": reached is not None,
             }
         )
 

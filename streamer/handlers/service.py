@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import get_args
 
@@ -21,15 +22,19 @@ class LiveHandler(BaseHandler):
 
 
 class ReadyHandler(BaseHandler):
-    """``GET /api/health/ready``: the log can be read and the streamer takes requests; 503 with the reason otherwise."""
+    """``GET /api/health/ready``: the log can be read and written and the streamer takes requests; else 503 and why."""
 
     public = True
 
     async def get(self) -> None:
         if self.parts.hub.is_closing:
             raise ApiError(503, "closing", "the streamer is being stopped", retry=True)
-        await self.parts.runs.read(self.parts.log.counts)
-        self.answer({"status": "ready", "epoch": self.parts.log.epoch})
+        log = self.parts.log
+        await self.parts.runs.read(log.counts)
+        if log.trouble() is not None:
+            # Whether it can be written again, only writing says.
+            await asyncio.wrap_future(log.check())
+        self.answer({"status": "ready", "epoch": log.epoch})
 
 
 class MetricsHandler(BaseHandler):

@@ -33,9 +33,9 @@ class StreamHandler(BaseHandler):
 
     async def stream_run(self, run_id: str) -> None:
         """Answer with the stream of one run. Raises `UnknownRun`."""
-        style, start, cursor = self.stream_style(), self._from_start(), self._cursor()
+        style, cursor = self.stream_style(), self._cursor()
         state = await self.parts.runs.state(run_id)
-        reset = self._reset(cursor)
+        reset = await self._reset(run_id, cursor)
         if state.is_over and cursor is not None and reset is None and cursor.offset >= state.offset:
             # Nothing will ever follow: an EventSource takes 204 as the word to stop.
             self.set_status(204)
@@ -45,9 +45,7 @@ class StreamHandler(BaseHandler):
         first = b""
         if reset is not None:
             first = style.reset(reset, run_id)
-        if start and cursor is None:
-            after = 0
-        elif cursor is None or reset is not None:
+        if cursor is None or reset is not None:
             first += style.snapshot(Snapshot(state, Cursor(self.parts.log.epoch, state.offset)))
             after = state.offset
         else:
@@ -57,14 +55,12 @@ class StreamHandler(BaseHandler):
 
     async def stream_all(self) -> None:
         """Answer with the stream of all runs."""
-        style, start, cursor = self.stream_style(), self._from_start(), self._cursor()
-        reset = self._reset(cursor)
+        style, cursor = self.stream_style(), self._cursor()
+        reset = await self._reset(None, cursor)
         first = b""
         if reset is not None:
             first = style.reset(reset, None)
-        if start and cursor is None:
-            after = 0
-        elif cursor is None or reset is not None:
+        if cursor is None or reset is not None:
             # The head first: a state may be newer than that, and what is applied twice changes nothing.
             after = self.parts.log.head()
             states = await self._states()
@@ -164,28 +160,32 @@ class StreamHandler(BaseHandler):
 
     # -- where a reader begins -----------------------------------------------------------------------------------------
 
-    def _from_start(self) -> bool:
-        return self.choice("from", {"": False, "start": True}, "")
-
     def _cursor(self) -> Cursor | None:
-        """Return where the reader wants to go on; the header wins. A text of another form is a cursor of no log."""
-        text = self.request.headers.get("Last-Event-ID") or self.text("last_event_id")
-        if not text:
-            return None
-        return Cursor.parse(text[:200]) or Cursor(f"?{text[:20]!r}", 0)
+        """Return where the reader wants to go on; the header wins, and both win over ``?from=start``.
 
-    def _reset(self, cursor: Cursor | None) -> Reset | None:
+        A text of another form is a cursor of no log. None: the reader knows nothing yet.
+        """
+        start = self.choice("from", {"": False, "start": True}, "")
+        text = self.request.headers.get("Last-Event-ID") or self.text("last_event_id")
+        if text:
+            return Cursor.parse(text[:200]) or Cursor(f"?{text[:20]!r}", 0)
+        return Cursor(self.parts.log.epoch, 0) if start else None
+
+    async def _reset(self, run_id: str | None, cursor: Cursor | None) -> Reset | None:
         """Return why the reader cannot go on from its cursor; None when it can."""
         if cursor is None:
             return None
-        log = self.parts.log
+        log, after = self.parts.log, cursor.offset
         if cursor.epoch != log.epoch:
-            self.parts.metrics.counts.resets += 1
-            return Reset("the cursor is of another log")
-        if cursor.offset > log.head():
-            self.parts.metrics.counts.resets += 1
-            return Reset("the cursor lies beyond the end of the log")
-        return None
+            reset = Reset("the cursor is of another log")
+        elif after > log.head():
+            reset = Reset("the cursor lies beyond the end of the log")
+        elif not await self.parts.runs.read(lambda: log.holds(run_id, after)):
+            reset = Reset("the log does not hold all that comes after the cursor any more")
+        else:
+            return None
+        self.parts.metrics.counts.resets += 1
+        return reset
 
 
 class AllEventsHandler(StreamHandler):

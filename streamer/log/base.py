@@ -5,6 +5,7 @@ Errors::
     LogError
     ├── UnknownRun        no run of that id
     ├── RunEnded          the run has its terminal event; nothing is appended after it
+    ├── EntriesGone       entries after the reader's place were removed or lost: it cannot go on from there
     ├── SequenceGap       a producer's numbers do not follow on what is stored
     └── LogUnavailable    the store cannot write now (disk full, locked, read-only): nothing was stored, try again
 """
@@ -51,6 +52,14 @@ class SequenceGap(LogError):
         self.received = received
 
 
+class EntriesGone(LogError):
+    """Entries after `after` are not there any more; what is left would be a part presented as the whole."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__(f"entries after {after} are not in the log any more")
+        self.after = after
+
+
 class LogUnavailable(LogError):
     """The store cannot be written to now. Nothing of the batch was stored."""
 
@@ -82,6 +91,13 @@ class Stored(Struct, frozen=True):
     run_id: str
     kind: str
     frame: bytes
+
+
+class Found(Struct, frozen=True):
+    """Lines that were found, oldest first. `reached`: the last offset looked at when there is more to look at."""
+
+    lines: list[Entry]
+    reached: int | None
 
 
 class RunRecord(Struct, frozen=True):
@@ -133,8 +149,17 @@ class EventLog(Protocol):
     def head(self) -> int:
         """Return the offset of the last entry, 0 when there is none."""
 
+    def trouble(self) -> str | None:
+        """Return why the last attempt to write failed; None when it did not."""
+
+    def check(self) -> Future[None]:
+        """Write something that says nothing, as long as a batch may be. Fails with `LogUnavailable`."""
+
+    def holds(self, run_id: str | None, after: int) -> bool:
+        """Say whether all entries after an offset are there, of one run or of all: none was removed or lost."""
+
     def read(self, after: int, *, limit: int, run_id: str | None = None) -> list[Stored]:
-        """Return entries after an offset, oldest first, of one run or of all."""
+        """Return entries after an offset, oldest first, of one run or of all. Raises `EntriesGone`."""
 
     def run(self, run_id: str) -> RunRecord | None:
         """Return a run as stored, or None."""
@@ -158,14 +183,28 @@ class EventLog(Protocol):
         run_id: str,
         *,
         level: int = 0,
-        search: str = "",
         before: int | None = None,
         after: int | None = None,
         limit: int = 200,
     ) -> list[Entry]:
         """Return log lines, oldest first: the last ones before `before`, or the first ones after `after`, or the last.
 
-        `level`: the least level, as a number of `logging`. `search`: text the message contains, in any case.
+        `level`: the least level, as a number of `logging`.
+        """
+
+    def search(
+        self,
+        run_id: str,
+        text: str,
+        *,
+        level: int = 0,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 200,
+    ) -> Found:
+        """Return log lines as `lines` does, of those whose message contains a text, in any case. Looks at so many only.
+
+        Where it stopped before it had `limit` and before the end, `reached` says from where to go on.
         """
 
     def failures(self, run_id: str, *, after: int = 0, limit: int = 100) -> list[Entry]:

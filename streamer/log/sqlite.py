@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import secrets
 import sqlite3
@@ -18,6 +19,8 @@ import msgspec
 from streamer.events import (
     LEVELS,
     NAME_LIMIT,
+    STREAMER_LOGGER,
+    TERMINAL,
     Entry,
     Event,
     Logged,
@@ -29,6 +32,8 @@ from streamer.events import (
 from streamer.log.base import (
     Appended,
     Draft,
+    EntriesGone,
+    Found,
     Listener,
     LogError,
     LogUnavailable,
@@ -38,50 +43,34 @@ from streamer.log.base import (
     Stored,
     UnknownRun,
 )
+from streamer.log.retention import KEEP_ALL, Retention, tend
+from streamer.log.salvage import find_damage, is_damage, salvage
+from streamer.log.schema import connect, prepare
+from streamer.log.witness import Testimony, Witness, Word
 from streamer.state import RunState, apply, decode_state, encode_state, settle, with_retry
-from streamer.wire import entry_data, entry_frame
+from streamer.wire import framer
 
-SCHEMA_VERSION: Final = 1
-_SCHEMA: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE runs (
-    key INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    pipeline TEXT,
-    status TEXT NOT NULL,
-    words TEXT NOT NULL,
-    acknowledged INTEGER NOT NULL,
-    note BLOB NOT NULL,
-    state BLOB NOT NULL
-);
-CREATE INDEX runs_status ON runs (status, key);
-CREATE TABLE entries (
-    "offset" INTEGER PRIMARY KEY AUTOINCREMENT,
-    run INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    time REAL NOT NULL,
-    kind TEXT NOT NULL,
-    level INTEGER,
-    body BLOB NOT NULL
-);
-CREATE INDEX entries_run ON entries (run, "offset");
-CREATE INDEX entries_lines ON entries (run, "offset", level) WHERE kind = 'log';
-CREATE INDEX entries_failures ON entries (run, "offset") WHERE kind = 'failure';
-"""
+logger = logging.getLogger(__name__)
+
+#: Lines that one search looks at, some tenths of a second; who wants more goes on from there.
+_LINES_PER_SEARCH: Final = 100_000
+_LAST_OFFSET: Final = 2**63 - 1
+#: Bytes that must find room when it is looked whether the log can be written again.
+_CHECKED_BYTES: Final = 65_536
+#: Seconds between two slices of what is removed.
+_BETWEEN_SLICES: Final = 0.05
 #: States of runs that are over stay in memory up to this number; those under way always do.
 _STATES_KEPT: Final = 500
 #: At most this many events share a commit, so that the first of them does not wait for ever.
 _EVENTS_PER_COMMIT: Final = 20_000
 
 
-class LogVersionError(LogError):
-    """The file was written by a newer version, or is not a log of ours."""
-
-
 class _Run(msgspec.Struct):
     key: int
     state: RunState
     acknowledged: int
+    bytes: int
+    lost: bool = False
 
 
 class _Job(msgspec.Struct):
@@ -94,8 +83,13 @@ class _Job(msgspec.Struct):
 class SqliteLog:
     """See `EventLog`. The file is in WAL mode; every commit reaches the disk before it is acknowledged.
 
+    A witness beside it (`log.head`) knows how far it had come: a log that has come back shorter gets a new epoch. One
+    that is damaged is kept under another name, and what can be read of it goes on in a fresh one.
+
     `commit_seconds` is how long the writer gathers what comes in before it commits again, until as much has come as the
-    last time; what arrives after a pause is stored at once. Close it where it was made.
+    last time; what arrives after a pause is stored at once. `keep`: what is removed, looked at every `tend_seconds`.
+    `now` is the wall clock, in POSIX seconds.
+    Close it where it was made.
     """
 
     def __init__(
@@ -103,13 +97,19 @@ class SqliteLog:
         path: Path,
         *,
         commit_seconds: float = 0.01,
+        keep: Retention = KEEP_ALL,
+        tend_seconds: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
         epoch: Callable[[], str] = lambda: secrets.token_hex(6),
     ) -> None:
         """Open or make the log. Raises `LogVersionError`, or `LogUnavailable` when the file cannot be opened."""
         self._path = path
         self._commit_seconds = commit_seconds
+        self._keep = keep
+        self._tend_seconds = tend_seconds
         self._clock = clock
+        self._now = now
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._listener: Listener | None = None
         self._closed = False
@@ -120,35 +120,78 @@ class SqliteLog:
         self._touched: dict[str, _Run] = {}
         # Runs that other ones repeat, of this commit: their states changed without an entry of their own.
         self._linked: set[str] = set()
+        self._rows: list[tuple[Any, ...]] = []
+        self._trouble: str | None = None
+        self._word: Word = "open"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = self._open(epoch)
+            self._witness = Witness(path.with_suffix(".head"))
+            try:
+                self._db = self._open(epoch)
+            except BaseException:
+                self._witness.close()
+                raise
         except (OSError, sqlite3.Error) as error:
             raise LogUnavailable(f"cannot open the log {path}: {error}") from error
         self._thread = threading.Thread(target=self._write, name="streamer-log", daemon=True)
         self._thread.start()
 
     def _open(self, epoch: Callable[[], str]) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5.0)
+        seen = self._witness.read()
+        salvaged = self._mend(seen)
+        db = connect(self._path)
         try:
-            db.execute("PRAGMA journal_mode = WAL")
-            # FULL: an acknowledged batch outlives a power cut. Requests share a commit, so few pay for it.
-            db.execute("PRAGMA synchronous = FULL")
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if version == 0 and tables == 0:
-                db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
-            elif version != SCHEMA_VERSION:
-                raise _unknown_version(self._path, version)  # noqa: TRY301 - the connection is closed below
+            prepare(db, self._path)
             # Its own statement: a crash after the schema leaves a log without a name, which gets one now.
             db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (epoch(),))
             (self._epoch,) = db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
             row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").fetchone()
-            self._committed_head = self._head = row[0] if row else 0
+            head = row[0] if row else 0
+            if salvaged or self._is_shorter(seen, head):
+                head = max(head, 0 if seen is None else seen.head)
+                self._begin_anew(db, epoch(), head)
+            self._committed_head = self._head = head
+            self._gap = int(db.execute("SELECT value FROM meta WHERE key = 'gap'").fetchone()[0])
+            self._witness.write(self._epoch, self._head)
         except BaseException:
             db.close()
             raise
         return db
+
+    def _mend(self, seen: Testimony | None) -> bool:
+        """Look whether the file is damaged; if so, go on with what can be read of it, and say so."""
+        word = "open" if seen is None else seen.word
+        damage = find_damage(
+            self._path, known=seen is not None, clean=word == "closed", suspect=word == "damaged"
+        )
+        if damage is None:
+            return False
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now()))
+        found = salvage(self._path, head=seen.head if seen is not None else 0, stamp=stamp)
+        logger.warning(
+            "%s was damaged (%s); it is kept as %s. Taken over: %d runs, %d entries",
+            self._path, damage, found.kept, found.runs, found.entries,
+        )  # fmt: skip
+        return True
+
+    def _is_shorter(self, seen: Testimony | None, head: int) -> bool:
+        """Say whether entries may be missing that somebody knows of, in the log that is open and ends at `head`."""
+        if seen is None or seen.epoch != self._epoch:
+            # A copy, or one that was put in the place of another. An empty one has its own name already.
+            return head > 0
+        if head < seen.head:
+            logger.warning("%s ends at %d and had come to %d: its end was lost", self._path, head, seen.head)
+        return head < seen.head
+
+    def _begin_anew(self, db: sqlite3.Connection, epoch: str, head: int) -> None:
+        """Give the log another name: entries that readers may know are not in it any more."""
+        over = ", ".join(f"'{status}'" for status in sorted(TERMINAL))
+        with _transaction(db):
+            db.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (epoch,))
+            db.execute("DELETE FROM sqlite_sequence WHERE name = 'entries'")
+            db.execute("INSERT INTO sqlite_sequence VALUES ('entries', ?)", (head,))
+            db.execute(f"UPDATE runs SET lost = 1 WHERE status NOT IN ({over})")  # noqa: S608 - constants
+        self._epoch = epoch
 
     # -- what may be called from any thread ----------------------------------------------------------------------------
 
@@ -173,6 +216,18 @@ class SqliteLog:
     def head(self) -> int:
         return self._committed_head
 
+    def trouble(self) -> str | None:
+        return self._trouble
+
+    def check(self) -> Future[None]:
+        return self._submit(self._touch, 1, "")
+
+    def holds(self, run_id: str | None, after: int) -> bool:
+        if after >= self._gap:
+            return True
+        with self._reading() as db:
+            return _holds(db, run_id, after)
+
     def read(self, after: int, *, limit: int, run_id: str | None = None) -> list[Stored]:
         with self._reading() as db:
             if run_id is None:
@@ -180,22 +235,21 @@ class SqliteLog:
                     'SELECT e."offset", r.id, e.seq, e.time, e.kind, e.body FROM entries e JOIN runs r ON r.key = e.run'
                     ' WHERE e."offset" > ? ORDER BY e."offset" LIMIT ?',
                     (after, limit),
-                )
+                ).fetchall()
             else:
                 rows = db.execute(
                     'SELECT "offset", ?, seq, time, kind, body FROM entries'
                     ' WHERE run = (SELECT key FROM runs WHERE id = ?) AND "offset" > ? ORDER BY "offset" LIMIT ?',
                     (run_id, run_id, after, limit),
-                )
-            return [
-                Stored(
-                    offset,
-                    run,
-                    name,
-                    entry_frame(self.epoch, offset, name, entry_data(run, seq, when, body)),
-                )
-                for offset, run, seq, when, name, body in rows
-            ]
+                ).fetchall()
+            # Only now: what these rows do not show any more was said to be gone before it went.
+            if after < self._gap and not _holds(db, run_id, after):
+                raise EntriesGone(after)
+        frames = {run: framer(self.epoch, run) for run in {row[1] for row in rows}}
+        return [
+            Stored(offset, run, name, frames[run](offset, name, seq, when, body))
+            for offset, run, seq, when, name, body in rows
+        ]
 
     def run(self, run_id: str) -> RunRecord | None:
         with self._reading() as db:
@@ -244,44 +298,58 @@ class SqliteLog:
         run_id: str,
         *,
         level: int = 0,
-        search: str = "",
         before: int | None = None,
         after: int | None = None,
         limit: int = 200,
     ) -> list[Entry]:
         forward = before is None and after is not None
-        where = ["run = (SELECT key FROM runs WHERE id = ?)", "kind = 'log'"]
-        values: list[Any] = [run_id]
-        if before is not None:
-            where.append('"offset" < ?')
-            values.append(before)
-        if after is not None:
-            where.append('"offset" > ?')
-            values.append(after)
-        if level > 0:
-            where.append("level >= ?")
-            values.append(level)
-        if search:
-            # A quick look into the JSON; what it finds elsewhere than in the message is passed over below.
-            where.append("instr(lower(CAST(body AS TEXT)), lower(?))")
-            values.append(msgspec.json.encode(search)[1:-1].decode())
-        found: list[Entry] = []
+        where, values, order = _lines_asked(run_id, level, before, after)
         with self._reading() as db:
             rows = db.execute(
-                f'SELECT "offset", seq, time, body FROM entries WHERE {" AND ".join(where)}'  # noqa: S608 - constants
-                f' ORDER BY "offset" {"ASC" if forward else "DESC"}',
-                values,
+                f'SELECT "offset", seq, time, body FROM entries WHERE {where} {order} LIMIT ?',  # noqa: S608 - constants
+                (*values, limit),
+            ).fetchall()
+        found = [Entry(offset, run_id, seq, when, decode_event(body)) for offset, seq, when, body in rows]
+        return found if forward else found[::-1]
+
+    def search(
+        self,
+        run_id: str,
+        text: str,
+        *,
+        level: int = 0,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 200,
+    ) -> Found:
+        forward = before is None and after is not None
+        where, values, order = _lines_asked(run_id, level, before, after)
+        found: list[Entry] = []
+        with self._reading() as db:
+            # The index alone says where so many lines end.
+            row = db.execute(
+                f'SELECT "offset" FROM entries WHERE {where} {order} LIMIT 1 OFFSET ?',  # noqa: S608 - constants
+                (*values, _LINES_PER_SEARCH - 1),
+            ).fetchone()
+            reached: int | None = None if row is None else row[0]
+            rows = db.execute(
+                f'SELECT "offset", seq, time, body FROM entries WHERE {where}'  # noqa: S608 - constants
+                # A quick look into the JSON; what it finds elsewhere than in the message is passed over below.
+                f' AND "offset" {"<=" if forward else ">="} ? AND instr(lower(CAST(body AS TEXT)), lower(?)) {order}',
+                (
+                    *values,
+                    reached if reached is not None else _LAST_OFFSET if forward else 0,
+                    msgspec.json.encode(text)[1:-1].decode(),
+                ),
             )
             for offset, seq, when, body in rows:
                 event = decode_event(body)
-                if search and not (
-                    isinstance(event, Logged) and _ascii_lower(search) in _ascii_lower(event.message)
-                ):
-                    continue
-                found.append(Entry(offset, run_id, seq, when, event))
-                if len(found) == limit:
-                    break
-        return found if forward else found[::-1]
+                if isinstance(event, Logged) and _ascii_lower(text) in _ascii_lower(event.message):
+                    found.append(Entry(offset, run_id, seq, when, event))
+                    if len(found) == limit:
+                        reached = None
+                        break
+        return Found(found if forward else found[::-1], reached)
 
     def failures(self, run_id: str, *, after: int = 0, limit: int = 100) -> list[Entry]:
         with self._reading() as db:
@@ -302,6 +370,8 @@ class SqliteLog:
         for reader in self._readers:
             reader.close()
         self._db.close()
+        self._witness.write(self._epoch, self._head, "damaged" if self._word == "damaged" else "closed")
+        self._witness.close()
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -322,7 +392,17 @@ class SqliteLog:
             finally:
                 db.execute("ROLLBACK")
         except sqlite3.Error as error:
+            self._suspect(error)
             raise LogUnavailable(f"cannot read the log: {error}") from error
+
+    def _suspect(self, error: BaseException) -> None:
+        """Note that the file was found to be damaged: opened again, it is looked through and mended."""
+        if is_damage(error) and self._word != "damaged":
+            self._word = "damaged"
+            logger.error(
+                "%s is damaged: %s. Start again to go on with what can be read of it", self._path, error
+            )
+            self._witness.write(self._epoch, self._committed_head, self._word)
 
     def _submit(self, work: Callable[[], Any], events: int, run_id: str) -> Future[Any]:
         future: Future[Any] = Future()
@@ -339,9 +419,16 @@ class SqliteLog:
     def _write(self) -> None:
         """Take what waits, store it in one commit, then tell. Nothing else writes, in no other thread."""
         last = self._clock() - self._commit_seconds
+        tend_at = self._clock() + self._tend_seconds
         closing, expected = False, 1
         while not closing:
-            job = self._jobs.get()
+            if self._clock() >= tend_at:
+                # Slices leave the most of the time to what comes in.
+                tend_at = self._clock() + (_BETWEEN_SLICES if self._tend() else self._tend_seconds)
+            try:
+                job = self._jobs.get(timeout=max(tend_at - self._clock(), 0))
+            except queue.Empty:
+                continue
             if job is None:
                 break
             jobs, events = [job], job.events
@@ -371,7 +458,7 @@ class SqliteLog:
                     outcomes.append((job, job.work(), None))
                 except LogError as error:
                     outcomes.append((job, None, error))
-            self._store_states()
+            self._store()
             self._db.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - the thread's outermost line: every job gets an answer
             # Nothing of this commit was stored, so nothing of it may be remembered.
@@ -379,6 +466,7 @@ class SqliteLog:
                 self._db.execute("ROLLBACK")
             self._head = before_head
             self._touched.clear()
+            self._rows.clear()
             for run_id, run in before_runs.items():
                 if run is None:
                     self._runs.pop(run_id, None)
@@ -394,8 +482,16 @@ class SqliteLog:
                 return
             refused = LogUnavailable if isinstance(error, sqlite3.Error) else LogError
             outcomes = [(job, None, refused(f"cannot write the log: {error}")) for job in jobs]
+            if isinstance(error, sqlite3.Error):
+                self._trouble = f"cannot write the log: {error}"
+                self._suspect(error)
+        else:
+            self._trouble = None
         self._committed_head = self._head
         self._linked.clear()
+        if self._head != before_head:
+            # Before anybody is told: what somebody knows of, the witness knows of.
+            self._witness.write(self._epoch, self._head, self._word)
         stored = [result for _, result, _ in outcomes if isinstance(result, Appended) and result.entries]
         if stored and self._listener is not None:
             self._listener(stored)
@@ -406,16 +502,50 @@ class SqliteLog:
                 job.future.set_exception(failure)
         self._forget()
 
-    def _store_states(self) -> None:
-        """Write the state of every run that this commit appends to, once, beside its entries."""
+    def _store(self) -> None:
+        """Write the entries of this commit, and beside them, once, the state of every run that it appends to."""
+        self._db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows)
+        self._rows.clear()
+        now = self._now()
         self._db.executemany(
-            "UPDATE runs SET status = ?, pipeline = ?, acknowledged = ?, state = ? WHERE key = ?",
+            "UPDATE runs SET status = ?, pipeline = ?, acknowledged = ?, state = ?,"
+            " ended = CASE WHEN ? THEN coalesce(ended, ?) END, bytes = ?, lost = ? WHERE key = ?",
             [
-                (run.state.status, run.state.pipeline, run.acknowledged, encode_state(run.state), run.key)
+                (
+                    run.state.status,
+                    run.state.pipeline,
+                    run.acknowledged,
+                    encode_state(run.state),
+                    run.state.is_over,
+                    now,
+                    run.bytes,
+                    run.lost,
+                    run.key,
+                )
                 for run in self._touched.values()
             ],
         )
         self._touched.clear()
+
+    def _tend(self) -> bool:
+        """Remove a slice of what need not be kept; say whether there is more."""
+        try:
+            with _transaction(self._db):
+                done = tend(self._db, self._keep, self._now())
+                # Before the commit: see `read`.
+                self._gap = max(self._gap, done.gap)
+        except sqlite3.Error as error:
+            logger.warning("cannot remove from the log what need not be kept: %s", error)
+            return False
+        if done.removed is not None:
+            self._runs.pop(done.removed, None)
+        return done.more
+
+    def _touch(self) -> None:
+        # As much as a batch may be: room for a page or two is no room.
+        self._db.execute(
+            "INSERT OR REPLACE INTO meta VALUES ('check', hex(zeroblob(?)))", (_CHECKED_BYTES // 2,)
+        )
 
     def _states_of(self, jobs: Sequence[_Job]) -> dict[str, _Run | None]:
         states: dict[str, _Run | None] = {}
@@ -436,11 +566,11 @@ class SqliteLog:
         run = self._runs.get(run_id)
         if run is None:
             row = self._db.execute(
-                "SELECT key, state, acknowledged FROM runs WHERE id = ?", (run_id,)
+                "SELECT key, state, acknowledged, bytes, lost FROM runs WHERE id = ?", (run_id,)
             ).fetchone()
             if row is None:
                 raise UnknownRun(run_id)
-            run = self._runs[run_id] = _Run(row[0], decode_state(row[1]), row[2])
+            run = self._runs[run_id] = _Run(row[0], decode_state(row[1]), row[2], row[3], bool(row[4]))
         return run
 
     def _create(self, run_id: str, drafts: Sequence[Draft], note: bytes) -> Appended:
@@ -452,7 +582,7 @@ class SqliteLog:
             (run_id, state.status, note, encode_state(state)),
         )
         assert cursor.lastrowid is not None
-        run = self._runs[run_id] = _Run(cursor.lastrowid, state, 0)
+        run = self._runs[run_id] = _Run(cursor.lastrowid, state, 0, 0)
         appended = self._append(run_id, drafts, None)
         if run.state.retry_of is not None:
             self._link(run.state.retry_of, run_id)
@@ -469,38 +599,44 @@ class SqliteLog:
 
     def _append(self, run_id: str, drafts: Sequence[Draft], first_seq: int | None) -> Appended:
         run = self._load(run_id)
+        acknowledged = run.acknowledged
         if first_seq is not None:
-            expected = run.acknowledged + 1
+            expected = acknowledged + 1
             if drafts and first_seq > expected:
-                raise SequenceGap(expected, first_seq)
-            drafts = drafts[expected - first_seq :]
+                if not run.lost:
+                    raise SequenceGap(expected, first_seq)
+                # They were acknowledged, so their producer does not have them any more: the run goes on without them.
+                acknowledged = first_seq - 1 + len(drafts)
+                drafts = (_lost(first_seq - expected, drafts[0].time), *drafts)
+            else:
+                drafts = drafts[expected - first_seq :]
+                acknowledged += len(drafts)
         if not drafts:
             return Appended(run_id, (), (), run.state, run.acknowledged)
         if run.state.is_over:
             raise RunEnded(run_id, run.state.status)
-        state, offset = run.state, self._head
+        state, offset, size = run.state, self._head, run.bytes
+        key, frame, rows = run.key, framer(self.epoch, run_id), self._rows
         entries: list[Entry] = []
-        rows = []
-        frames = []
+        frames: list[bytes] = []
         for draft in drafts:
             offset += 1
-            seq = state.seq + 1
-            entry = Entry(offset, run_id, seq, draft.time, bounded(draft.event))
+            seq, when = state.seq + 1, draft.time
+            entry = Entry(offset, run_id, seq, when, bounded(draft.event))
             state = apply(state, entry)
             event = settle(state, entry)
-            body = encode_event(event)
-            entries.append(Entry(offset, run_id, seq, draft.time, event))
-            rows.append((offset, run.key, seq, draft.time, kind(event), _level(event), body))
-            frames.append(
-                entry_frame(self.epoch, offset, kind(event), entry_data(run_id, seq, draft.time, body))
-            )
+            body, name = encode_event(event), kind(event)
+            size += len(body)
+            entries.append(entry if event is entry.event else Entry(offset, run_id, seq, when, event))
+            rows.append((offset, key, seq, when, name, _level(event), body))
+            frames.append(frame(offset, name, seq, when, body))
             if state.is_over:
                 # A terminal event is the last: what a producer sent behind it is passed over.
                 break
-        self._db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-        acknowledged = run.acknowledged if first_seq is None else run.acknowledged + len(drafts)
         self._head = offset
-        run.state, run.acknowledged = state, acknowledged
+        run.state, run.acknowledged, run.bytes = state, acknowledged, size
+        if first_seq is not None:
+            run.lost = False
         self._touched[run_id] = run
         return Appended(run_id, tuple(entries), tuple(frames), state, acknowledged)
 
@@ -509,11 +645,50 @@ class SqliteLog:
         self._db.execute("UPDATE runs SET note = ? WHERE key = ?", (note, run.key))
 
 
-def _unknown_version(path: Path, version: int) -> LogVersionError:
-    return LogVersionError(
-        f"{path} has schema version {version}; this version of panel-streamer reads {SCHEMA_VERSION}. "
-        "Use the version that wrote it, or another folder (STREAMER_DATA)."
-    )
+@contextlib.contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
+
+
+def _lines_asked(
+    run_id: str, level: int, before: int | None, after: int | None
+) -> tuple[str, list[Any], str]:
+    """Return condition, its values, and order of the log lines that are asked for."""
+    where = ["run = (SELECT key FROM runs WHERE id = ?)", "kind = 'log'"]
+    values: list[Any] = [run_id]
+    for condition, value in (
+        ('"offset" < ?', before),
+        ('"offset" > ?', after),
+        ("level >= ?", level or None),
+    ):
+        if value is not None:
+            where.append(condition)
+            values.append(value)
+    if level >= LEVELS["WARNING"]:
+        # In words of an index that has these few alone.
+        where.append("level >= 30")
+    forward = before is None and after is not None
+    return " AND ".join(where), values, f'ORDER BY "offset" {"ASC" if forward else "DESC"}'
+
+
+def _holds(db: sqlite3.Connection, run_id: str | None, after: int) -> bool:
+    if run_id is None:
+        row = db.execute("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'gap'").fetchone()
+    else:
+        row = db.execute("SELECT gap FROM runs WHERE id = ?", (run_id,)).fetchone()
+    return row is None or after >= row[0]
+
+
+def _lost(number: int, time: float) -> Draft:
+    message = f"{number:,} events before this were lost with the end of the streamer's log"
+    return Draft(Logged(type="warning", level="WARNING", logger=STREAMER_LOGGER, message=message), time)
 
 
 def _level(event: Event) -> int | None:

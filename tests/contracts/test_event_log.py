@@ -286,7 +286,21 @@ def test_lines_of_a_level_are_those_and_the_more_severe(log):
 def test_a_search_looks_for_plain_text_in_messages_alone(log, search, found):
     create(log)
     log.append("r1", lines("alpha 100%", 'Alpha "quoted" \\ back', "Größe\nzwei", "😀")).result(10)
-    assert found == messages(log, search=search)
+    looked = log.search("r1", search)
+    assert (found, None) == ([line.event.message for line in looked.lines], looked.reached)
+
+
+def test_a_search_gives_the_last_ones_first_and_goes_on_by_cursor(log):
+    create(log)
+    log.append("r1", lines(*(f"{'even' if n % 2 == 0 else 'odd'} {n}" for n in range(20)))).result(10)
+    last = log.search("r1", "EVEN", limit=3).lines
+    assert ["even 14", "even 16", "even 18"] == [line.event.message for line in last]
+    before = log.search("r1", "even", before=last[0].offset, limit=2).lines
+    assert ["even 10", "even 12"] == [line.event.message for line in before]
+    after = log.search("r1", "even", after=before[0].offset, limit=2).lines
+    assert ["even 12", "even 14"] == [line.event.message for line in after]
+    assert [] == log.search("r1", "even", level=30).lines
+    assert [] == log.search("nobody", "even").lines
 
 
 def test_lines_of_another_run_are_not_found(log):
@@ -304,6 +318,18 @@ def test_failed_items_are_paged_oldest_first(log):
     page = log.failures("r1", limit=2)
     assert [("0", "traceback"), ("1", "traceback")] == [(e.event.item, e.event.error.traceback) for e in page]
     assert ["2", "3", "4"] == [e.event.item for e in log.failures("r1", after=page[-1].offset)]
+
+
+def test_a_log_holds_what_it_was_given(log):
+    create(log)
+    log.append("r1", lines("a")).result(10)
+    assert all(log.holds(run, after) for run in ("r1", None) for after in (0, 1, 2))
+
+
+def test_a_log_without_trouble_can_be_written(log):
+    log.check().result(10)
+    assert log.trouble() is None
+    assert 0 == log.head()
 
 
 # -- opening and closing -----------------------------------------------------------------------------------------------
