@@ -429,6 +429,23 @@ async def test_a_body_in_chunks_without_an_end_is_refused_while_it_comes_and_lea
     assert 0 == await started(api)
 
 
+async def test_an_address_that_is_none_does_not_end_the_connection(api):
+    request = b"GET /api/nonsense HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    async with await api.raw(request) as raw:
+        first = await raw.until(b"}}")
+        raw.bytes = b""
+        raw.writer.write(request)
+        assert (await raw.until(b"}}")).startswith(b"HTTP/1.1 404 ")
+    assert b"Connection: close" not in first
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "https://evil.example"}, {}])
+async def test_what_is_refused_before_it_is_read_says_that_the_connection_ends(guarded, headers):
+    answer = await guarded.http.get("/api/runs", headers=headers)
+    assert answer.status_code in (401, 403)
+    assert "close" == answer.headers["connection"]
+
+
 async def test_requests_whose_body_never_comes_leave_nothing_behind(api):
     before = len(asyncio.all_tasks())
     head = "HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"

@@ -158,6 +158,7 @@ class BaseHandler(RequestHandler):
         self.parts = parts
         self._body = bytearray()
         self._too_large = 0
+        self._is_prepared = False
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
@@ -178,6 +179,7 @@ class BaseHandler(RequestHandler):
         if isinstance(self.request.connection, HTTP1Connection):
             self.request.connection.set_max_body_size(2 * _DRAIN_BYTES)
         await self.parts.ready()
+        self._is_prepared = True
 
     def data_received(self, chunk: bytes) -> None:
         if self._too_large or len(self._body) + len(chunk) > self._limit:
@@ -431,7 +433,8 @@ class BaseHandler(RequestHandler):
     def _answer_error(self, known: ApiError) -> None:
         # What was set before the error was cleared with it.
         self._let_read()
-        if known.status == 413:
+        if known.status == 413 or not self._is_prepared:
+            # What is refused before its body was read ends its connection, and a client must know before it asks again.
             self.set_header("Connection", "close")
         if known.retry:
             self.set_header("Retry-After", str(_RETRY_AFTER_SECONDS))
@@ -453,9 +456,10 @@ class BaseHandler(RequestHandler):
 class NotFoundHandler(BaseHandler):
     """Answers every address that is none, in the contract's error form."""
 
-    async def prepare(self) -> None:
-        await super().prepare()
+    async def get(self, *_: str) -> None:
         raise HTTPError(404)
+
+    head = post = put = patch = delete = options = get
 
 
 def check_host(request: HTTPServerRequest, settings: Settings) -> None:

@@ -11,7 +11,7 @@ from streamer import Client
 from streamer import run as reported
 from tests.api_support import Stream, ndjson
 from tests.reliability.nginx import Nginx, Reader, one_by_one, produced, reloads, silent
-from tests.support import ServerProcess, wait_until_async
+from tests.support import ServerProcess, wait_until, wait_until_async
 
 pytestmark = pytest.mark.slow
 
@@ -81,8 +81,15 @@ def test_a_producer_of_ours_comes_through_without_it(streamer, tmp_path, monkeyp
         with reported("large batches") as run:
             for _ in range(300):
                 run.log.info("x" * 7900)
-        (state,) = httpx.get(f"{nginx.url}/api/runs?search=large+batches", timeout=30).json()["runs"]
-    assert ("complete", {"INFO": 300}) == (state["status"], state["logCounts"])
+        # Sent by a thread: nothing of it is waited for at the end of the block.
+        (state,) = wait_until(lambda: complete(nginx, "large batches"), timeout=60)
+    assert {"INFO": 300} == state["logCounts"]
+
+
+def complete(nginx, title):
+    """Return the runs of that title that are complete."""
+    asked = {"search": title, "status": "complete"}
+    return httpx.get(f"{nginx.url}/api/runs", params=asked, timeout=30).json()["runs"]
 
 
 async def test_heartbeats_carry_a_silent_stream_past_the_read_timeout(streamer, tmp_path):
