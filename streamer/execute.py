@@ -27,7 +27,7 @@ from msgspec import Struct
 from streamer import script
 from streamer.adoption.collector import Collector, Record
 from streamer.child import Child, flush_ours, write_all
-from streamer.events import LEVELS, NAME_LIMIT, ErrorInfo, PhaseChanged, PhaseSpec, cut
+from streamer.events import NAME_LIMIT, ErrorInfo, PhaseChanged, PhaseSpec, cut
 from streamer.reporter import Run
 from streamer.screen import Screen
 from streamer.settings import SettingError, Settings
@@ -138,13 +138,12 @@ class _Log:
 
     def record(self, record: Record) -> None:
         """Report a log record of the command; the line that its handlers print is the same one and is left out."""
-        level = max((number, name) for name, number in LEVELS.items() if number <= max(record.number, 10))[1]
         until = _time.monotonic() + 5.0
         with self._lock:
             self._records.extend(
                 (until, line.strip()) for line in record.message.splitlines()[:100] if line.strip()
             )
-        self._run.report_line(record.message, level=level, logger=record.logger)
+        record.report(self._run)
 
     def line(self, text: str, logger: str, now: float) -> None:
         """Report a line of output."""

@@ -25,6 +25,7 @@ from tornado.web import Application, RequestHandler
 from streamer.backends.base import Backend
 from streamer.backends.process import ProcessBackend
 from streamer.catalog import Catalog
+from streamer.handlers.badge import BadgeHandler, LineHandler
 from streamer.handlers.base import NotFoundHandler, Parts
 from streamer.handlers.runs import (
     CancelHandler,
@@ -85,6 +86,8 @@ def routes(parts: Parts) -> list[tuple[str, type[RequestHandler], dict[str, Any]
             (rf"/api/runs/{_RUN}/cancel", CancelHandler),
             (rf"/api/runs/{_RUN}/ticket", TicketHandler),
             (rf"/api/runs/{_RUN}/retry", RetryHandler),
+            (rf"/api/runs/{_RUN}/badge\.svg", BadgeHandler),
+            (rf"/api/runs/{_RUN}/line", LineHandler),
             (r"/api/events", AllEventsHandler),
             (r"/api/health/live", LiveHandler),
             (r"/api/health/ready", ReadyHandler),

@@ -25,8 +25,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streamer.events import BARS_LIMIT, Bar, BarStatus, Progressed, bounded, counted
+from streamer.events import BARS_LIMIT, LEVELS, Bar, BarStatus, Progressed, bounded, counted
 from streamer.publisher import THREAD_PREFIX
+from streamer.reporter import Run
 
 #: The folder whose `sitecustomize` Python imports at its start.
 SITE: Final = Path(__file__).parent / "site"
@@ -50,6 +51,11 @@ class Record(Struct, frozen=True):
     number: int = 20
     logger: str = ""
     message: str = ""
+
+    def report(self, run: Run) -> None:
+        """Make it a log line of a run; a level that somebody invented counts as the next lower one."""
+        known = [name for name, number in LEVELS.items() if number <= max(self.number, LEVELS["DEBUG"])]
+        run.report_line(self.message, level=known[-1], logger=self.logger)
 
 
 class _Bar(Struct, frozen=True):

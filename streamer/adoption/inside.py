@@ -37,7 +37,8 @@ WAITING = 5_000
 #: Bars that are followed at the same time in one process.
 BARS = 1_000
 TEXT = 8_000
-_KEY = "_streamer_bar"
+#: The name under which a bar carries what follows it; a program may adopt for itself what is adopted from outside.
+_KEY = f"_bar_of_{__name__}"
 _BYTES = ("DownloadColumn", "FileSizeColumn", "TotalFileSizeColumn", "TransferSpeedColumn")
 
 
@@ -240,6 +241,9 @@ class _Link:
         except BlockingIOError:
             link.close()
             return False
+        except OSError:
+            link.close()
+            raise
         self.socket = link
         hello = {"secret": self.secret, "pid": os.getpid()}
         self.rest = json.dumps(hello).encode() + b"\n"
@@ -253,8 +257,9 @@ class _Link:
 class Inside:
     """What this process has of bars, and the thread that reads them."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, logs: bool) -> None:
         self.address = address
+        self.logs = logs
         self.begin()
 
     def begin(self) -> None:
@@ -263,9 +268,9 @@ class Inside:
         self.bars: dict[str, _Bar] = {}
         self.count = 0
         self.wake = threading.Event()
+        self.stop = threading.Event()
         self.thread: threading.Thread | None = None
         self.starting = threading.Lock()
-        self.ended = False
         self.busy = threading.local()
 
     # -- bars ----------------------------------------------------------------------------------------------------------
@@ -334,7 +339,7 @@ class Inside:
 
     def logged(self, record: Any) -> None:
         """Tell of a log record."""
-        if getattr(self.busy, "now", False):
+        if not self.logs or getattr(self.busy, "now", False):
             return
         self.busy.now = True
         try:
@@ -364,27 +369,26 @@ class Inside:
     def awake(self) -> None:
         """See to it that the thread looks."""
         self.wake.set()
-        if self.thread is None and not self.ended and self.starting.acquire(blocking=False):
+        if self.thread is None and not self.stop.is_set() and self.starting.acquire(blocking=False):
             try:
                 thread = threading.Thread(target=self._run, name="streamer-adopt", daemon=True)
                 thread.start()
                 self.thread = thread
             except RuntimeError:
-                self.ended = True  # the interpreter ends, or no thread is to be had
+                self.stop.set()  # the interpreter ends, or no thread is to be had
             finally:
                 self.starting.release()
 
     def _run(self) -> None:
         wake = self.wake
         while not self.link.dead:
+            # Without bars it waits to be woken; what is over before it looks has said so itself.
             wake.wait()
             wake.clear()
-            if self.ended:
+            if self.stop.wait(SAMPLE_SECONDS):
                 return
             self.sample()
-            # While there are bars it looks again by itself, else when it is woken.
             if self.bars or self.link.waiting or self.link.rest:
-                wake.wait(SAMPLE_SECONDS)
                 wake.set()
 
     def end(self) -> None:
@@ -590,13 +594,12 @@ _PATCHES = {
 class _Finder:
     """Stands before the other finders, and patches the modules of our names, or copies that somebody vendors."""
 
-    def __init__(self, names: frozenset[str]) -> None:
-        self.names = names
+    def __init__(self) -> None:
         self.looking = threading.local()
 
     def wanted(self, name: str) -> str | None:
         """Return which patch a module is for: itself, or a vendored copy of tqdm or rich."""
-        if name in self.names:
+        if name in _PATCHES:
             return name
         for known in ("tqdm.std", "rich.progress"):
             if name.endswith("." + known):
@@ -632,13 +635,15 @@ _finder: _Finder | None = None
 
 
 def install(address: str, *, logs: bool = True) -> None:
-    """Begin to report to `address` (``SECRET:PATH`` of a Unix socket); `logs`: log records as well."""
+    """Begin to report to `address` (``SECRET:PATH`` of a Unix socket).
+
+    `logs`: log records of this process as well; those of its forks are reported in any case.
+    """
     global _finder, _inside  # noqa: PLW0603 - a process has one
     if _inside is not None:
         uninstall()
-    _inside = Inside(address)
-    names = frozenset(name for name in _PATCHES if logs or name != "logging")
-    _finder = _Finder(names)
+    _inside = Inside(address, logs=logs)
+    _finder = _Finder()
     sys.meta_path.insert(0, _finder)
     for name, module in tuple(sys.modules.items()):
         wanted = _finder.wanted(name)
@@ -658,7 +663,7 @@ def uninstall() -> None:
     inside, _inside, _finder = _inside, None, None
     if inside is not None:
         _quiet(inside.end)()
-        inside.ended = True
+        inside.stop.set()
         inside.wake.set()
         inside.link.close()
 
@@ -681,4 +686,5 @@ def _once() -> None:
 def _forked() -> None:
     if _inside is not None:
         _inside.link.close()
+        _inside.logs = True
         _inside.begin()

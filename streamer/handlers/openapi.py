@@ -269,6 +269,26 @@ def _paths(epoch: str) -> dict[str, Any]:
                 },
             }
         },
+        "/api/runs/{run_id}/badge.svg": {
+            "get": {
+                "summary": "Title and progress as an image, for a README or a wiki.",
+                "parameters": [_RUN_ID],
+                "responses": {
+                    "200": {"description": "The badge.", **_content(_TEXT, "image/svg+xml")},
+                    **_errors("404"),
+                },
+            }
+        },
+        "/api/runs/{run_id}/line": {
+            "get": {
+                "summary": "What there is to say of a run in one line of text, for chats and prompts.",
+                "parameters": [_RUN_ID],
+                "responses": {
+                    "200": {"description": "The line.", **_content(_TEXT, "text/plain")},
+                    **_errors("404"),
+                },
+            }
+        },
         "/api/runs/{run_id}/events": {
             "get": {
                 "summary": "The run's stream.",

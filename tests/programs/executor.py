@@ -21,7 +21,7 @@ def square(x):
 def dies():
     for i in tqdm(range(100), desc="dies"):
         if i == 50:
-            multiprocessing.Event().wait(0.5)  # a reading of its bar comes by
+            multiprocessing.Event().wait(1.0)  # a reading of its bar comes by
             os.kill(os.getpid(), signal.SIGKILL)
 
 
