@@ -16,9 +16,9 @@ from typing import Final
 COLUMNS: Final = 10_000
 #: Rows that may still be rewritten; those above them are settled.
 ROWS: Final = 100
-#: Seconds without a change after which a row above the cursor is settled, and how long that grows for a program that
-#: rewrites rows later than that.
-SETTLE_SECONDS: Final = (0.4, 3.0)
+#: Seconds without a change after which a row above the cursor is settled, and how many of one that was rewritten: it
+#: is part of a display, whose rows may stand still while others move.
+SETTLE_SECONDS: Final = (0.4, 10.0)
 #: Longest escape sequence that is waited for; what is longer is none.
 _SEQUENCE: Final = 4_000
 
@@ -35,15 +35,17 @@ _PLAIN = re.compile(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f]*\Z")
 
 
 class _Row:
-    __slots__ = ("beyond", "changed", "text")
+    __slots__ = ("beyond", "changed", "rewritten", "text")
 
     def __init__(self, now: float) -> None:
         self.text = ""
         self.beyond = 0
         self.changed = now
+        self.rewritten = False
 
     def write(self, column: int, text: str, now: float) -> None:
         self.changed = now
+        self.rewritten = self.rewritten or column < len(self.text)
         room = max(COLUMNS - column, 0)
         self.beyond = max(self.beyond, column + len(text) - COLUMNS)
         before = self.text[:column].ljust(min(column, COLUMNS))
@@ -65,7 +67,6 @@ class Screen:
         self._at = 0
         self._column = 0
         self._settled: deque[str] = deque()
-        self._settle_seconds = SETTLE_SECONDS[0]
 
     def feed(self, data: bytes, now: float) -> None:
         """Take what was written at `now`, in seconds of any clock that does not go back."""
@@ -85,7 +86,9 @@ class Screen:
     def settled(self, now: float) -> list[str]:
         """Return the lines that are settled by `now`, each once."""
         gone = 0
-        while gone < self._at and now - self._rows[gone].changed >= self._settle_seconds:
+        for row in self._rows[: self._at]:
+            if now - row.changed < SETTLE_SECONDS[row.rewritten]:
+                break
             gone += 1
         self._give(gone)
         lines = list(self._settled)
@@ -185,7 +188,7 @@ class Screen:
             self._give(self._at - ROWS)
 
     def _up(self, count: int) -> None:
-        if count > self._at:
-            # It goes back to what was taken for settled: this program needs more patience.
-            self._settle_seconds = min(self._settle_seconds * 2, SETTLE_SECONDS[1])
-        self._at = max(self._at - count, 0)
+        above = max(self._at - count, 0)
+        for row in self._rows[above : self._at + 1]:
+            row.rewritten = True
+        self._at = above

@@ -20,7 +20,7 @@ from nbclient import NotebookClient
 from rich.progress import Progress
 
 from streamer.adoption import inside
-from streamer.adoption.collector import Collector, Headline, Record
+from streamer.adoption.collector import Collector, Headline, Rate, Record
 from streamer.events import Bar, Progressed
 from tests.exec_support import environment, find_run
 from tests.support import ROOT, ServerProcess, wait_until
@@ -306,6 +306,14 @@ def test_a_bar_in_another_unit_begins_anew_and_those_before_do_not_come_back() -
 def test_a_total_that_is_not_known_is_known_at_the_end() -> None:
     assert (5, None, "") == headline(Bar("a", done=5))
     assert (5, 5, "") == headline(Bar("a", done=5, status="finished"))
+
+
+def test_the_rate_is_that_of_the_last_seconds_and_begins_anew_with_the_count() -> None:
+    rate = Rate()
+    assert None is rate.add(0, 10.0)
+    assert [20.0, 20.0] == [rate.add(20, 11.0), rate.add(40, 12.0)]
+    assert 20.0 > (rate.add(40, 13.0) or 0) > (rate.add(40, 20.0) or 0) > 0
+    assert None is rate.add(5, 21.0)
 
 
 def test_a_phase_counts_what_begins_in_it() -> None:

@@ -70,6 +70,17 @@ def test_bars_stand_under_their_phase_and_the_bar_they_are_inside_of() -> None:
     assert [(2, "epoch 7"), (2, "epoch 8"), (3, "validation")] == rows[6:9]
 
 
+def test_bars_that_are_over_make_room_for_those_that_are_not() -> None:
+    over = [Bar(f"o{i}", None, None, f"over {i}", 1, 1, "it", "finished") for i in range(20)]
+    inner = [Bar(f"i{i}", f"o{i}", None, f"inner {i}", 1, 1, "it", "finished") for i in range(20)]
+    state = replace(running(), phases=(), phase=None, bars=(*over, *inner, Bar("now", None, None, "now")))
+    made = RunView(model=RunModel(state=state)).bars.component.state
+    assert [*(f"over {i}" for i in range(14, 20)), "now"] == [row["name"] for row in made["rows"]]
+    assert "and 34 more" == made["more"]
+    done = RunView(model=RunModel(state=replace(state, status="complete"))).bars.component.state
+    assert 21 == len(done["rows"])
+
+
 def test_bars_that_are_not_shown_are_counted() -> None:
     assert "and 316 more" == shown("nested-bars", "bars")["more"]
     many = shown("many-bars", "bars")

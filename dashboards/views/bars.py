@@ -11,9 +11,10 @@ from streamer import words
 from streamer.events import Bar
 from streamer.state import RunState
 
-#: How many rows are shown at most, and how many of one bar's inner bars that are over.
+#: How many rows are shown at most; how many of one bar's inner bars that are over, and of the outer ones.
 ROWS_SHOWN = 60
 OVER_SHOWN = 3
+OUTER_SHOWN = 6
 #: Deepest indentation; what is nested deeper stands there as well.
 DEPTH_SHOWN = 6
 
@@ -49,26 +50,32 @@ class BarsView(View):
 def _rows(state: RunState) -> Iterator[dict[str, Any]]:
     """Yield headings (depth 0) and bars, each under the one it is inside of."""
     known = {bar.id for bar in state.bars}
+    outer_shown = ROWS_SHOWN if state.is_over else OUTER_SHOWN
     inner: dict[str | None, list[Bar]] = {}
     for bar in state.bars:
         inner.setdefault(bar.parent if bar.parent in known else None, []).append(bar)
     phases = [phase.name for phase in state.phases]
     tops = inner.get(None, [])
     others = [bar for bar in tops if bar.phase not in phases]
-    yield from _branch(others, inner, 1)
+    yield from _branch(others, inner, 1, outer_shown)
     for name in phases:
         under = [bar for bar in tops if bar.phase == name]
         if under:
             yield {"id": f"phase {name}", "depth": 0, "name": words.cut(name, 200)}
-            yield from _branch(under, inner, 1)
+            yield from _branch(under, inner, 1, outer_shown)
 
 
-def _branch(bars: list[Bar], inner: dict[str | None, list[Bar]], depth: int) -> Iterator[dict[str, Any]]:
+def _branch(
+    bars: list[Bar], inner: dict[str | None, list[Bar]], depth: int, over_shown: int = OVER_SHOWN
+) -> Iterator[dict[str, Any]]:
     over = [bar.id for bar in bars if bar.status != "started"]
-    hidden = set(over[:-OVER_SHOWN]) if depth > 1 else set()
+    hidden = set(over[: len(over) - over_shown] if len(over) > over_shown else ())
     for bar in bars:
-        if bar.id not in hidden:
-            yield _row(bar, depth)
+        if bar.id in hidden:
+            continue
+        yield _row(bar, depth)
+        # What was inside of a bar that is finished has said all it had to say.
+        if bar.status != "finished":
             yield from _branch(inner.get(bar.id, []), inner, depth + 1)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import math
 import os
 import secrets
 import selectors
@@ -28,6 +29,7 @@ from msgspec.structs import replace
 from streamer.events import BARS_LIMIT, LEVELS, Bar, BarStatus, Progressed, bounded, counted
 from streamer.publisher import THREAD_PREFIX
 from streamer.reporter import Run
+from streamer.state import RATE_SECONDS
 
 #: The folder whose `sitecustomize` Python imports at its start.
 SITE: Final = Path(__file__).parent / "site"
@@ -126,6 +128,26 @@ class Headline:
         return done, total if known else None
 
 
+class Rate:
+    """Units per second over the last `RATE_SECONDS` or so; None while that is not known."""
+
+    def __init__(self) -> None:
+        self._rate: float | None = None
+        self._then: tuple[float, float] | None = None
+
+    def add(self, done: float, now: float) -> float | None:
+        """Return the rate when `done` units are done at `now`; a count that begins anew begins it anew."""
+        if self._then is None or done < self._then[0]:
+            self._rate, self._then = None, (done, now)
+        elif now > self._then[1]:
+            seconds = now - self._then[1]
+            newest = (done - self._then[0]) / seconds
+            share = 1 - math.exp(-seconds / RATE_SECONDS)
+            self._rate = newest if self._rate is None else self._rate + (newest - self._rate) * share
+            self._then = (done, now)
+        return self._rate
+
+
 class _Connection:
     """One process that reports; `number` tells it from the others."""
 
@@ -162,6 +184,7 @@ class Collector:
         self._changed: dict[str, Bar] = {}
         self._headline = Headline()
         self._anew = False
+        self._rate = Rate()
         self._told = -1.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{THREAD_PREFIX}adopt", daemon=True)
@@ -324,7 +347,8 @@ class Collector:
         self._changed.clear()
         self._told = _time.monotonic()
         done, total = self._headline.read()
-        event = Progressed(done=done, total=total, unit=self._headline.unit, bars=bars)
+        rate = None if done is None else self._rate.add(done, self._told)
+        event = Progressed(done=done, total=total, unit=self._headline.unit, rate=rate, bars=bars)
         with contextlib.suppress(Exception):
             self._report(_checked(event))
 

@@ -187,8 +187,9 @@ class _Link:
         if self.dead:
             return
         if len(self.waiting) >= WAITING:
-            was_log, _ = self.waiting.popleft()
-            self.dropped += was_log
+            # Another thread may have emptied it between the two.
+            with contextlib.suppress(IndexError):
+                self.dropped += self.waiting.popleft()[0]
         self.waiting.append((log, json.dumps(message).encode() + b"\n"))
 
     def flush(self, patience: float = 0.0) -> bool:
@@ -387,7 +388,8 @@ class Inside:
             wake.clear()
             if self.stop.wait(SAMPLE_SECONDS):
                 return
-            self.sample()
+            with contextlib.suppress(Exception):
+                self.sample()
             if self.bars or self.link.waiting or self.link.rest:
                 wake.set()
 
