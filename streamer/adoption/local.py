@@ -68,7 +68,7 @@ class adopt:  # noqa: N801 - used as a function: ``streamer.adopt()``
 
     def __init__(self, title: str = "", *, run: Run | None = None, url: str | None = None) -> None:
         self._context: AbstractContextManager[Run] = (
-            script.run(title, url=url) if run is None else contextlib.nullcontext(run)
+            script.run(title, url=url, show=False) if run is None else contextlib.nullcontext(run)
         )
         self.run = self._context.__enter__()
         self._collector = Collector(self.run.report, lambda record: record.report(self.run))
@@ -139,7 +139,7 @@ class _Cell:
 
     def _report(self, event: Progressed) -> None:
         if self._run is None:
-            self._context = script.run(self._title)
+            self._context = script.run(self._title, show=False)
             self._run = self._context.__enter__()
         self._run.report(event)
         if self._run.cancel_requested and not self._interrupted:
