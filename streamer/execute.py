@@ -28,7 +28,7 @@ from streamer import script
 from streamer.adoption.collector import Collector, Record
 from streamer.child import Child, flush_ours, write_all
 from streamer.events import NAME_LIMIT, ErrorInfo, PhaseChanged, PhaseSpec, cut
-from streamer.reporter import Run
+from streamer.reporter import Cancelled, Run
 from streamer.screen import Screen
 from streamer.settings import SettingError, Settings
 
@@ -107,8 +107,10 @@ class _Phases:
         self._current.close()
         self._skip(index)
         self._collector.begin_anew()
-        self._current.enter_context(self._run.phase(self._patterns[index].spec.name))
         self._next = index + 1
+        # A run that is to be cancelled begins no phase; its command still has time to end well.
+        with contextlib.suppress(Cancelled):
+            self._current.enter_context(self._run.phase(self._patterns[index].spec.name))
 
     def _skip(self, until: int) -> None:
         for one in self._patterns[self._next : until]:

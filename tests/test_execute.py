@@ -43,15 +43,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield running
 
 
-def started(server: ServerProcess, *words: str, **options: Any) -> tuple[subprocess.Popen[bytes], str]:
+def started(server: ServerProcess, *words: str, grace: str = "0.3") -> tuple[subprocess.Popen[bytes], str]:
     title = fresh_title()
     process = subprocess.Popen(
         exec_command(*words, title=title),
-        env=environment(server, STREAMER_CANCEL_GRACE_SECONDS="0.3", STREAMER_KILL_GRACE_SECONDS="0.3"),
+        env=environment(server, STREAMER_CANCEL_GRACE_SECONDS=grace, STREAMER_KILL_GRACE_SECONDS=grace),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        **options,
     )
     return process, title
 
@@ -192,6 +191,20 @@ def test_a_cancel_interrupts_then_terminates_then_kills(
     state = state_of(server, title)
     assert "cancelled" == state["status"]
     assert state["message"].startswith("cancelled on request: ")
+
+
+@pytest.mark.slow
+def test_a_phase_that_begins_after_a_cancel_ends_no_command(server: ServerProcess) -> None:
+    script = (
+        'trap "echo Cleaning up; sleep 1; echo clean; exit 8" INT; echo ready; while :; do sleep 0.1; done'
+    )
+    process, title = started(server, "--phases", "work,clean=^Cleaning", "--", "sh", "-c", script, grace="30")
+    assert process.stdout is not None
+    assert b"ready\n" == process.stdout.readline()
+    httpx.post(f"{server.url}/api/runs/{state_of(server, title)['run']}/cancel", json={})
+    out, _ = process.communicate(timeout=60)
+    assert (8, b"Cleaning up\nclean\n") == (process.returncode, out)
+    assert "cancelled" == state_of(server, title)["status"]
 
 
 # -- on a terminal -----------------------------------------------------------------------------------------------------
