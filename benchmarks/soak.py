@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.reliability import streams
+from tests.reliability import nginx, streams
 from tests.support import ServerProcess
 
 
@@ -65,12 +65,27 @@ async def drain(folder: Path) -> None:
         await streams.drain(server, readers=8000, seconds=5)
 
 
+async def behind_nginx(folder: Path) -> str:
+    """As documented: a timeout of 20 s and heartbeats of 15 s, a minute of silence, and reloads that cut streams."""
+    with streamer(folder) as server:
+        with nginx.Nginx(folder / "prompt", "site", streamer=server.port) as proxy:
+            taken = await nginx.one_by_one(proxy, 1000)
+            await nginx.silent(proxy, 4)
+        cutting = "worker_shutdown_timeout 1s;"
+        with nginx.Nginx(folder / "reloads", "site", streamer=server.port, main=cutting) as proxy:
+            resumes = await nginx.reloads(proxy, 20, cuts=True)
+    assert resumes <= 20
+    p99 = statistics.quantiles(taken, n=100)[98]
+    return f"an event came after {statistics.median(taken):.1f} ms, p99 {p99:.1f} ms; {resumes} resumes of 20"
+
+
 SCENARIOS: dict[str, Callable[[Path], Awaitable[str | None]]] = {
     "disconnects": disconnects,
     "joining": joining,
     "stalled_readers": stalled_readers,
     "vanishing": vanishing,
     "drain": drain,
+    "behind_nginx": behind_nginx,
 }
 
 
