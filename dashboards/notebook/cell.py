@@ -18,6 +18,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, NamedTuple
 
+from dashboards.notebook.markup import tag
+
 #: Seconds between two updates of an output. With what else is sent, that is fewer than four messages a second.
 PAINT_SECONDS: Final = 0.4
 #: Seconds after which an output is painted again although nothing came: it says from when it is.
@@ -167,15 +169,19 @@ class Background:
 
     def _keep(self, cell: Cell, feed: Callable[[], Coroutine[Any, Any, None]]) -> None:
         cell.task = self._loop.create_task(feed(), name="streamer-cell")
-        cell.task.add_done_callback(_report)
+        cell.task.add_done_callback(functools.partial(_report, cell))
         self._cells.append(cell)
         while len(self._cells) > CELLS_KEPT:
             self._cells.popleft().freeze()
 
 
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        logger.error("a cell is not kept up to date any more", exc_info=task.exception())
+def _report(cell: Cell, task: asyncio.Task[None]) -> None:
+    """Say in its cell why it is not kept up to date, such as a URL that is none."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        logger.debug("a cell is not kept up to date any more", exc_info=error)
+        text = f"This cannot be kept up to date: {str(error) or type(error).__name__}"
+        cell.put(Frame(tag("div", text), tag("div", text), text, "failed", over=True))
 
 
 @functools.cache

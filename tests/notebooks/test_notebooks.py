@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.notebooks.lab import Work
 from tests.support import ROOT, ServerProcess
 
 if TYPE_CHECKING:
@@ -35,13 +36,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture
-def execute(server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[Any]]:
-    """Execute a notebook of ours in an empty folder; return the data of what it shows. An error in a cell is raised."""
+def execute(server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
+    """Execute a notebook of ours, or cells, in an empty folder; return the data of what they show.
+
+    An error in a cell is raised.
+    """
     for name, value in {**server.environment, "STREAMER_URL": server.url}.items():
         monkeypatch.setenv(name, value)
 
-    def run(name: str) -> list[Any]:
-        book = nbformat.read(ROOT / "notebooks" / name, as_version=4)
+    def run(name: str, *cells: str) -> list[Any]:
+        made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        book = made if cells else nbformat.read(ROOT / "notebooks" / name, as_version=4)
         resources = {"metadata": {"path": str(tmp_path)}}
         NotebookClient(book, timeout=120, kernel_name="python3", resources=resources).execute()
         outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
@@ -93,3 +98,21 @@ def test_the_fourth_notebook_reads_a_run_s_entries_into_pandas(execute):
     assert "ValueError" in str(shown)
     assert "Completed" in shown[1]["text/plain"]
     assert ["Count · Complete · 100 %"] == views(shown)
+
+
+@pytest.mark.notebook
+@pytest.mark.slow
+def test_where_the_widgets_are_missing_the_output_is_renewed_as_a_whole(execute, server: ServerProcess):
+    with Work(server.url, "Fit") as work:
+        work.progress(10)
+        missing = "import sys; sys.modules['anywidget'] = None"
+        (shown,) = execute("", missing, f"from dashboards import RunView\nRunView({work.run!r})")
+    assert {"text/html", "text/plain"} == shown.keys()
+    assert ["Fit · Running · 10 %"] == views([shown])
+
+
+@pytest.mark.notebook
+@pytest.mark.slow
+def test_a_view_that_cannot_be_kept_up_to_date_says_why(execute):
+    (shown,) = execute("", "from dashboards import RunView\nRunView('7k2m', 'ftp://a.example')")
+    assert "expected the URL of a streamer" in shown["text/plain"]
