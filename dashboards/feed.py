@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Protocol
 from dashboards.session import WINDOW_LINES, LogLine
 from streamer.client import Connection, Message, NotFound, OnConnection, StreamerAway, StreamerError
 from streamer.events import Entry, Logged
-from streamer.state import RunState, apply
+from streamer.state import RunState, apply, with_retry
 from streamer.wire import Reset, Snapshot, SnapshotOfAll
 
 logger = logging.getLogger(__name__)
@@ -335,6 +335,14 @@ class Feed:
                 self._read(run_id, entry)
             return
         self._put(apply(state, entry))
+        if entry.seq == 1:
+            self._link(self._states[run_id])
+
+    def _link(self, retry: RunState) -> None:
+        """Let the state of the run that a new one repeats say so: no entry of its own does."""
+        repeated = None if retry.retry_of is None else self._states.get(retry.retry_of)
+        if repeated is not None:
+            self._put(with_retry(repeated, retry.run))
 
     def _put(self, state: RunState) -> None:
         run_id = state.run

@@ -22,7 +22,9 @@ def view_of(view: str, state: str) -> Any:
     """Return one view in one of its states. Raises `KeyError` for one that there is not."""
     made = VIEWS[view][state]()
     if isinstance(made, RunModel):
-        return RunView(model=made)
+        return RunView(
+            model=made, run_href="?view=run&state=running#{}", again_href="?view=start&state=again#{}-{}"
+        )
     if isinstance(made, RunsModel):
         return RunsView(made, run_href="?view=run&state=running#{}", start_href="?view=start&state=form")
     assert isinstance(made, StartModel)

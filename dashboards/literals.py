@@ -32,10 +32,11 @@ from streamer.events import (
     Event,
     FailedItem,
     Logged,
+    ProcessInfo,
     Progressed,
     Results,
 )
-from streamer.state import Curve, PhaseState, RunState, fold
+from streamer.state import CancelState, Curve, PhaseState, RunState, fold
 
 #: 24 November 2026, 09:41:04 UTC: the gallery's time stands still.
 STARTED = 1_795_513_264.0
@@ -167,6 +168,9 @@ class LiteralRun:
         self.failed = failed
 
     async def cancel(self) -> None:
+        raise CommandError("this run is only shown here, it is a picture")
+
+    async def retry(self) -> str:
         raise CommandError("this run is only shown here, it is a picture")
 
     async def log_window(
@@ -322,6 +326,58 @@ def cancelled() -> RunModel:
         phases=_phases(base, load={"status": "failed", "ended": NOW}),
     )
     return model(state, lines(), FAILURES, now=NOW + 7200)
+
+
+def stopped() -> RunModel:
+    """Return one whose process was stopped."""
+    state = replace(
+        running(), status="stalled", last_sign=NOW, process=ProcessInfo(4711, "build-7", doing="stopped")
+    )
+    return model(state, lines(), FAILURES, now=NOW + 41)
+
+
+def acknowledged() -> RunModel:
+    """Return one that has heard of its cancel, and says where it is."""
+    cancel = CancelState(
+        by="data-team", asked=NOW - 3, acknowledged=NOW - 2, phase="load", item="GOOG 2010-04-19"
+    )
+    state = replace(
+        running(), status="cancelling", cancel=cancel, longest_gap=41.0, process=ProcessInfo(4711, "build-7")
+    )
+    return model(state, lines(), FAILURES)
+
+
+def killed() -> RunModel:
+    """Return one that did not end by itself."""
+    cancel = CancelState(
+        reason="time limit of 28 s reached", asked=NOW - 15, terminated=NOW - 5, killed=NOW, how="killed"
+    )
+    state = cancelled().state
+    assert isinstance(state, RunState)
+    state = replace(state, cancel=cancel, managed=True, message=cancel.reason)
+    return model(state, lines(), FAILURES, now=NOW + 7200)
+
+
+def time_limit() -> RunModel:
+    """Return one that will meet its time limit."""
+    return model(replace(running(), time_limit_seconds=60.0), lines(), FAILURES)
+
+
+def time_limit_missed() -> RunModel:
+    """Return one that will not meet its time limit."""
+    return model(replace(running(), time_limit_seconds=36.0), lines(), FAILURES)
+
+
+def retried() -> RunModel:
+    """Return one that does failed items again, of which some failed again, and were done a third time."""
+    state = replace(
+        _complete(3),
+        managed=True,
+        retry_of="k3v8mzq2wd",
+        retry_items="failed",
+        retried_by=("85z9yqtavx", "d5xhfvxyj4"),
+    )
+    return model(state, lines(), FAILURES, now=NOW + 400)
 
 
 def failed_state() -> RunState:
@@ -647,6 +703,12 @@ RUNS: dict[str, Callable[[], RunModel]] = {
     "cancel-asked": cancel_asked,
     "cancelling": cancelling,
     "cancelled": cancelled,
+    "stopped": stopped,
+    "acknowledged": acknowledged,
+    "killed": killed,
+    "time-limit": time_limit,
+    "time-limit-missed": time_limit_missed,
+    "retried": retried,
     "failed": failed,
     "complete": complete,
     "complete-with-failures": complete_with_failures,
@@ -865,7 +927,14 @@ PIPELINES = (
 class LiteralStart:
     """Refuses every start, as a streamer would that found something wrong."""
 
-    async def start(self, pipeline: str, parameters: dict[str, Any]) -> str:
+    async def start(
+        self,
+        pipeline: str,
+        parameters: dict[str, Any],
+        *,
+        again: str = "",
+        time_limit_seconds: float | None = None,
+    ) -> str:
         name = next(iter(parameters), "")
         raise StartRefused(
             "The streamer refused it: this is only a picture.", {name: "Expected something that exists."}
@@ -890,6 +959,9 @@ STARTS: dict[str, Callable[[], StartModel]] = {
         notice="Two of the parameters were refused.",
     ),
     "busy": lambda: start_model(busy=True),
+    "again": lambda: start_model(
+        values={"source": "/data/prices.csv", "repeat": 3}, again="7k2m", time_limit=3600.0
+    ),
     "json": lambda: start_model(chosen="Count"),
     "no-parameters": lambda: start_model(chosen="NoParameters"),
     "markup": lambda: start_model(chosen="Odd", errors={MARKUP: MARKUP}, notice=MARKUP),

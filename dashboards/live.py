@@ -309,6 +309,14 @@ class RunLink:
         except StreamerError as error:
             raise command_error(error) from error
 
+    async def retry(self) -> str:
+        """Start a run of exactly the failed items and return its id. Raises `CommandError`."""
+        try:
+            created = await self._source.client.retry(self._model.run_id, owner=self._by or None)
+        except StreamerError as error:
+            raise command_error(error) from error
+        return created.run
+
     async def log_window(
         self, *, level: str, search: str, before: int | None, after: int | None, limit: int
     ) -> LogWindow:
@@ -538,16 +546,27 @@ def _first(names: tuple[str, ...]) -> str:
 
 
 class StartLink:
-    """Keeps a `StartModel` up to date until it is closed, and is its commands. `owner` is who starts."""
+    """Keeps a `StartModel` up to date until it is closed, and is its commands. `owner` is who starts.
+
+    `wanted` is the pipeline that is chosen at first; `again` a run of it whose values the form is filled with.
+    """
 
     def __init__(
-        self, model: StartModel, source: Live, place: Place, *, owner: str | None = None, wanted: str = ""
+        self,
+        model: StartModel,
+        source: Live,
+        place: Place,
+        *,
+        owner: str | None = None,
+        wanted: str = "",
+        again: str = "",
     ) -> None:
         self._model = model
         self._source = source
         self._place = place
         self._owner = owner
         self._wanted = wanted
+        self._again = again
         self._asking = False
         model.commands = self
         self._connection = ""
@@ -588,6 +607,7 @@ class StartLink:
                 offer.doc,
                 tuple((phase.name, phase.weight) for phase in offer.phases),
                 offer.schema,
+                offer.time_limit_seconds,
             )
             for offer in offers.pipelines
         )
@@ -598,16 +618,49 @@ class StartLink:
         problems = [f"{problem.reference}: {problem.message}" for problem in offers.problems]
         if problems:
             changes["notice"] = "Not on offer: " + " · ".join(problems[:5])
-        model.update(**changes)
+        if self._again:
+            changes |= await self._values_of(self._again, names)
+        if not model.closed:
+            model.update(**changes)
 
-    async def start(self, pipeline: str, parameters: dict[str, Any]) -> str:
-        """Start a run and return its id. Raises `StartRefused` or `CommandError`."""
+    async def _values_of(self, run_id: str, names: list[str]) -> dict[str, Any]:
+        """Return what fills the form with the values of a run; where it cannot be, the notice says why."""
+        # Once: what the viewer typed since must not be lost when the streamer was away.
+        self._again = ""
         try:
-            return await self._source.client.start(pipeline, parameters, owner=self._owner)
+            state = (await self._source.client.run(run_id)).state
+        except StreamerError as error:
+            return {"notice": f"The values of run {run_id} could not be read: {error}"}
+        if not state.managed or state.pipeline not in names:
+            return {"notice": f"The pipeline of run {run_id} is not on offer here."}
+        return {
+            "chosen": state.pipeline,
+            "again": run_id,
+            "values": dict(state.parameters),
+            "time_limit": state.time_limit_seconds,
+        }
+
+    async def start(
+        self,
+        pipeline: str,
+        parameters: dict[str, Any],
+        *,
+        again: str = "",
+        time_limit_seconds: float | None = None,
+    ) -> str:
+        """Start a run, which repeats the run `again` if any; return its id. Raises `StartRefused` or `CommandError`."""
+        client = self._source.client
+        how: dict[str, Any] = {"owner": self._owner, "time_limit_seconds": time_limit_seconds}
+        try:
+            if again:
+                created = await client.retry(again, items="all", params=parameters, **how)
+            else:
+                created = await client.create(pipeline, parameters, **how)
         except Refused as error:
             raise StartRefused(_sentence(error), wrong_fields(error.details)) from error
         except StreamerError as error:
             raise command_error(error) from error
+        return created.run
 
 
 def _sentence(error: ApiError) -> str:

@@ -88,6 +88,9 @@ class RunCommands(Protocol):
 
     async def cancel(self) -> None: ...
 
+    async def retry(self) -> str:
+        """Start a run of exactly the failed items and return its id."""
+
     async def log_window(
         self, *, level: str, search: str, before: int | None, after: int | None, limit: int
     ) -> LogWindow:
@@ -108,8 +111,15 @@ class RunsCommands(Protocol):
 class StartCommands(Protocol):
     """What can be done for somebody who starts a pipeline."""
 
-    async def start(self, pipeline: str, parameters: dict[str, Any]) -> str:
-        """Start a run and return its id. Raises `StartRefused` or `CommandError`."""
+    async def start(
+        self,
+        pipeline: str,
+        parameters: dict[str, Any],
+        *,
+        again: str = "",
+        time_limit_seconds: float | None = None,
+    ) -> str:
+        """Start a run, which repeats the run `again` if any; return its id. Raises `StartRefused` or `CommandError`."""
 
 
 class CommandError(Exception):
@@ -126,13 +136,17 @@ class StartRefused(CommandError):
 
 @dataclass(frozen=True, slots=True)
 class PipelineSpec:
-    """A pipeline on offer: `schema` is the JSON schema of its parameters, `phases` are (name, weight)."""
+    """A pipeline on offer: `schema` is the JSON schema of its parameters, `phases` are (name, weight).
+
+    `time_limit_seconds` is how long its runs may take, None for any time.
+    """
 
     name: str
     title: str = ""
     doc: str = ""
     phases: tuple[tuple[str, float], ...] = ()
     schema: Mapping[str, Any] = field(default_factory=dict)
+    time_limit_seconds: float | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PipelineSpec:
@@ -144,6 +158,7 @@ class PipelineSpec:
             doc=str(data.get("doc") or ""),
             phases=tuple((str(p["name"]), float(p.get("weight", 1))) for p in data.get("phases") or ()),
             schema=schema,
+            time_limit_seconds=data.get("timeLimitSeconds"),
         )
 
 
@@ -234,6 +249,8 @@ class RunModel(Session):
     failures_busy = param.Boolean(default=False, doc="Whether failed items are on their way.")
     cancel_asked = param.Boolean(default=False, doc="Whether this viewer asked to cancel the run.")
     link = param.String(default="", doc="The page's URL for Copy link; empty: the browser's own.")
+    retry_busy = param.Boolean(default=False, doc="Whether the failed items are being started again.")
+    retry_run = param.String(default="", doc="The run of the failed items that this viewer started.")
 
     def __init__(self, *, commands: RunCommands | None = None, **params: Any) -> None:
         state = params.get("state")
@@ -316,6 +333,18 @@ class RunModel(Session):
             await self.commands.cancel()
         except CommandError as error:
             self.update(cancel_asked=False, notice=f"Cancel did not go through: {error}")
+
+    async def retry(self) -> None:
+        """Start a run of exactly the failed items; `retry_run` becomes its id."""
+        if self.commands is None or self.retry_busy:
+            return
+        self.update(retry_busy=True, notice="")
+        try:
+            run_id = await self.commands.retry()
+        except CommandError as error:
+            self.update(retry_busy=False, notice=f"The failed items could not be started again: {error}")
+        else:
+            self.update(retry_busy=False, retry_run=run_id)
 
     async def filter_log(self, *, level: str | None = None, search: str | None = None) -> None:
         """Choose what the log shows, and get the last lines that match from the streamer."""
@@ -494,6 +523,12 @@ class StartModel(Session):
     errors = param.Dict(default={}, doc="What is wrong, by the name of the parameter.")
     busy = param.Boolean(default=False, doc="Whether the run is being started.")
     run_id = param.String(default="", doc="The run that was started.")
+    again = param.String(default="", doc="The run that is done again, of which the form has the values.")
+    time_limit = param.Number(
+        default=None,
+        allow_None=True,
+        doc="Seconds the run may take; None: as its pipeline says; 0: any time.",
+    )
 
     def __init__(self, *, commands: StartCommands | None = None, **params: Any) -> None:
         params["pipelines"] = tuple(params.get("pipelines") or ())
@@ -509,18 +544,20 @@ class StartModel(Session):
     def choose(self, name: str) -> None:
         """Turn the form to another pipeline; unknown names are ignored."""
         if name != self.chosen and any(spec.name == name for spec in self.pipelines):
-            self.update(chosen=name, values={}, errors={}, notice="")
+            self.update(chosen=name, values={}, errors={}, notice="", again="", time_limit=None)
 
-    async def start(self, values: Mapping[str, Any]) -> None:
+    async def start(self, values: Mapping[str, Any], *, time_limit_seconds: float | None = None) -> None:
         """Start the chosen pipeline; `run_id` becomes the run's id, or `errors` and `notice` say what is wrong."""
         spec = self.pipeline
         if self.busy or self.commands is None or spec is None:
             return
         known = set(spec.schema.get("properties") or {})
         parameters = {name: value for name, value in values.items() if name in known}
-        self.update(busy=True, errors={}, notice="", values=parameters)
+        self.update(busy=True, errors={}, notice="", values=parameters, time_limit=time_limit_seconds)
         try:
-            run_id = await self.commands.start(spec.name, parameters)
+            run_id = await self.commands.start(
+                spec.name, parameters, again=self.again, time_limit_seconds=time_limit_seconds
+            )
         except StartRefused as refused:
             fields = {name: text for name, text in refused.fields.items() if name in known}
             self.update(busy=False, errors=fields, notice=str(refused))

@@ -265,7 +265,9 @@ def apply(state: RunState, entry: Entry) -> RunState:
 
 
 def with_retry(state: RunState, run_id: str) -> RunState:
-    """Return the state of a run that another one repeats."""
+    """Return the state of a run that another one repeats. Idempotent."""
+    if run_id in state.retried_by:
+        return state
     return replace(state, retried_by=(*state.retried_by, run_id)[-RETRIES_LISTED:])
 
 

@@ -303,8 +303,8 @@ class Starter:
         self.answer = answer
         self.asked: list[Any] = []
 
-    async def start(self, pipeline: str, parameters: dict[str, Any]) -> str:
-        self.asked.append((pipeline, parameters))
+    async def start(self, pipeline: str, parameters: dict[str, Any], **how: Any) -> str:
+        self.asked.append((pipeline, parameters, how))
         if isinstance(self.answer, CommandError):
             raise self.answer
         return self.answer
@@ -314,7 +314,15 @@ def test_a_start_gives_the_run() -> None:
     starter = Starter("r1")
     model = StartModel(pipelines=(COUNT,), commands=starter)
     asyncio.run(model.start({"n": 3, "unknown": 1}))
-    assert ("r1", [("Count", {"n": 3})]) == (model.run_id, starter.asked)
+    plain = {"again": "", "time_limit_seconds": None}
+    assert ("r1", [("Count", {"n": 3}, plain)]) == (model.run_id, starter.asked)
+
+
+def test_a_run_is_done_again_with_other_values_and_another_limit() -> None:
+    starter = Starter("r2")
+    model = StartModel(pipelines=(COUNT,), commands=starter, again="r1", values={"n": 3})
+    asyncio.run(model.start({"n": 4}, time_limit_seconds=60.0))
+    assert [("Count", {"n": 4}, {"again": "r1", "time_limit_seconds": 60.0})] == starter.asked
 
 
 def test_a_refusal_names_its_fields_and_keeps_what_was_typed() -> None:
@@ -329,9 +337,16 @@ def test_a_refusal_names_its_fields_and_keeps_what_was_typed() -> None:
 
 
 def test_another_pipeline_begins_an_empty_form() -> None:
-    model = StartModel(pipelines=(COUNT, PipelineSpec("Other")), values={"n": 1}, errors={"n": "bad"})
+    model = StartModel(
+        pipelines=(COUNT, PipelineSpec("Other")),
+        values={"n": 1},
+        errors={"n": "bad"},
+        again="r1",
+        time_limit=9,
+    )
     model.choose("Other")
     assert ("Other", {}, {}) == (model.chosen, model.values, model.errors)
+    assert ("", None) == (model.again, model.time_limit)
 
 
 def test_a_pipeline_that_is_not_on_offer_is_not_chosen() -> None:

@@ -151,9 +151,14 @@ def test_a_status_is_a_word_beside_its_colour(state: str, word: str, tone: str) 
 @pytest.mark.parametrize(
     ("state", "life"),
     [
-        ("running", "last event 2 s ago"),
+        ("running", "last event 2 s ago · longest gap 2 s"),
+        ("acknowledged", "last event 2 s ago · longest gap 41 s · process 4711 is alive"),
+        (
+            "stopped",
+            "no sign of life for 41 s · last event 43 s ago · longest gap 43 s · process 4711 is stopped",
+        ),
         ("queued", "waiting for 41 s"),
-        ("stalled", "no sign of life for 2 min 20 s"),
+        ("stalled", "no sign of life for 2 min 20 s · last event 2 min 20 s ago · longest gap 2 min 20 s"),
         ("complete", ""),
     ],
 )
@@ -726,6 +731,7 @@ def test_a_field_is_made_from_its_schema() -> None:
         "since": "date",
         "on_duplicate": "choice",
         "strict": "boolean",
+        "time-limit": "number",
     } == {name: field["kind"] for name, field in made.items()}
     assert ("1 to 100", True, "1") == (
         made["repeat"]["hint"],
@@ -745,7 +751,7 @@ def names_field(default: list[str]) -> PipelineSpec:
 
 def test_a_list_of_names_is_written_one_a_line() -> None:
     start = StartView(StartModel(pipelines=(names_field(["a", "b"]),), chosen="P"))
-    (field,) = start.form.component.state["fields"]
+    field, _limit = start.form.component.state["fields"]
     assert ("lines", "a\nb", "one a line") == (field["kind"], field["value"], field["hint"])
 
 
@@ -809,7 +815,7 @@ def test_a_choice_may_be_none_at_all() -> None:
         "P", schema={"properties": {"how": {"enum": ["a", None], "type": ["string", "null"]}}}
     )
     model = StartModel(pipelines=(spec,))
-    (field,) = StartView(model).form.component.state["fields"]
+    field, _limit = StartView(model).form.component.state["fields"]
     assert (["a", "none"], "") == (field["choices"], field["value"])
     assert ({"how": None}, {}) == read_values(spec.schema, {"how": "1"})
 

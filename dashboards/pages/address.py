@@ -18,12 +18,13 @@ VALUE_LIMIT: Final = 300
 class Address:
     """What a viewer chose: a `run`, or the form to `start` a pipeline (None: not that), or else the list of runs.
 
-    `level`, `search` and `tab` belong to a run, `status`, `pipeline` and `search` to the list. Empty is each one's
-    default.
+    `level`, `search` and `tab` belong to a run, `status`, `pipeline` and `search` to the list, `again` to the form: the
+    run whose values fill it. Empty is each one's default.
     """
 
     run: str = ""
     start: str | None = None
+    again: str = ""
     level: str = ""
     search: str = ""
     tab: str = ""

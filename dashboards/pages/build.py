@@ -23,6 +23,7 @@ from streamer.settings import SettingError
 #: How a run's page, the form and the list are reached from any of them; paths stay as they are, whatever the prefix.
 RUN_HREF = "?run={}"
 START_HREF = "?start="
+AGAIN_HREF = "?start={}&again={}"
 RUNS_HREF = "?"
 #: How many characters of a run's id name it where it stands beside its title.
 SHORT_ID = 4
@@ -105,12 +106,14 @@ def _run_page(
         if state.is_over:
             head = words.status_word(state.status)
         crumbs = [("Runs", RUNS_HREF), (title, _of_pipeline(state.pipeline)), (state.run[:SHORT_ID], "")]
-        frame.present(crumbs, f"{head} {title}", query=query)
+        go = RUN_HREF.format(quote(model.retry_run, safe="")) if model.retry_run else ""
+        frame.present(crumbs, f"{head} {title}", query=query, go=go)
 
-    model.listen(show, ("state", "level", "search", "tab", "connection"))
+    model.listen(show, ("state", "level", "search", "tab", "connection", "retry_run"))
     show()
     place = DocumentPlace(pn.state.curdoc)
-    return model, RunView(model=model), lambda source: RunLink(model, source, place, by=owner)
+    view = RunView(model=model, run_href=RUN_HREF, again_href=AGAIN_HREF)
+    return model, view, lambda source: RunLink(model, source, place, by=owner)
 
 
 def _of_pipeline(pipeline: str | None) -> str:
@@ -145,7 +148,9 @@ def _start_page(
     def show(*_events: Any) -> None:
         spec = model.pipeline
         title = "Start a pipeline" if spec is None else f"Start {spec.title}"
-        query = Address(start=model.chosen or wanted).query()
+        query = Address(
+            start=model.chosen or wanted, again=model.again if model.chosen else address.again
+        ).query()
         go = RUN_HREF.format(quote(model.run_id, safe="")) if model.run_id else ""
         frame.present(
             [("Runs", RUNS_HREF), ("Start a pipeline", "")], f"{title} · Streamer", query=query, go=go
@@ -155,4 +160,9 @@ def _start_page(
     show()
     place = DocumentPlace(pn.state.curdoc)
     view = StartView(model, runs_href=RUNS_HREF)
-    return model, view, lambda source: StartLink(model, source, place, owner=owner or None, wanted=wanted)
+    again = address.again[:100]
+    return (
+        model,
+        view,
+        lambda source: StartLink(model, source, place, owner=owner or None, wanted=wanted, again=again),
+    )

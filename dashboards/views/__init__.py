@@ -1,6 +1,7 @@
 """The views: each shows one part of a run, of the list of runs or of the start form, over a model. No network."""
 
 from dashboards.views.bars import BarsView
+from dashboards.views.care import CareView
 from dashboards.views.failures import FailuresView
 from dashboards.views.header import ErrorView, HeaderView, NoticeView
 from dashboards.views.log import LogView
@@ -15,6 +16,7 @@ from dashboards.views.values import ParametersView, ResultView
 
 __all__ = [
     "BarsView",
+    "CareView",
     "DetailsView",
     "ErrorView",
     "FailuresView",

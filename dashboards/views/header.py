@@ -7,11 +7,9 @@ from typing import Any
 
 from dashboards.session import RunModel
 from dashboards.views.base import Component, View, run_soon
+from dashboards.views.life import life
 from streamer import words
 from streamer.state import RunState
-
-#: A run that was silent for longer than this, in seconds, says so in the tone of a warning.
-QUIET_SECONDS = 30.0
 
 
 class RunHeader(Component):
@@ -36,13 +34,15 @@ class HeaderView(View):
                 "cancel": "none",
                 "link": "",
             }
+        sentence, quiet = life(state, model.now)
         return {
             "title": state.title or state.pipeline or state.run,
             "word": words.status_word(state.status),
             "tone": words.STATUS_TONES[state.status],
             "live": state.status in ("running", "cancelling"),
             "about": _about(state),
-            **_life(state, model.now),
+            "life": sentence,
+            "quiet": quiet,
             "link": model.link,
             **self._cancel(state),
         }
@@ -51,7 +51,13 @@ class HeaderView(View):
         if state.is_over:
             return {"cancel": "none", "why": ""}
         if state.status == "cancelling":
-            return {"cancel": "cancelling", "why": "The run was told and is coming to its end."}
+            told = state.cancel is not None and state.cancel.acknowledged is not None
+            why = (
+                "The run was told and is coming to its end."
+                if told
+                else "The run was asked; it has not answered yet."
+            )
+            return {"cancel": "cancelling", "why": why}
         if self.model.cancel_asked:
             return {"cancel": "asked", "why": "Asked; the run has not answered yet."}
         if self.model.commands is None:
@@ -84,17 +90,6 @@ def _about(state: RunState) -> list[Any]:
         if seconds is not None:
             parts.append(f", after {words.took(seconds)}")
     return parts
-
-
-def _life(state: RunState, now: float) -> dict[str, Any]:
-    if state.is_over or state.last_time is None:
-        return {"life": "", "quiet": False}
-    age = max(now - state.last_time, 0.0)
-    if state.status == "queued":
-        return {"life": f"waiting for {words.duration(age)}", "quiet": False}
-    if state.status == "stalled":
-        return {"life": f"no sign of life for {words.duration(age)}", "quiet": True}
-    return {"life": f"last event {words.ago(age)}", "quiet": age > QUIET_SECONDS}
 
 
 class Notice(Component):

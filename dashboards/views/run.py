@@ -13,6 +13,7 @@ from dashboards import theme
 from dashboards.session import TABS, RunModel
 from dashboards.views.bars import BarsView
 from dashboards.views.base import Component, View, text_of
+from dashboards.views.care import CareView
 from dashboards.views.failures import FailuresView
 from dashboards.views.header import ErrorView, HeaderView, NoticeView
 from dashboards.views.log import LogView
@@ -69,7 +70,8 @@ class RunView(Viewer):
     """A run as a page shows it: ``RunView(run_id)`` follows a streamer's run, ``RunView(model=…)`` shows a model.
 
     With a run id, the model comes from `dashboards.live.connect_run`, which keeps it up to date until `close`; `url`
-    is the streamer's (None: as configured). Raises `TypeError` when neither a run id nor a model is given, or both are.
+    is the streamer's (None: as configured). `run_href` and `again_href` are where other pages are: see
+    `CareView`. Raises `TypeError` when neither a run id nor a model is given, or both are.
     """
 
     compact = param.Boolean(default=False, doc="Without the page's margins, as in a notebook's cell.")
@@ -80,6 +82,8 @@ class RunView(Viewer):
         url: str | None = None,
         *,
         model: RunModel | None = None,
+        run_href: str = "",
+        again_href: str = "",
         **params: Any,
     ) -> None:
         if (run_id is None) == (model is None):
@@ -98,6 +102,7 @@ class RunView(Viewer):
         self.model: RunModel = model
         self.notice = NoticeView(model)
         self.header = HeaderView(model)
+        self.care = CareView(model, run_href=run_href, again_href=again_href)
         self.error = ErrorView(model)
         self.progress = ProgressView(model)
         self.phases = PhasesView(model)
@@ -134,6 +139,7 @@ class RunView(Viewer):
         )
         return pn.Column(
             self.header.component,
+            self.care.component,
             self.error.component,
             hero,
             grid,

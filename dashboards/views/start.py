@@ -13,6 +13,10 @@ from dashboards.fields import fields_of, read_values
 from dashboards.session import PipelineSpec, StartModel
 from dashboards.views.base import Component, View, run_soon, text_of
 from streamer import words
+from streamer.events import COUNT_LIMIT
+
+#: The field of the run's time limit: a name that no parameter has.
+LIMIT_FIELD = "time-limit"
 
 
 class StartForm(Component):
@@ -22,7 +26,18 @@ class StartForm(Component):
 class StartFormView(View):
     """The form of a `StartModel`."""
 
-    names = ("pipelines", "chosen", "values", "errors", "busy", "notice", "connection", "run_id")
+    names = (
+        "pipelines",
+        "chosen",
+        "values",
+        "errors",
+        "busy",
+        "notice",
+        "connection",
+        "run_id",
+        "again",
+        "time_limit",
+    )
     component_class = StartForm
     model: StartModel
 
@@ -41,7 +56,10 @@ class StartFormView(View):
             "title": "" if spec is None else words.cut(spec.title or spec.name, 300),
             "doc": "" if spec is None else words.cut(words.paragraphs(spec.doc), 4_000),
             "phases": [] if spec is None else [[words.cut(n, 60), f"{w:g}"] for n, w in spec.phases[:30]],
-            "fields": [] if spec is None else fields_of(spec.schema, model.values),
+            "fields": []
+            if spec is None
+            else [*fields_of(spec.schema, model.values), _limit_field(spec, model.time_limit)],
+            "again": model.again,
             "errors": {str(name): str(text) for name, text in model.errors.items()},
             "busy": model.busy or bool(model.run_id),
             "notice": self._notice(),
@@ -74,15 +92,47 @@ class StartFormView(View):
                 spec = self.model.pipeline
                 if isinstance(raw, Mapping) and spec is not None:
                     values, errors = read_values(spec.schema, raw)
+                    limit, wrong = _read_limit(raw.get(LIMIT_FIELD))
+                    if wrong:
+                        errors[LIMIT_FIELD] = wrong
                     if errors:
                         self.model.update(values=values, errors=errors, notice="")
                     else:
-                        run_soon(lambda: self.model.start(values))
+                        run_soon(lambda: self.model.start(values, time_limit_seconds=limit))
 
 
 def _brief(spec: PipelineSpec) -> str:
     lines = spec.doc.strip().splitlines()
     return words.cut(lines[0] if lines else "", 160)
+
+
+def _limit_field(spec: PipelineSpec, value: float | None) -> dict[str, Any]:
+    own = spec.time_limit_seconds
+    default = "any time" if own is None else f"{own:g}"
+    return {
+        "name": LIMIT_FIELD,
+        "label": "Time limit in seconds",
+        "kind": "number",
+        "value": "" if value is None else f"{value:g}",
+        "choices": [],
+        "required": False,
+        "help": "The run is cancelled when it takes longer; 0 lets it take any time.",
+        "hint": "",
+        "min": 0,
+        "max": None,
+        "default": default,
+    }
+
+
+def _read_limit(value: Any) -> tuple[float | None, str]:
+    """Return the limit that was typed (None: nothing), and what is wrong with it."""
+    if not isinstance(value, str) or not value.strip():
+        return None, ""
+    try:
+        limit = float(value[:40])
+    except ValueError:
+        return None, "Expected a number of seconds."
+    return (limit, "") if 0 <= limit <= COUNT_LIMIT else (None, "Expected a number of seconds, 0 or more.")
 
 
 class StartView(Viewer):

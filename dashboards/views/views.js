@@ -83,6 +83,12 @@ dialog::backdrop { background: rgb(8 12 18 / .5); }
 dialog p { margin: 8px 0 20px; color: var(--st-soft); }
 dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 
+/* time limit, cancel, retries */
+.care { display: flex; flex-wrap: wrap; justify-content: space-between; align-items: center; gap: 10px 24px; margin-top: 14px; }
+.care .facts { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 2px 14px; flex: 1 1 320px; min-width: 0; }
+.care dt { color: var(--st-soft); } .care dd { overflow-wrap: anywhere; unicode-bidi: plaintext; }
+.care .row { flex-wrap: wrap; }
+
 /* notice and error */
 .banner { display: flex; gap: 12px; align-items: flex-start; padding: 13px 18px; margin-bottom: 18px; border-radius: 12px;
   border: 1px solid color-mix(in srgb, var(--tone) 35%, transparent); background: color-mix(in srgb, var(--tone) 9%, var(--st-paper)); }
@@ -552,6 +558,33 @@ const Notice = element((model) => {
     node.replaceChildren(h("div", {class: "banner", role: kind === "notice" ? "alert" : "status", style: `--tone:var(--st-${tone})`},
       moving ? h("span", {class: "spin"}) : h("span", {class: "mark", "aria-hidden": "true"}, "!"),
       h("p", null, h("b", null, `${title}. `), text)))
+  }
+  return {node, show}
+})
+
+const RunCare = element((model) => {
+  const facts = h("dl", {class: "facts"})
+  const retry = h("button", {class: "btn", type: "button", onclick: () => model.send_msg({type: "retry"})})
+  const again = h("a", {class: "btn"}, "Run again…")
+  const actions = h("div", {class: "row"}, retry, again)
+  const node = h("div", {class: "care"}, facts, actions)
+  let drawn = ""
+  const show = (state) => {
+    const key = JSON.stringify(state.facts)
+    if (drawn !== key) {
+      drawn = key
+      facts.replaceChildren(...state.facts.flatMap(({name, parts, tone}) => [h("dt", null, name), h("dd", {class: tone}, parts.map(
+        (part) => typeof part === "string" ? part : part[1] === "" ? h("span", {class: "mono"}, part[0]) : h("a", {class: "mono", href: part[1]}, part[0])))]))
+    }
+    facts.style.display = state.facts.length ? "" : "none"
+    retry.style.display = state.retry === "none" ? "none" : ""
+    retry.disabled = state.retry !== "ask"
+    retry.replaceChildren(...(state.retry === "busy" ? [h("span", {class: "spin"}), "Starting…"] : ["Retry failed items"]))
+    set_attribute(retry, "title", state.why || null)
+    again.style.display = state.again === "" ? "none" : ""
+    set_attribute(again, "href", state.again)
+    actions.style.display = state.retry === "none" && state.again === "" ? "none" : ""
+    node.style.display = state.facts.length || actions.style.display === "" ? "" : "none"
   }
   return {node, show}
 })
@@ -1145,8 +1178,8 @@ const StartForm = element((model) => {
   const grid = h("div", {class: "start-grid"}, offers, form)
   const nothing = h("div", {class: "card empty", style: "margin-top:20px"})
   const back = h("a", {class: "btn"}, "All runs")
-  const node = h("div", null, h("div", {class: "head"}, h("div", null, h("h1", null, "Start a pipeline"),
-    h("div", {class: "sub"}, "Choose what to run; its page opens as soon as it is started.")), back), grid, nothing)
+  const about = h("div", {class: "sub"})
+  const node = h("div", null, h("div", {class: "head"}, h("div", null, h("h1", null, "Start a pipeline"), about), back), grid, nothing)
   let chosen = null
   let described = ""
   const draw = (field) => {
@@ -1178,6 +1211,8 @@ const StartForm = element((model) => {
   }
   const show = (state) => {
     set_attribute(back, "href", state.runs)
+    set_text(about, state.again ? `Filled with the values of run ${state.again}; the two runs will show each other.` :
+      "Choose what to run; its page opens as soon as it is started.")
     grid.style.display = state.pipelines.length ? "" : "none"
     nothing.style.display = state.pipelines.length ? "none" : ""
     set_text(nothing, state.disabled || "No pipelines are on offer. Name modules or folders that hold some in STREAMER_PIPELINES.")
@@ -1219,5 +1254,5 @@ const StartForm = element((model) => {
 })
 
 export default {
-  DetailTabs, Notice, RunBars, RunError, RunFailures, RunHeader, RunLog, RunPhases, RunProgress, RunStats, RunThroughput, RunValues, RunsTable, StartForm,
+  DetailTabs, Notice, RunBars, RunCare, RunError, RunFailures, RunHeader, RunLog, RunPhases, RunProgress, RunStats, RunThroughput, RunValues, RunsTable, StartForm,
 }
