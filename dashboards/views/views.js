@@ -76,7 +76,7 @@ summary { cursor: pointer; }
 .head .title { display: flex; flex-wrap: wrap; align-items: center; gap: 8px 12px; }
 .head .title h1 { display: -webkit-box; -webkit-line-clamp: 3; -webkit-box-orient: vertical; overflow: hidden; }
 .sub { color: var(--st-soft); margin-top: 6px; overflow-wrap: anywhere; }
-.sub .life { white-space: nowrap; } .sub .quiet { color: var(--st-warn); font-weight: 600; }
+.sub .quiet { color: var(--st-warn); font-weight: 600; }
 dialog { border: 1px solid var(--st-line); border-radius: 12px; padding: 22px 24px; max-width: min(420px, calc(100vw - 32px));
   background: var(--st-paper); color: var(--st-ink); font: inherit; }
 dialog::backdrop { background: rgb(8 12 18 / .5); }
@@ -513,7 +513,8 @@ const RunHeader = element((model) => {
     chip.className = `chip ${state.tone} ${state.live ? "live" : ""}`
     chip.style.display = state.word === "" ? "none" : ""
     write_parts(about, state.life && state.about.length ? [...state.about, " ·"] : state.about)
-    set_text(life, state.life ?? "")
+    // It is broken between its parts only.
+    set_text(life, (state.life ?? "").split(" · ").map((part) => part.replaceAll(" ", "\u00a0")).join(" · "))
     life.className = `life ${state.quiet ? "quiet" : ""}`
     link = state.link
     cancel.style.display = state.cancel === "none" ? "none" : ""
