@@ -529,7 +529,7 @@ def _schemas() -> dict[str, Any]:
                 "timeLimitSeconds": {
                     "type": ["number", "null"],
                     "exclusiveMinimum": 0,
-                    "maximum": COUNT_LIMIT,
+                    "exclusiveMaximum": COUNT_LIMIT,
                 },
                 "parameters": {"type": "object"},
                 "phases": _array(

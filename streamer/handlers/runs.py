@@ -119,7 +119,7 @@ class RegisterSpec(msgspec.Struct, forbid_unknown_fields=True):
     run: str | None = None
     token: str | None = None
     pid: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
-    time_limit_seconds: Annotated[float, Meta(gt=0, le=COUNT_LIMIT)] | None = msgspec.field(
+    time_limit_seconds: Annotated[float, Meta(gt=0, lt=COUNT_LIMIT)] | None = msgspec.field(
         default=None, name="timeLimitSeconds"
     )
 
