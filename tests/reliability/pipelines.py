@@ -83,7 +83,9 @@ class Parent(Pipeline):
             subprocess.Popen([sys.executable, "-c", CHILD, str(file), how])
             while not file.exists():
                 time.sleep(0.01)
-        (Path(self.folder) / "pid").write_text(str(os.getpid()))
+        # Whole or not at all, for whoever waits for it.
+        (Path(self.folder) / "pid.new").write_text(str(os.getpid()))
+        (Path(self.folder) / "pid.new").rename(Path(self.folder) / "pid")
         while True:
             try:
                 time.sleep(0.05)
