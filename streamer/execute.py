@@ -28,7 +28,8 @@ from streamer import script
 from streamer.adoption.collector import Collector, Record
 from streamer.child import Child, flush_ours, write_all
 from streamer.events import NAME_LIMIT, ErrorInfo, PhaseChanged, PhaseSpec, cut
-from streamer.reporter import Cancelled, Run
+from streamer.interrupter import Cancelled
+from streamer.reporter import Run
 from streamer.screen import Screen
 from streamer.settings import SettingError, Settings
 

@@ -10,27 +10,23 @@ import contextlib
 import logging
 import math
 import os
-import signal
-import sys
 import threading
 import time as _time
-import traceback
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
-from types import FrameType
 from typing import Any, Final, Literal, Self, TypeVar
 
 import msgspec
 from msgspec import UNSET
 
+from streamer.capture import Capture, RunLogger
+from streamer.describe import brief_error, describe_error, text_of
 from streamer.events import (
     BARS_LIMIT,
-    LEVELS,
     MESSAGE_LIMIT,
     NAME_LIMIT,
     Bar,
@@ -49,12 +45,12 @@ from streamer.events import (
     RunFailed,
     StatusChanged,
     cut,
-    cut_middle,
     format_time,
     item_key,
     type_of_level,
 )
 from streamer.failed_items import NAMED, FailedItems
+from streamer.interrupter import Cancelled, Interrupter
 from streamer.pipeline import Advance, Silent, SkipPhase
 from streamer.progress import Count, Counter, Meter, Reading, Tally, number_of, total_of
 from streamer.publisher import THREAD_PREFIX
@@ -65,147 +61,6 @@ R = TypeVar("R")
 #: Seconds between two samples: this early in a run, growing to that in a long one.
 SAMPLE_SECONDS: Final = (0.1, 1.0)
 _GROWTH: Final = 600
-_OWN_FILES: Final = frozenset(
-    str(Path(__file__).with_name(f"{name}.py"))
-    for name in ("reporter", "worker", "script", "pipeline", "progress", "catalog", "schema")
-)
-#: A SIGINT this soon after one that was sent is taken for it; a later one is somebody's Ctrl-C.
-_ECHO_SECONDS: Final = 1.0
-_MARK: Final = "_streamer_run"
-
-
-class Cancelled(KeyboardInterrupt):
-    """Raised in running code when somebody cancelled the run.
-
-    A `KeyboardInterrupt`, so that code which is careful about Ctrl-C is careful about this, and ``except Exception``
-    lets it pass. It comes at most once in each thread; `finally` blocks and context managers run as always.
-    """
-
-
-class Interrupter:
-    """Turns a request to cancel into `Cancelled` in the main thread, wherever it is, also in a call that blocks.
-
-    A context manager of the main thread: it takes over SIGINT, which is what code that must end well listens to.
-    Ctrl-C means what it meant before. Neither is raised inside a `section`: it waits for its end.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._main = threading.main_thread().ident
-        self._previous: Any = signal.SIG_DFL
-        self._previous_hook: Callable[[Any], object] = sys.unraisablehook
-        self._armed = False
-        self._asked = False
-        self._sent = 0.0
-        self._depth = 0
-        self._pending = False
-        #: Whether the request has reached the main thread.
-        self.told = False
-        #: Called there when it has, just before `Cancelled` is raised.
-        self.on_told: Callable[[], object] = _nothing
-
-    def __enter__(self) -> Self:
-        """Take over SIGINT. Raises `ValueError` outside the main thread."""
-        self._previous = signal.signal(signal.SIGINT, self._handle)
-        # One whose run is over, and that could not give SIGINT back from where it ended, is passed over.
-        while (
-            isinstance(before := getattr(self._previous, "__self__", None), Interrupter) and not before._armed
-        ):
-            self._previous = before._previous
-        self._previous_hook, sys.unraisablehook = sys.unraisablehook, self._unraisable
-        self._armed = True
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Give SIGINT back."""
-        self.disarm()
-        if sys.unraisablehook == self._unraisable:
-            sys.unraisablehook = self._previous_hook
-        # A generator that holds this may be collected by any thread: then the handler stays, and passes signals on.
-        here = threading.get_ident() == self._main
-        if here and signal.getsignal(signal.SIGINT) == self._handle:
-            signal.signal(signal.SIGINT, self._previous)
-
-    @property
-    def here(self) -> bool:
-        """Whether the calling thread is the one that is interrupted."""
-        return self._armed and threading.get_ident() == self._main
-
-    def interrupt(self) -> None:
-        """Ask the main thread to end what it does; again, when it has not heard yet. Any thread may call it."""
-        with self._lock:
-            if not self._armed or self.told:
-                return
-            self._asked = True
-            self._sent = _time.monotonic()
-            if hasattr(signal, "pthread_kill") and self._main is not None:
-                # A real signal, because only that ends a sleep or a read.
-                signal.pthread_kill(self._main, signal.SIGINT)
-            else:
-                import _thread
-
-                _thread.interrupt_main(signal.SIGINT)
-
-    def disarm(self) -> None:
-        """Raise `Cancelled` no more; Ctrl-C still means what it meant before."""
-        with self._lock:
-            self._armed = False
-
-    def section(self) -> _Section:
-        """Return a context manager inside of which the main thread is not interrupted."""
-        return _Section(self)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._depth:
-            self._pending = True
-        else:
-            self._raise(number, frame)
-
-    def _raise(self, number: int, frame: FrameType | None) -> None:
-        if self._asked and self._armed and not self.told:
-            self.told = True
-            self.on_told()
-            raise Cancelled("cancelled on request")
-        if self._asked and _time.monotonic() - self._sent < _ECHO_SECONDS:
-            return  # the same request, sent again before it was heard
-        if callable(self._previous):
-            self._previous(number, frame)
-        elif self._previous != signal.SIG_IGN:
-            raise KeyboardInterrupt
-
-    def _unraisable(self, what: Any) -> None:
-        if isinstance(what.exc_value, Cancelled):
-            # It met a __del__ or a callback, where Python drops exceptions: it is sent again by the run's sampler.
-            self.told = False
-        else:
-            self._previous_hook(what)
-
-
-def _nothing() -> None:
-    pass
-
-
-class _Section:
-    """See `Interrupter.section`. May be nested."""
-
-    __slots__ = ("_counted", "_of")
-
-    def __init__(self, of: Interrupter) -> None:
-        self._of = of
-        self._counted = False
-
-    def __enter__(self) -> None:
-        if threading.get_ident() == self._of._main:
-            self._of._depth += 1
-            self._counted = True
-
-    def __exit__(self, *_: object) -> None:
-        of = self._of
-        if self._counted:
-            of._depth -= 1
-            if of._pending and not of._depth:
-                of._pending = False
-                of._raise(signal.SIGINT, None)
 
 
 class Run:
@@ -255,8 +110,8 @@ class Run:
         self._ended = False
         self._stop = threading.Event()
         self._sampler: threading.Thread | None = None
-        self._log = _RunLogger(name, level, self)
-        self._capture = _Capture(self, level)
+        self._log = RunLogger(name, level, self)
+        self._capture = Capture(self, level)
         _runs.add(self)
         self._again: FailedItems | None = None
         # What each thread is at, of those that map: an item, and what names it.
@@ -311,7 +166,7 @@ class Run:
     def fail(self, error: BaseException | ErrorInfo, message: str = "") -> bool:
         """End the run as failed."""
         info = error if isinstance(error, ErrorInfo) else describe_error(error)
-        return self._end(RunFailed(message=message or _brief(info), error=info, results=self._results()))
+        return self._end(RunFailed(message=message or brief_error(info), error=info, results=self._results()))
 
     def cancelled(self, message: str = "") -> bool:
         """End the run as cancelled."""
@@ -331,7 +186,7 @@ class Run:
             case SystemExit(code=None | 0):
                 return self.complete(result)
             case SystemExit(code=code):
-                said = f"exited with code {code}" if isinstance(code, int) else f"exited: {_text(code)}"
+                said = f"exited with code {code}" if isinstance(code, int) else f"exited: {text_of(code)}"
                 return self.fail(error, said)
             case _:
                 return self.fail(error)
@@ -441,12 +296,12 @@ class Run:
         try:
             yield
         except SkipPhase as reason:
-            self._phase_changed(entry, "skipped", _text(reason))
+            self._phase_changed(entry, "skipped", text_of(reason))
         except KeyboardInterrupt:
             self._phase_changed(entry, "failed", "cancelled" if self._asked else "interrupted")
             raise
         except BaseException as error:
-            self._phase_changed(entry, "failed", _brief(describe_error(error)))
+            self._phase_changed(entry, "failed", brief_error(describe_error(error)))
             raise
         else:
             self._say_what_is_left(entry.name)
@@ -605,7 +460,7 @@ class Run:
 
     def message(self, text: str) -> None:
         """Say in a few words what is being done now; shown beside the progress."""
-        self._said = cut(_text(text), MESSAGE_LIMIT)
+        self._said = cut(text_of(text), MESSAGE_LIMIT)
         self.checkpoint()
 
     def _begin(self, count: Count, unit: str, name: str = "", phase: _Phase | None = None) -> None:
@@ -856,204 +711,7 @@ class _Elsewhere(Silent):
         self._log = logging.getLogger(name)
 
 
-# -- logging -----------------------------------------------------------------------------------------------------------
-
-
-class _RunLogger(logging.Logger):
-    """The logger of a run: its lines are reported, and go to the program's own handlers as well."""
-
-    def __init__(self, name: str, level: int, run: Run) -> None:
-        super().__init__(name, level)
-        self.parent = logging.root
-        self._run = run
-        self.addHandler(_Reporting(run))
-
-    def handle(self, record: logging.LogRecord) -> None:
-        # What is reported here is not reported once more by the root logger's handler.
-        setattr(record, _MARK, True)
-        super().handle(record)
-        self._run.checkpoint()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return logging.getLogger, (self.name,)
-
-
-class _Reporting(logging.Handler):
-    """Turns log records into events of a run. Never raises."""
-
-    def __init__(self, run: Run, level: int = logging.NOTSET) -> None:
-        super().__init__(level)
-        self._run = run
-        self._busy = threading.local()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Report a record."""
-        # A text that logs while it is formatted must not go round for ever.
-        if getattr(self._busy, "now", False):
-            return
-        self._busy.now = True
-        try:
-            item = getattr(record, "item", None)
-            self._run.report_line(
-                _message(record),
-                level=_level(record),
-                logger=record.name,
-                item=None if item is None else _text(item),
-                fields=_fields(record),
-            )
-        except Exception:  # noqa: BLE001, S110 - what somebody logs must never end what they do
-            pass
-        finally:
-            self._busy.now = False
-
-
-class _Capture(_Reporting):
-    """The root logger's handler while a run is open: reports what other loggers say, at `level` or above."""
-
-    def __init__(self, run: Run, level: int) -> None:
-        super().__init__(run, level)
-        self._previous: int | None = None
-        self._quiet: _Quiet | None = None
-        self._open = True
-
-    def install(self) -> None:
-        """Join the root logger's handlers; again, when a configuration has thrown it out."""
-        root = logging.root
-        if not self._open or self in root.handlers:
-            return
-        if self._previous is None:
-            self._previous = root.level
-            if root.level > self.level:
-                # What the root logger now lets through in addition is for the run, not for the program's own handlers.
-                self._quiet = _Quiet(root.level)
-                for handler in root.handlers:
-                    if not isinstance(handler, _Capture):
-                        handler.addFilter(self._quiet)
-                root.setLevel(self.level)
-        root.addHandler(self)
-
-    def uninstall(self) -> None:
-        """Leave the root logger as it was."""
-        self._open = False
-        root = logging.root
-        root.removeHandler(self)
-        if self._quiet is not None:
-            for handler in root.handlers:
-                handler.removeFilter(self._quiet)
-            if root.level == self.level and self._previous is not None:
-                root.setLevel(self._previous)
-            self._quiet = None
-        self.close()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Report a record, unless it is the run's own, or of the threads that report."""
-        last = logging.lastResort
-        if last is not None and record.levelno >= last.level and _has_no_other(record):
-            # Without this handler, Python would have printed it.
-            last.handle(record)
-        if hasattr(record, _MARK) or (record.threadName or "").startswith(THREAD_PREFIX):
-            return
-        super().emit(record)
-
-
-class _Quiet(logging.Filter):
-    """Lets pass what would have passed had the root logger's level not been lowered."""
-
-    def __init__(self, root_level: int) -> None:
-        super().__init__()
-        self._root_level = root_level
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a record is at its logger's own level, or at what the root's was."""
-        logger = logging.root.manager.loggerDict.get(record.name)
-        while isinstance(logger, logging.Logger) and logger is not logging.root:
-            if logger.level:
-                return True  # its own level let it pass
-            logger = logger.parent
-        return record.levelno >= self._root_level or hasattr(record, _MARK)
-
-
-def _has_no_other(record: logging.LogRecord) -> bool:
-    """Tell whether no handler but those of runs sees a record."""
-    logger: logging.Logger | None = logging.root
-    found = logging.root.manager.loggerDict.get(record.name)
-    if isinstance(found, logging.Logger):
-        logger = found
-    while logger is not None:
-        if any(not isinstance(handler, _Reporting) for handler in logger.handlers):
-            return False
-        logger = logger.parent if logger.propagate else None
-    return True
-
-
-def _message(record: logging.LogRecord) -> str:
-    try:
-        message = record.getMessage()
-    except Exception as error:  # noqa: BLE001 - arguments that do not fit are a mistake worth showing, no reason to end
-        message = f"{_text(record.msg)} (its arguments do not fit: {type(error).__name__})"
-    message = cut(message, MESSAGE_LIMIT)
-    if record.exc_info and record.exc_info[1] is not None:
-        trace = describe_error(record.exc_info[1]).traceback
-        message = f"{message}\n{cut_middle(trace, max(MESSAGE_LIMIT - len(message) - 1, 500))}"
-    if record.stack_info:
-        message = f"{message}\n{record.stack_info}"
-    return message
-
-
-#: What every record has, and what is said elsewhere.
-_PLAIN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "item", _MARK}
-
-
-def _fields(record: logging.LogRecord) -> dict[str, Any] | None:
-    """Return what was logged as ``extra=``."""
-    fields = {name: value for name, value in vars(record).items() if name not in _PLAIN}
-    return fields or None
-
-
-def _level(record: logging.LogRecord) -> str:
-    """Return the record's level as one of `LEVELS`: another one counts as the next lower."""
-    if record.levelname in LEVELS:
-        return record.levelname
-    return max((number, name) for name, number in LEVELS.items() if number <= max(record.levelno, 10))[1]
-
-
-# -- errors and texts --------------------------------------------------------------------------------------------------
-
-
-def describe_error(error: BaseException) -> ErrorInfo:
-    """Return an exception's type, message and traceback; frames of this package that only called are left out."""
-    kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    try:
-        found = traceback.TracebackException.from_exception(error, compact=True)
-        _leave_out_own(found, set())
-        trace = "".join(found.format())
-    except Exception as problem:  # noqa: BLE001 - an exception that cannot be printed is still to be reported
-        trace = f"(the traceback cannot be shown: {type(problem).__name__})"
-    return ErrorInfo(type=name, message=cut(_text(error), MESSAGE_LIMIT), traceback=trace)
-
-
-def _leave_out_own(found: traceback.TracebackException, seen: set[int]) -> None:
-    if id(found) in seen:
-        return
-    seen.add(id(found))
-    kept = [
-        frame
-        for frame in found.stack
-        if frame.filename not in _OWN_FILES and not frame.filename.startswith("<frozen importlib")
-    ]
-    if kept:
-        found.stack[:] = kept
-    for other in (found.__cause__, found.__context__, *(found.exceptions or ())):
-        if other is not None:
-            _leave_out_own(other, seen)
-
-
-def _brief(info: ErrorInfo) -> str:
-    """Return an error in one line."""
-    first = info.message.strip().partition("\n")[0]
-    name = info.type.rpartition(".")[2]
-    return cut(f"{name}: {first}" if first else name, 500)
+# -- parts of map ------------------------------------------------------------------------------------------------------
 
 
 def _lane() -> int:
@@ -1064,13 +722,6 @@ def _lane() -> int:
             if task is not None:
                 return id(task)
     return threading.get_ident()
-
-
-def _text(value: object) -> str:
-    try:
-        return str(value)
-    except Exception as error:  # noqa: BLE001 - somebody else's __str__
-        return f"<{type(value).__name__} without a text: {type(error).__name__}>"
 
 
 @contextlib.contextmanager

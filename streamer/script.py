@@ -38,9 +38,10 @@ from streamer.events import (
     cut,
     format_time,
 )
+from streamer.interrupter import Interrupter
 from streamer.progress import Tally, number_of, total_of
 from streamer.publisher import Publisher, Registered, whereabouts
-from streamer.reporter import Interrupter, Run
+from streamer.reporter import Run
 from streamer.settings import SettingError, Settings
 from streamer.spool import FOLDER, Header, Registration, Spool, new_run_id
 from streamer.state import RunState, apply

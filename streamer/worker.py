@@ -28,9 +28,10 @@ from streamer.backends.base import WorkerSpec, decode_spec
 from streamer.catalog import load
 from streamer.events import LEVELS, MESSAGE_LIMIT, ErrorInfo, ProcessInfo, StatusChanged
 from streamer.failed_items import FailedItems
+from streamer.interrupter import Interrupter
 from streamer.pipeline import phases_of
 from streamer.publisher import Publisher, whereabouts
-from streamer.reporter import Interrupter, Run
+from streamer.reporter import Run
 from streamer.schema import build
 from streamer.spool import FOLDER, Header, Spool
 

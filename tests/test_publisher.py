@@ -30,7 +30,8 @@ from streamer.events import (
     StatusChanged,
     decode_event,
 )
-from streamer.publisher import Backoff, Outbox, Publisher, whereabouts
+from streamer.outbox import Outbox
+from streamer.publisher import Backoff, Publisher, whereabouts
 from tests.fake_ingest import MODES, FakeIngest
 from tests.support import wait_until
 
@@ -86,7 +87,8 @@ def test_a_request_carries_the_token_and_ndjson() -> None:
         assert publisher.flush(5)
     assert ingest.headers[0]["Authorization"] == "Bearer secret"
     assert ingest.headers[0]["Content-Type"] == "application/x-ndjson"
-    assert ingest.bodies[0].endswith(b"}\n")
+    # A sign of life may come first: an empty body.
+    assert next(body for body in ingest.bodies if body).endswith(b"}\n")
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import pytest
 
+from streamer.describe import describe_error
 from streamer.events import (
     Completed,
     Entry,
@@ -33,8 +34,9 @@ from streamer.events import (
     bounded,
     kind,
 )
+from streamer.interrupter import Cancelled, Interrupter
 from streamer.pipeline import Reporter, SkipPhase
-from streamer.reporter import Cancelled, Interrupter, Run, describe_error
+from streamer.reporter import Run
 from streamer.state import RunState, fold
 from tests.support import FakeClock, wait_until
 

@@ -19,7 +19,8 @@ import pytest
 
 import streamer
 from streamer.events import PhaseSpec
-from streamer.reporter import Cancelled, Run
+from streamer.interrupter import Cancelled
+from streamer.reporter import Run
 from streamer.script import _specs, leave
 from tests.fake_ingest import FakeIngest
 from tests.support import ROOT, free_port, wait_until

@@ -19,7 +19,8 @@ import httpx
 import pytest
 
 from streamer.events import Completed, Logged
-from streamer.publisher import Backoff, Outbox, Publisher
+from streamer.outbox import Outbox
+from streamer.publisher import Backoff, Publisher
 from streamer.spool import FOLDER, Header, Left, Spool, SpoolRefused
 from tests.api_support import PIPELINES
 from tests.fake_ingest import FakeIngest
