@@ -79,30 +79,36 @@ def whole_search(log: EventLog, run: str) -> int:
         before = found.reached
 
 
+def compare(folder: Path, lines: int) -> str:
+    """Store a run of so many lines and a short one; return what asking for the same of both takes, line by line."""
+    path = folder / "log.sqlite"
+    log = SqliteLog(path)
+    fill(log, "small", SMALL)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    fill(log, "large", lines)
+    taken = time.perf_counter() - start
+    large, small = asked(log, "large"), asked(log, "small")
+    size = path.stat().st_size / 1e6
+    said = [f"{lines:,} lines and {lines // 20:,} failed items: stored in {taken:.0f} s, {size:,.0f} MB"]
+    for name in large:
+        ours, theirs = timed(large[name]), timed(small[name])
+        said.append(
+            f"{name:<26} {ours:9.2f} ms   of {SMALL:,} lines {theirs:9.2f} ms   ratio {ours / theirs:.2f}"
+        )
+    start = time.perf_counter()
+    requests = whole_search(log, "large")
+    said.append(f"search to the end: {time.perf_counter() - start:.2f} s in {requests} requests")
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
+    said.append(f"memory grew by {grown / 1000:.1f} MB")
+    log.close()
+    return "\n".join(said)
+
+
 def main() -> None:
     lines = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "log.sqlite"
-        log = SqliteLog(path)
-        fill(log, "small", SMALL)
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        start = time.perf_counter()
-        fill(log, "large", lines)
-        taken = time.perf_counter() - start
-        large, small = asked(log, "large"), asked(log, "small")
-        size = path.stat().st_size / 1e6
-        print(f"{lines:,} lines and {lines // 20:,} failed items: stored in {taken:.0f} s, {size:,.0f} MB")
-        for name in large:
-            ours, theirs = timed(large[name]), timed(small[name])
-            print(
-                f"{name:<26} {ours:9.2f} ms   of {SMALL:,} lines {theirs:9.2f} ms   ratio {ours / theirs:.2f}"
-            )
-        start = time.perf_counter()
-        requests = whole_search(log, "large")
-        print(f"search to the end: {time.perf_counter() - start:.2f} s in {requests} requests")
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
-        print(f"memory grew by {grown / 1000:.1f} MB")
-        log.close()
+        print(compare(Path(folder), lines))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.reliability import nginx, streams
+from benchmarks import size as sizes
+from tests.reliability import long_runs, nginx, streams
 from tests.support import ServerProcess
 
 
@@ -79,6 +80,22 @@ async def behind_nginx(folder: Path) -> str:
     return f"an event came after {statistics.median(taken):.1f} ms, p99 {p99:.1f} ms; {resumes} resumes of 20"
 
 
+async def long_run(folder: Path) -> str:
+    """Open the page of a run of a million lines and fifty thousand failed items; keep one open that becomes as long."""
+
+    def both() -> str:
+        with long_runs.pages(folder, lines=1_000_000) as pages:
+            said = long_runs.opened(pages, lines=1_000_000)
+            return f"{said}; {long_runs.growing(pages, lines=1_000_000)}"
+
+    return await asyncio.to_thread(both)
+
+
+async def size(folder: Path) -> str:
+    """Ask the log of a long run and of a short one for what their pages show."""
+    return await asyncio.to_thread(sizes.compare, folder, 1_000_000)
+
+
 SCENARIOS: dict[str, Callable[[Path], Awaitable[str | None]]] = {
     "disconnects": disconnects,
     "joining": joining,
@@ -86,6 +103,8 @@ SCENARIOS: dict[str, Callable[[Path], Awaitable[str | None]]] = {
     "vanishing": vanishing,
     "drain": drain,
     "behind_nginx": behind_nginx,
+    "long_run": long_run,
+    "size": size,
 }
 
 

@@ -118,7 +118,9 @@ class Nginx(ServerProcess):
 @contextlib.asynccontextmanager
 async def produced(nginx: Nginx) -> AsyncIterator[Producer]:
     """Register a run through nginx and yield its producer."""
-    async with httpx.AsyncClient(base_url=nginx.url, timeout=60) as http:
+    # Each request on a connection of its own: a reload closes those that are kept, also while one is being used again.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(base_url=nginx.url, timeout=60, limits=limits) as http:
         answer = (await http.post("/api/runs", json={"title": "behind nginx"})).json()
         yield Producer(http, answer["run"], answer["token"])
 
