@@ -766,9 +766,10 @@ def some_runs() -> tuple[RunState, ...]:
     )
     waiting = RunState(
         run="n3tq",
-        title="train.ipynb",
+        title="Train the models",
         owner="data-team",
-        host="notebook",
+        host="laptop-12",
+        program="train.ipynb",
         created=NOW - 20,
         last_time=NOW - 20,
     )

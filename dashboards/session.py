@@ -469,7 +469,15 @@ class RunsModel(Session):
         if not self.search:
             return True
         text = " ".join(
-            (row.title, row.pipeline or "", row.owner, row.host, row.run, *_texts(row.parameters))
+            (
+                row.title,
+                row.pipeline or "",
+                row.owner,
+                row.host,
+                row.program,
+                row.run,
+                *_texts(row.parameters),
+            )
         ).casefold()
         return all(word in text for word in self.search.casefold().split())
 

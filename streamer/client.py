@@ -259,6 +259,7 @@ class Client:
         pipeline: str | None = None,
         owner: str | None = None,
         host: str | None = None,
+        program: str | None = None,
     ) -> Created:
         """Register a run that somebody else executes; its events are sent with the `token` that is answered."""
         spec = {
@@ -268,6 +269,7 @@ class Client:
             "pipeline": pipeline,
             "owner": owner,
             "host": host,
+            "program": program,
         }
         return decode(await self._ask("POST", "/api/runs", body=spec), Created)
 

@@ -11,8 +11,9 @@ import importlib.util
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Final, Protocol, TextIO
+from typing import Final, Protocol, TextIO
 
+from streamer.origin import in_kernel
 from streamer.state import RunState
 from streamer.terminal import LiveDisplay, amount, outcome, percent, printable
 
@@ -98,10 +99,3 @@ def display_of(state: RunState, url: str | None, *, is_there: bool | None) -> Di
         return None
     found = is_there and importlib.util.find_spec("dashboards") is not None
     return View(state.run, url) if found else Lines(sys.stderr)
-
-
-def in_kernel() -> bool:
-    """Say whether this is the kernel of a notebook."""
-    ipython: Any = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return hasattr(shell, "kernel")

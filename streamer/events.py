@@ -123,7 +123,8 @@ class _Event(Struct, frozen=True, tag_field="event", rename="camel"):
 class StatusChanged(_Event, frozen=True, kw_only=True, tag="status"):
     """The run came to be queued, running, stalled or cancelling. The first one of a run describes it.
 
-    `managed`: the streamer executes it, so that it can be run again. `retry_of` is the run of which this one does the
+    `program` is the script, notebook or command that it is. `managed`: the streamer executes it, so that it can be run
+    again. `retry_of` is the run of which this one does the
     failed items again, or all of them: `retry_items`. `time_limit_seconds` count from when it is running.
 
     Of a cancel `step` says how far it is, `by` who asked, `reason` why if nobody did; `phase` and `item` are where the
@@ -138,6 +139,7 @@ class StatusChanged(_Event, frozen=True, kw_only=True, tag="status"):
     phases: tuple[PhaseSpec, ...] | UnsetType = UNSET
     owner: str | UnsetType = UNSET
     host: str | UnsetType = UNSET
+    program: str | UnsetType = UNSET
     managed: bool | UnsetType = UNSET
     retry_of: str | UnsetType = UNSET
     retry_items: Literal["failed", "all"] | UnsetType = UNSET
@@ -609,7 +611,18 @@ def brief(failed: FailedItem) -> FailedItem:
 
 def _bounded_status(event: StatusChanged) -> StatusChanged:
     changes: dict[str, Any] = {"message": cut(event.message, MESSAGE_LIMIT)}
-    for field in ("pipeline", "title", "owner", "host", "retry_of", "by", "reason", "phase", "item"):
+    for field in (
+        "pipeline",
+        "title",
+        "owner",
+        "host",
+        "program",
+        "retry_of",
+        "by",
+        "reason",
+        "phase",
+        "item",
+    ):
         value = getattr(event, field)
         if isinstance(value, str):
             changes[field] = cut(value, NAME_LIMIT)

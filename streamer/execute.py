@@ -211,7 +211,12 @@ class _Reporting:
         self, title: str, phases: Sequence[PhasePattern], url: str | None, parameters: dict[str, Any]
     ) -> None:
         self._context = script.run(
-            title, [one.spec for one in phases], url, parameters=parameters, show=False
+            title,
+            [one.spec for one in phases],
+            url,
+            parameters=parameters,
+            program=parameters["command"],
+            show=False,
         )
         self._ready = threading.Event()
         self._over = threading.Event()

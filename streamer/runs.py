@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import getpass
 import hashlib
 import hmac
 import logging
@@ -24,7 +23,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Struct
 
-from streamer import failed_items, limits
+from streamer import failed_items, limits, origin
 from streamer.backends.base import Backend, Exit, Handle, WorkerSpec
 from streamer.catalog import Catalog, Offer
 from streamer.events import (
@@ -157,7 +156,7 @@ class Runs:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self._pickup = Pickup(settings.data, read=self.read, ingest=self.ingest, register=self._register_left)
-        self.owner = _user()
+        self.owner = origin.user() or "somebody"
         self.host = socket.gethostname()
 
     @property
@@ -396,6 +395,7 @@ class Runs:
         pipeline: str | None = None,
         owner: str | None = None,
         host: str | None = None,
+        program: str | None = None,
         time: float | None = None,
         run_id: str | None = None,
         token: str | None = None,
@@ -423,6 +423,7 @@ class Runs:
             phases=tuple(phases),
             owner=owner or self.owner,
             host=host if host is not None else UNSET,
+            program=program if program is not None else UNSET,
             managed=False,
             process=UNSET if pid is None else ProcessInfo(pid, host or ""),
             time_limit_seconds=time_limit_seconds or UNSET,
@@ -444,6 +445,7 @@ class Runs:
             parameters=known.parameters,
             owner=known.owner,
             host=known.host,
+            program=known.program,
             time=time,
             run_id=header.run,
             token=header.token,
@@ -876,11 +878,3 @@ def _all_unfinished(log: EventLog) -> list[RunState]:
 
 def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _user() -> str:
-    # getuser fails where the user id has no name, as in some containers.
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody"

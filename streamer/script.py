@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
-import getpass
 import inspect
 import os
 import secrets
@@ -18,13 +17,13 @@ import sys
 import threading
 import time as _time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, ParamSpec, TypeVar, overload
 from urllib.parse import urlsplit
 
+from streamer import origin
 from streamer.discovery import find_streamer
-from streamer.display import Display, display_of, in_kernel
+from streamer.display import Display, display_of
 from streamer.events import (
     NAME_LIMIT,
     RESULT_LIMIT,
@@ -68,7 +67,8 @@ class run:  # noqa: N801 - used as a function: ``with streamer.run("Fit models")
 
     Says once, on standard error, where its page is, and shows a bar there. `phases` are names with their weights. `url`
     is the streamer's; by default STREAMER_URL, the one that runs on this machine, or port 5007. `parameters` are shown
-    on the page; they may be any JSON. `show` False: no bar.
+    on the page; they may be any JSON. `program` is what the page calls the program, if not by the name of this script
+    or notebook. `show` False: no bar.
 
     A body that raises ends the run as failed, Ctrl-C and a cancel from the page (`Cancelled`, a `KeyboardInterrupt`) as
     cancelled, and the exception goes on. Otherwise it is complete; ``run.complete(result)`` gives it a result, and so
@@ -83,12 +83,14 @@ class run:  # noqa: N801 - used as a function: ``with streamer.run("Fit models")
         url: str | None = None,
         *,
         parameters: Mapping[str, Any] | None = None,
+        program: str | None = None,
         show: bool = True,
     ) -> None:
         self._title = title
         self._phases = phases
         self._url = url
         self._parameters = parameters
+        self._program = program
         self._show = show
         self._session: _Session | None = None
 
@@ -97,7 +99,13 @@ class run:  # noqa: N801 - used as a function: ``with streamer.run("Fit models")
         specs = _specs(self._phases)
         _settle_loops()
         self._session = _Session(
-            self._title, specs, self._url, self._parameters, show=self._show, is_loops=False
+            self._title,
+            specs,
+            self._url,
+            self._parameters,
+            program=self._program,
+            show=self._show,
+            is_loops=False,
         )
         return self._session.open()
 
@@ -122,7 +130,14 @@ class run:  # noqa: N801 - used as a function: ``with streamer.run("Fit models")
         return functools.wraps(function)(wrapped)
 
     def _fresh(self) -> run:
-        return run(self._title, self._phases, self._url, parameters=self._parameters, show=self._show)
+        return run(
+            self._title,
+            self._phases,
+            self._url,
+            parameters=self._parameters,
+            program=self._program,
+            show=self._show,
+        )
 
     def _around(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -271,7 +286,7 @@ def _session_for(loop: _Loop, description: str, url: str | None) -> _Session:
                 if not session.run.ended:
                     session.loops.append(loop)
                     return session
-        session = _Session(description, (), url, None, show=True, is_loops=True)
+        session = _Session(description, (), url, None, program=None, show=True, is_loops=True)
         session.loops.append(loop)
         session.open()
         return session
@@ -311,10 +326,12 @@ class _Session:
         url: str | None,
         parameters: Mapping[str, Any] | None,
         *,
+        program: str | None,
         show: bool,
         is_loops: bool,
     ) -> None:
-        self.title = cut(str(title).strip(), NAME_LIMIT) or _program()
+        self._program = cut(origin.program() if program is None else program, NAME_LIMIT)
+        self.title = cut(str(title).strip(), NAME_LIMIT) or self._program
         self.url = url
         self.is_loops = is_loops
         self.loops: list[_Loop] = []
@@ -412,7 +429,7 @@ class _Session:
             for loop in self.loops:
                 loop.left += loop.tally.ended and not loop.tally.complete
             # In a notebook it takes longer until the exception is told: its traceback is shown first.
-            samples = 10 * _LEFT_SAMPLES if in_kernel() else _LEFT_SAMPLES
+            samples = 10 * _LEFT_SAMPLES if origin.in_kernel() else _LEFT_SAMPLES
             if any(loop.left >= samples for loop in self.loops):
                 self.settle()
             if self.loops:
@@ -446,8 +463,9 @@ class _Session:
             title=self.title,
             phases=specs,
             parameters=bounded_json(dict(parameters or {}), RESULT_LIMIT),
-            owner=_user(),
+            owner=origin.user(),
             host=socket.gethostname(),
+            program=self._program,
             time=format_time(_time.time()),
         )
         self._state = apply(
@@ -543,16 +561,10 @@ def _install_hooks() -> None:
         _hooked.append(sys.excepthook)
         sys.excepthook = _excepthook
         atexit.register(_at_exit)
-    shell = _shell()
+    shell = origin.ipython()
     if shell is not None:
         with contextlib.suppress(Exception):
             shell.events.register("post_run_cell", _cell_ended)
-
-
-def _shell() -> Any:
-    """Return IPython's shell, if this program runs in one."""
-    ipython = sys.modules.get("IPython")
-    return None if ipython is None else ipython.get_ipython()
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -628,20 +640,6 @@ def _is_address(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(parts.hostname)
-
-
-def _program() -> str:
-    """Return what this program is called, for a run that has no other name."""
-    name = Path(sys.argv[0]).name if sys.argv else ""
-    return "Notebook" if name == "ipykernel_launcher.py" else name or "Python"
-
-
-def _user() -> str | None:
-    # getuser fails where the user id has no name, as in some containers.
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return None
 
 
 def _say(text: str) -> None:

@@ -54,6 +54,7 @@ class Registration(Struct, frozen=True, kw_only=True, omit_defaults=True):
     parameters: dict[str, Any] = {}
     owner: str | None = None
     host: str | None = None
+    program: str | None = None
     time: str | None = None
 
 

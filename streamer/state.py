@@ -165,6 +165,7 @@ class RunState(Struct, frozen=True, rename="camel"):
     parameters: dict[str, Any] = {}
     owner: str = ""
     host: str = ""
+    program: str = ""
     status: RunStatus = "queued"
     message: str = ""
     progress: int = 0
@@ -195,6 +196,11 @@ class RunState(Struct, frozen=True, rename="camel"):
     retry_of: str | None = None
     retry_items: str = ""
     retried_by: tuple[str, ...] = ()
+
+    @property
+    def program_beside(self) -> str:
+        """The program, where it says more than the title does."""
+        return "" if self.program == self.title else self.program
 
     @property
     def is_over(self) -> bool:
@@ -402,7 +408,7 @@ def _says_the_same(state: RunState, event: Event) -> bool:
 
 def _status_changed(state: RunState, event: StatusChanged, time: float) -> RunState:
     changes: dict[str, Any] = {"status": event.status, "message": event.message}
-    for field in ("pipeline", "title", "parameters", "owner", "host"):
+    for field in ("pipeline", "title", "parameters", "owner", "host", "program"):
         value = getattr(event, field)
         if value is not UNSET:
             changes[field] = value

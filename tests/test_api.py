@@ -275,7 +275,7 @@ async def test_counts_of_all_runs_come_with_every_page(api):
 
 async def test_runs_are_filtered_by_pipeline_and_searched_by_their_words(api):
     plain = await api.start(name_of_it="Grüße aus Köln")
-    other = await api.register("Fit 100% of the models", owner="ada")
+    other = await api.register("Fit 100% of the models", owner="ada", program="fit.ipynb")
 
     async def found(**query: str) -> list[str]:
         return [one["run"] for one in (await api.http.get("/api/runs", params=query)).json()["runs"]]
@@ -283,7 +283,12 @@ async def test_runs_are_filtered_by_pipeline_and_searched_by_their_words(api):
     assert [plain] == await found(pipeline="Plain")
     assert [] == await found(pipeline="Count")
     assert [plain] == await found(search="grüsse") == await found(search="KÖLN") == await found(search=plain)
-    assert [other.run] == await found(search="100%") == await found(search="ada")
+    assert (
+        [other.run]
+        == await found(search="100%")
+        == await found(search="ada")
+        == await found(search="FIT.ipynb")
+    )
     assert [] == await found(search="1_0")
 
 

@@ -40,11 +40,13 @@ MARKUP = "<script>alert(1)</script>\"' & \x1b]0;x\x07\nnext \ud800"
         ({"status": "stalled", "rate": None, "results": Results(), "owner": ""},
          "Import prices: 63 % · stalled · load · 3,664 of 4,812 rows · build-7"),
         ({"status": "complete", "results": Results(4812)}, "Import prices: complete · ada on build-7"),
+        ({"status": "complete", "results": Results(4812), "program": "prices.ipynb"},
+         "Import prices: complete · ada on build-7 · prices.ipynb"),
         ({"status": "failed", "host": ""}, "Import prices: failed at 63 % · 3 failed · ada"),
         ({"status": "queued", "phase": None, "done": None, "total": None, "rate": None, "results": Results()},
          "Import prices: queued · ada on build-7"),
     ],
-    ids=["running", "stalled", "complete", "failed", "queued"],
+    ids=["running", "stalled", "complete", "from a notebook", "failed", "queued"],
 )  # fmt: skip
 def test_a_run_is_one_line(changes, line):
     assert line == line_of(replace(STATE, **changes))

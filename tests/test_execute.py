@@ -72,7 +72,7 @@ def test_output_goes_where_it_went_and_is_the_log(server: ServerProcess) -> None
     assert {("stdout", "out \\xffred"), ("stderr", "99%"), ("stderr", "no line end")} == {
         (line["logger"], line["message"]) for line in ran.lines
     }
-    assert "complete" == ran.state["status"]
+    assert ("complete", ran.state["parameters"]["command"]) == (ran.state["status"], ran.state["program"])
 
 
 @pytest.mark.slow

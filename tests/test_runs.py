@@ -250,9 +250,9 @@ async def test_a_full_queue_refuses_one_more(tmp_path):
 
 async def test_a_registered_run_is_running_with_its_first_sign_of_life(bench):
     state, token = await bench.runs.register(
-        title="Fit", phases=[PhaseSpec("fit", 7)], owner="ada", host="build-7"
+        title="Fit", phases=[PhaseSpec("fit", 7)], owner="ada", host="build-7", program="fit.py"
     )
-    assert ("queued", "Fit", "build-7") == (state.status, state.title, state.host)
+    assert ("queued", "Fit", "build-7", "fit.py") == (state.status, state.title, state.host, state.program)
     assert (0, []) == await bench.runs.ingest(state.run, token, [], None)
     assert "running" == await bench.status(state.run)
 

@@ -58,7 +58,7 @@ def test_a_script_is_registered_and_its_work_reported(
     described = ingest.registered[0]
     assert ("Fit models", {"n": 3}) == (described["title"], described["parameters"])
     assert described["phases"] == [{"name": "load", "weight": 1.0}, {"name": "fit", "weight": 7.0}]
-    assert {"owner", "host"} <= set(described)
+    assert {"owner", "host", "program"} <= set(described)
     assert end["result"] == {"rows": 3}
     token = f"Bearer {described['token']}"
     assert ["Bearer operators", token] == [h["Authorization"] for h in ingest.headers[:2]]
@@ -180,9 +180,10 @@ def test_a_loop_without_a_description_is_called_as_the_program(
     ingest: FakeIngest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["/home/somebody/load.py"])
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
     list(streamer.track([1]))
     terminal(ingest)
-    assert ingest.registered[0]["title"] == "load.py"
+    assert [ingest.registered[0][name] for name in ("title", "program")] == ["load.py", "load.py"]
 
 
 def test_a_loop_that_is_left_is_cancelled(ingest: FakeIngest) -> None:

@@ -696,6 +696,13 @@ def test_a_row_says_what_the_list_is_for() -> None:
     )
 
 
+def test_a_row_says_which_notebook_it_came_from_unless_its_title_does() -> None:
+    assert "data-team · laptop-12 · n3tq · train.ipynb" == rows_of("some")[2]["about"]
+    named = replace(some_runs()[2], title="train.ipynb")
+    rows = RunsView(RunsModel(rows=(named,), now=NOW)).table.component.rows
+    assert "data-team · laptop-12 · n3tq" == rows[0]["about"]
+
+
 def test_a_row_leads_to_its_run_whatever_its_id() -> None:
     state = replace(running(), run='a&b"#<c>')
     runs = RunsView(RunsModel(rows=(state,), now=NOW), run_href="?run={}")

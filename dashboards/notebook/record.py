@@ -141,6 +141,7 @@ def _head(state: RunState) -> Markup:
         parts.append(f"Queued {stamp(state.created)}")
     parts += [f"by {words.cut(state.owner, 100)}"] if state.owner else []
     parts += [f"on {words.cut(state.host, 100)}"] if state.host else []
+    parts += [f"· {words.cut(state.program_beside, 100)}"] if state.program_beside else []
     return tag(
         "div",
         tag("div", tag("b", _title(state), style="font-size:16px"), Markup(" &nbsp;"), chip(state)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +16,7 @@ from dashboards.pages.place import DocumentPlace
 from dashboards.session import RunModel, RunsModel, Session, StartModel
 from dashboards.shell import PageFrame, make_page
 from dashboards.views import RunsView, RunView, StartView
-from streamer import words
+from streamer import origin, words
 from streamer.settings import SettingError
 
 #: How a run's page, the form and the list are reached from any of them; paths stay as they are, whatever the prefix.
@@ -49,10 +48,7 @@ def viewer() -> str:
     """Return who looks: the user who logged in, else whoever runs this server."""
     if pn.state.user and pn.state.user != "guest":
         return str(pn.state.user)
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return ""
+    return origin.user() or ""
 
 
 def _connect(model: Session, link: Callable[[Live], object]) -> None:

@@ -84,6 +84,8 @@ def _about(state: RunState) -> list[Any]:
         parts.append(f" by {state.owner}")
     if state.host:
         parts.append(f" on {state.host}")
+    if state.program_beside:
+        parts.append(f" · {words.cut(state.program_beside, 100)}")
     if state.is_over and state.ended is not None:
         parts += [" · ended ", state.ended]
         seconds = state.duration(state.ended)

@@ -90,7 +90,18 @@ class RunsTableView(View):
             "href": self.run_href.format(quote(state.run, safe="")),
             "title": words.cut(state.title or state.pipeline or state.run, 300),
             "about": words.cut(
-                " · ".join(part for part in (state.owner, state.host, state.run[:SHORT_ID]) if part), 200
+                " · ".join(
+                    part
+                    for part in (
+                        state.owner,
+                        state.host,
+                        state.run[:SHORT_ID],
+                        # The last, as what finds no room is left out, and this is the longest.
+                        words.cut(state.program_beside, 60),
+                    )
+                    if part
+                ),
+                200,
             ),
             "word": words.status_word(state.status),
             "tone": words.STATUS_TONES[state.status],

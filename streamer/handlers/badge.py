@@ -85,7 +85,7 @@ def badge_of(state: RunState) -> str:
 
 
 def line_of(state: RunState, page: str = "") -> str:
-    """Return what there is to say of a run, in one line: title, progress, phase, counts, who and where, its page."""
+    """Return what there is to say of a run, in one line: title, progress, phase, counts, who, where, what, its page."""
     counts = words.done_of(state.done, state.total, words.cut(state.unit, 20))
     going = not state.is_over
     who = " on ".join(part for part in (state.owner, state.host) if part)
@@ -97,6 +97,7 @@ def line_of(state: RunState, page: str = "") -> str:
         words.rate(state.rate, words.cut(state.unit, 20)) if going else "",
         f"{state.results.failed:,} failed" if state.results.failed else "",
         who,
+        words.cut(state.program_beside, _LABEL),
     )
     title = words.cut(_plain(state.title or state.run), 80)
     said = words.cut(f"{title}: {' · '.join(_plain(part) for part in parts if part)}", _LINE)

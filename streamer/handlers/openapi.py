@@ -184,7 +184,9 @@ def _paths(epoch: str) -> dict[str, Any]:
             explode=False,
         ),
         _query("pipeline", "Only runs of this pipeline."),
-        _query("search", "Only runs with this text in title, owner, host, id or parameters."),
+        _query(
+            "search", "Only runs with this text in title, pipeline, owner, host, program, id or parameters."
+        ),
         _query("before", "Only runs older than this one: `next` of the page before."),
         _LIMIT,
     ]
@@ -522,6 +524,7 @@ def _schemas() -> dict[str, Any]:
                 "pipeline": _TEXT_OR_NULL,
                 "owner": _TEXT_OR_NULL,
                 "host": _TEXT_OR_NULL,
+                "program": _TEXT_OR_NULL,
                 "run": {"type": "string", "pattern": "^[a-z0-9]{10}$"},
                 "token": {"type": "string", "pattern": "^[A-Za-z0-9_-]{20,200}$"},
                 "time": {"type": ["string", "null"], "pattern": _TIME},

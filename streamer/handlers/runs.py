@@ -115,6 +115,7 @@ class RegisterSpec(msgspec.Struct, forbid_unknown_fields=True):
     pipeline: str | None = None
     owner: str | None = None
     host: str | None = None
+    program: str | None = None
     time: str | None = None
     run: str | None = None
     token: str | None = None
@@ -155,7 +156,9 @@ class RunsHandler(StartHandler):
         try:
             spec = msgspec.convert(body, RegisterSpec)
         except msgspec.ValidationError as error:
-            expected = "a run's title, phases, parameters, owner, host, pid, pipeline and timeLimitSeconds"
+            expected = (
+                "a run's title, phases, parameters, owner, host, program, pid, pipeline and timeLimitSeconds"
+            )
             raise not_valid(error, expected) from error
         if not spec.title.strip():
             raise invalid("title", spec.title, "a title")
@@ -176,6 +179,7 @@ class RunsHandler(StartHandler):
                 pipeline=spec.pipeline,
                 owner=spec.owner or self._owner(),
                 host=spec.host,
+                program=spec.program,
                 time=time,
                 run_id=spec.run,
                 token=spec.token,

@@ -696,10 +696,10 @@ def _level(event: Event) -> int | None:
 
 
 def _words(state: RunState) -> str:
-    """Return what a search over runs looks into: id, title, pipeline, owner, host and parameters."""
+    """Return what a search over runs looks into: id, title, pipeline, owner, host, program and parameters."""
     parameters = msgspec.json.encode(state.parameters).decode()[: 10 * NAME_LIMIT]
     return " ".join(
-        (state.run, state.title, state.pipeline or "", state.owner, state.host, parameters)
+        (state.run, state.title, state.pipeline or "", state.owner, state.host, state.program, parameters)
     ).casefold()
 
 

@@ -26,15 +26,18 @@ threading.Event().wait(1)"""
 def test_a_loop_in_a_cell_shows_its_view_and_ends_as_it_ended(
     tmp_path: Path, own_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cells = [LOOP.format(title="Fit", body="pass"), OVER, LOOP.format(title="Bad", body="raise ValueError('no')"), OVER]
+    cells = [LOOP.format(title="Fit", body="pass"), OVER, "__vsc_ipynb_file__ = '/home/ada/bad.ipynb'\n" + LOOP.format(title="Bad", body="raise ValueError('no')"), OVER]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     with ServerProcess.streamer(tmp_path / "server") as server:
         monkeypatch.setenv("STREAMER_URL", server.url)
+        # As Jupyter's server tells a kernel the notebook it is for; VS Code tells it in a name, see above.
+        monkeypatch.setenv("JPY_SESSION_NAME", "work/fit.ipynb")
         NotebookClient(notebook, allow_errors=True, timeout=120).execute()
         runs = httpx.get(f"{server.url}/api/runs").json()["runs"]
     assert [("Bad", "failed", "ValueError: no"), ("Fit", "complete", "complete")] == [
         (one["title"], one["status"], one["message"]) for one in runs
     ]
+    assert ["bad.ipynb", "fit.ipynb"] == [one["program"] for one in runs]
     said = [str(output.get("text", "")) for output in notebook.cells[0].outputs]
     assert any(text.startswith("streamer: http://") for text in said)
     shown = [output.data["text/plain"] for output in notebook.cells[0].outputs if output.output_type == "display_data"]
