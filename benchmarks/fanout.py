@@ -75,7 +75,8 @@ class Peer:
     def prepare(self) -> None:
         """Do what is to be done before there are readers."""
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Start the server, and wait until it listens."""
         environment = {
             name: text for name, text in os.environ.items() if not name.startswith("STREAMER_")
         } | self.environment()
@@ -93,12 +94,18 @@ class Peer:
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise SystemExit(f"{self.name} does not listen")
             time.sleep(0.05)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+    def __enter__(self) -> Self:
+        self.start()
         self.prepare()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.wait()
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def environment(self) -> dict[str, str]:
@@ -158,13 +165,15 @@ class Ours(Peer):
 
     def prepare(self) -> None:
         answer = httpx.post(f"http://127.0.0.1:{self.port}/api/runs", json={"title": "fan-out"}).json()
-        path, token = f"/api/runs/{answer['run']}/events", answer["token"]
-        self.get = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n".encode()
-        self._head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n".encode()
+        self.path = f"/api/runs/{answer['run']}/events"
+        self.authorization = {"Authorization": f"Bearer {answer['token']}"}
+        start = f"{self.path} HTTP/1.1\r\nHost: localhost\r\n"
+        self.get = f"GET {start}Accept: text/event-stream\r\n\r\n".encode()
+        self.head = f"POST {start}Authorization: Bearer {answer['token']}\r\n".encode()
 
     def post(self, number: int) -> bytes:
         body = b'{"seq":%d,"event":"log","message":"%b"}' % (number, message(number))
-        return self._head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        return self.head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 PEERS = {"ours": Ours, "nchan": Nchan, "starlette": Starlette, "naive": Naive}

@@ -322,6 +322,7 @@ def decode_envelope(data: bytes | str) -> Envelope:
 
 
 # -- times -------------------------------------------------------------------------------------------------------------
+# Events come many to the second, and in its order, and each time is written twice: caches spare what dates cost.
 
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
@@ -330,13 +331,13 @@ _RFC3339 = re.compile(
 _LAST_TIME: Final = 253_402_300_799.999
 
 
+@functools.lru_cache(1024)
 def format_time(time: float) -> str:
     """Write POSIX seconds as RFC 3339 in UTC with milliseconds, for example ``2026-01-31T09:41:32.118Z``."""
     milliseconds = round(min(max(time, 0.0), _LAST_TIME) * 1000)
     return f"{_format_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
 
 
-# Events come many to the second, and in its order: these spare what dates cost.
 @functools.lru_cache(256)
 def _format_second(seconds: int) -> str:
     return _time.strftime("%Y-%m-%dT%H:%M:%S", _time.gmtime(seconds))
@@ -422,6 +423,8 @@ def bounded(event: Event) -> Event:
                 fields=_bounded_fields(event.fields),
             )
         case Progressed():
+            if _is_plain_progress(event):
+                return event
             results = event.results
             return _replaced(
                 event,
@@ -487,6 +490,26 @@ def _is_plain(event: Logged) -> bool:
         and phase.isascii()
         and item.isascii()
         and event.timestamp.isascii()
+    )
+
+
+def _is_plain_progress(event: Progressed) -> bool:
+    """Say whether progress is, as nearly always, within its bounds."""
+    message, unit, phase, results = event.message, event.unit, event.phase or "", event.results
+    done, total = event.done, event.total
+    return (
+        not event.bars
+        and (done is None or 0 <= done <= COUNT_LIMIT)
+        and (total is None or 0 <= total <= COUNT_LIMIT)
+        and 0 <= event.progress <= 100
+        and 0 <= results.success <= COUNT_LIMIT
+        and 0 <= results.failed <= COUNT_LIMIT
+        and len(message) <= MESSAGE_LIMIT
+        and len(unit) <= 40
+        and len(phase) <= NAME_LIMIT
+        and message.isascii()
+        and unit.isascii()
+        and phase.isascii()
     )
 
 

@@ -69,10 +69,18 @@ class Request(Struct, frozen=True):
         )
 
 
+def is_logged(status: int) -> bool:
+    """Say whether a request that was answered so gets a line."""
+    return access.isEnabledFor(_level(status))
+
+
+def _level(status: int) -> int:
+    return logging.WARNING if status >= 500 else logging.INFO
+
+
 def log_request(request: Request, *, status: int, seconds: float, sent: int, end: str = "") -> None:
     """Write the line of a request that was answered, with the bytes of the answer; `end`: how its stream ended."""
-    level = logging.WARNING if status >= 500 else logging.INFO
-    if not access.isEnabledFor(level):
+    if not is_logged(status):
         return
     fields = {
         **msgspec.structs.asdict(request),
@@ -83,7 +91,7 @@ def log_request(request: Request, *, status: int, seconds: float, sent: int, end
     }
     taken = f"{seconds:.1f} s" if end else f"{1000 * seconds:.1f} ms"
     message = f"{request.method} {request.uri} {status} {taken} {sent} bytes{end and f', {end}'}"
-    access.log(level, "%s", message, extra={"request": fields})
+    access.log(_level(status), "%s", message, extra={"request": fields})
 
 
 class TextFormatter(logging.Formatter):

@@ -7,7 +7,8 @@ cannot disagree. Every value is immutable: a state can be shared between threads
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 import msgspec
@@ -229,7 +230,10 @@ class RunState(Struct, frozen=True, rename="camel"):
 
     def find_phase(self, name: str | None) -> PhaseState | None:
         """Return the phase of that name, or None."""
-        return next((phase for phase in self.phases if phase.name == name), None)
+        for phase in self.phases:
+            if phase.name == name:
+                return phase
+        return None
 
     def duration(self, now: float) -> float | None:
         """Return the seconds from the start to the end, or to `now`; None when it has not started."""
@@ -248,18 +252,17 @@ def apply(state: RunState, entry: Entry) -> RunState:
     if state.is_over:
         return replace(state, seq=entry.seq, offset=entry.offset)
     event, time = entry.event, entry.time
-    moved = {"seq": entry.seq, "offset": entry.offset, **_timed(state, event, time)}
     if isinstance(event, Logged):
-        # By far the most frequent one: one copy of the state, not two.
-        return replace(state, log_counts=_counted(state.log_counts, event.level), **moved)
+        return _logged(state, (entry,))
+    moved = {"seq": entry.seq, "offset": entry.offset, **_timed(state, event, time)}
+    if isinstance(event, Progressed):
+        return _progressed(state, event, time, moved)
     state = replace(state, **moved)
     match event:
         case StatusChanged():
             return _status_changed(state, event, time)
         case PhaseChanged():
             return _overall(_phase_changed(state, event, time))
-        case Progressed():
-            return _progressed(state, event, time)
         case ItemFailed():
             errors = state.errors
             if len(errors) < ERRORS_LISTED:
@@ -282,6 +285,38 @@ def fold(state: RunState, entries: Iterable[Entry]) -> RunState:
     for entry in entries:
         state = apply(state, entry)
     return state
+
+
+def advance(state: RunState, entries: Iterable[Entry]) -> tuple[RunState, list[Entry]]:
+    """Apply new entries of a run that is under way; return its state, and the entries with their events settled.
+
+    A terminal event is the last: what stands behind it is passed over.
+    """
+    settled: list[Entry] = []
+    for are_lines, group in groupby(entries, _is_line):
+        if are_lines:
+            # By far the most frequent ones, and nothing that one of them is settled from changes with another.
+            lines = tuple(group)
+            state = _logged(state, lines)
+            settled += [_settled(state, line) for line in lines]
+            continue
+        for entry in group:
+            state = apply(state, entry)
+            settled.append(_settled(state, entry))
+            if state.is_over:
+                return state, settled
+    return state, settled
+
+
+def _is_line(entry: Entry) -> bool:
+    return isinstance(entry.event, Logged)
+
+
+def _settled(state: RunState, entry: Entry) -> Entry:
+    event = settle(state, entry)
+    if event is entry.event:
+        return entry
+    return Entry(entry.offset, entry.run_id, entry.seq, entry.time, event)
 
 
 def settle(state: RunState, entry: Entry) -> Event:
@@ -351,11 +386,35 @@ def settle(state: RunState, entry: Entry) -> Event:
 # -- one kind each -----------------------------------------------------------------------------------------------------
 
 
-def _counted(counts: dict[str, int], level: str) -> dict[str, int]:
-    # Levels are free text: the counts stay bounded, the odd ones together.
-    if level not in counts and len(counts) >= 20:
-        level = "OTHER"
-    return {**counts, level: counts.get(level, 0) + 1}
+def _logged(state: RunState, lines: Sequence[Entry]) -> RunState:
+    """Return the state after log lines that follow each other: one copy of it for all."""
+    counts = dict(state.log_counts)
+    created, last, sign, gap = state.created, state.last_time, state.last_sign, state.longest_gap
+    for entry in lines:
+        event, time = entry.event, entry.time
+        assert isinstance(event, Logged)
+        level = event.level
+        # Levels are free text: the counts stay bounded, the odd ones together.
+        if level not in counts and len(counts) >= 20:
+            level = "OTHER"
+        counts[level] = counts.get(level, 0) + 1
+        if created is None or last is None or sign is None:
+            created = last = sign = time
+        elif event.logger != STREAMER_LOGGER:
+            if state.started is not None and time - last > gap:
+                gap = max(gap, round(time - last, 3))
+            last, sign = max(time, last), max(time, sign)
+    newest = lines[-1]
+    return replace(
+        state,
+        seq=newest.seq,
+        offset=newest.offset,
+        log_counts=counts,
+        created=created,
+        last_time=last,
+        last_sign=sign,
+        longest_gap=gap,
+    )
 
 
 def _timed(state: RunState, event: Event, time: float) -> dict[str, Any]:
@@ -374,14 +433,10 @@ def _timed(state: RunState, event: Event, time: float) -> dict[str, Any]:
 
 
 def _is_about_silence(event: Event) -> bool:
-    """Tell whether the streamer says this of a run, whether or not its producer lives."""
-    match event:
-        case StatusChanged():
-            return event.status == "stalled" or event.step in ("asked", "terminated", "killed")
-        case Logged():
-            return event.logger == STREAMER_LOGGER
-        case _:
-            return False
+    """Tell whether the streamer says this of a run, whether or not its producer lives; of log lines see `_logged`."""
+    return isinstance(event, StatusChanged) and (
+        event.status == "stalled" or event.step in ("asked", "terminated", "killed")
+    )
 
 
 def _says_the_same(state: RunState, event: Event) -> bool:
@@ -473,11 +528,11 @@ def _phase_changed(state: RunState, event: PhaseChanged, time: float) -> RunStat
         phase = replace(phase, status="failed", ended=time)
     if event.message:
         phase = replace(phase, message=event.message)
-    return _put(replace(state, phase=current), phase)
+    return replace(state, phase=current, phases=_put(state.phases, phase))
 
 
-def _progressed(state: RunState, event: Progressed, time: float) -> RunState:
-    headline: dict[str, Any] = {}
+def _progressed(state: RunState, event: Progressed, time: float, headline: dict[str, Any]) -> RunState:
+    """Return the state after progress, with `headline` in it: one copy of it, mostly."""
     if event.results.success > state.results.success:
         headline["results"] = Results(success=event.results.success, failed=state.results.failed)
     if event.message:
@@ -487,17 +542,18 @@ def _progressed(state: RunState, event: Progressed, time: float) -> RunState:
         state = _with_bars(state, event.bars, name)
     if name is None:
         return _overall(_progressed_alone(replace(state, **headline), event))
-    phase = state.find_phase(name)
+    phase, phases = state.find_phase(name), state.phases
     if phase is None:
-        state = _with_phase(state, name, None)
-        phase = state.find_phase(name)
-        if phase is None:
+        if len(phases) >= PHASES_LIMIT:
             return replace(state, **headline)
+        phase = PhaseState(name)
+        phases = (*phases, phase)
     phase = _moved_on(phase, event, time)
     # A late sample of a phase that is over must not take the run's headline back to it.
     if phase.status == "started" or name == state.phase:
         headline.update(phase=name, done=phase.done, total=phase.total, unit=phase.unit, rate=phase.rate)
-    return _overall(_put(state, phase), **headline)
+    phases = _put(phases, phase)
+    return replace(state, phases=phases, **_summed(phases, state.overall_progress), **headline)
 
 
 def _moved_on(phase: PhaseState, event: Progressed, time: float) -> PhaseState:
@@ -590,16 +646,20 @@ def outcome(results: Results | FinalResults) -> str:
 # -- parts -------------------------------------------------------------------------------------------------------------
 
 
-def _overall(state: RunState, **changes: Any) -> RunState:
-    """Return the state with `changes`, and with the overall progress that its phases add up to."""
+def _overall(state: RunState) -> RunState:
+    """Return the state with the overall progress that its phases add up to."""
+    return replace(state, **_summed(state.phases, state.overall_progress))
+
+
+def _summed(phases: Iterable[PhaseState], overall: float) -> dict[str, Any]:
+    """Return the progress that phases add up to, where it is beyond `overall`."""
     weight = reached = 0.0
-    for phase in state.phases:
+    for phase in phases:
         weight += phase.weight
         reached += phase.weight * phase.fraction
-    overall = state.overall_progress
     if weight > 0:
         overall = max(overall, min(round(reached / weight * 100, 2), ALMOST))
-    return replace(state, overall_progress=overall, progress=min(int(overall), 99), **changes)
+    return {"overall_progress": overall, "progress": min(int(overall), 99)}
 
 
 def _with_phase(state: RunState, name: str, weight: float | None) -> RunState:
@@ -609,8 +669,8 @@ def _with_phase(state: RunState, name: str, weight: float | None) -> RunState:
     return replace(state, phases=(*state.phases, PhaseState(name, _weight(weight))))
 
 
-def _put(state: RunState, phase: PhaseState) -> RunState:
-    return replace(state, phases=tuple(phase if p.name == phase.name else p for p in state.phases))
+def _put(phases: tuple[PhaseState, ...], phase: PhaseState) -> tuple[PhaseState, ...]:
+    return tuple([phase if p.name == phase.name else p for p in phases])
 
 
 def _with_bars(state: RunState, changed: Iterable[Bar], phase: str | None) -> RunState:
@@ -675,7 +735,7 @@ def _percent(done: float | None, total: float | None, said: float | None) -> flo
 
 def _count(value: float | None) -> float | None:
     value = counted(value)
-    return int(value) if value is not None and float(value).is_integer() else value
+    return value if value is None or isinstance(value, int) or not value.is_integer() else int(value)
 
 
 def _weight(weight: float | None) -> float:

@@ -7,11 +7,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from streamer.events import TERMINAL_TYPES, Entry, kind
+from streamer.events import TERMINAL_TYPES, Entry
 
 #: Most entries, and about the most bytes, that a reader gets in one write.
 ENTRIES_PER_WRITE: Final = 500
 BYTES_PER_WRITE: Final = 256_000
+#: Most entries that are dropped together.
+_ENTRIES_PER_PIECE: Final = 50
 TERMINAL_KINDS: Final = frozenset(str(t.__struct_config__.tag) for t in TERMINAL_TYPES)
 
 
@@ -54,21 +56,19 @@ class _Line:
         #: Offset of the terminal event, once there is one.
         self.terminal: int | None = None
 
-    def append(self, offset: int, frame: bytes) -> None:
-        self.offsets.append(offset)
-        self.frames.append(frame)
+    def extend(self, offsets: Sequence[int], frames: Sequence[bytes]) -> None:
+        self.offsets += offsets
+        self.frames += frames
 
-    def drop(self) -> tuple[int, int]:
-        """Forget the oldest; return its offset and its size."""
-        index = self.first
-        dropped = self.offsets[index], len(self.frames[index])
-        self.frames[index] = b""
-        self.first += 1
+    def drop(self, number: int) -> None:
+        """Forget the oldest ones."""
+        begin = self.first
+        self.first += number
+        self.frames[begin : self.first] = [b""] * number
         # The lists are made shorter seldom, so that dropping one costs the same whatever their length.
         if self.first > 1000 and 2 * self.first > len(self.offsets):
             del self.offsets[: self.first], self.frames[: self.first]
             self.first = 0
-        return dropped
 
     @property
     def is_empty(self) -> bool:
@@ -90,7 +90,8 @@ class Tail:
         self.bytes = 0
         self._limit = limit_bytes
         self._all = _Line()
-        self._runs: deque[str] = deque()
+        #: What is dropped together: entries of which run, how many, the offset of the last one, and their bytes.
+        self._pieces: deque[tuple[str, int, int, int]] = deque()
         self._by_run: dict[str, _Line] = {}
 
     def __contains__(self, run_id: str) -> bool:
@@ -98,25 +99,36 @@ class Tail:
         return run_id in self._by_run
 
     def append(self, entries: Sequence[Entry], frames: Sequence[bytes]) -> None:
-        """Take entries, oldest first, of offsets beyond all that are here."""
-        for entry, frame in zip(entries, frames, strict=True):
-            line = self._by_run.get(entry.run_id)
-            if line is None:
-                line = self._by_run[entry.run_id] = _Line()
-            line.append(entry.offset, frame)
-            self._all.append(entry.offset, frame)
-            self._runs.append(entry.run_id)
-            self.bytes += len(frame)
-            if kind(entry.event) in TERMINAL_KINDS:
-                line.terminal = entry.offset
-        while self.bytes > self._limit and len(self._runs) > 1:
-            self.start, size = self._all.drop()
-            self.bytes -= size
-            run_id = self._runs.popleft()
-            line = self._by_run[run_id]
-            line.drop()
-            if line.is_empty:
-                del self._by_run[run_id]
+        """Take entries of one run, oldest first, of offsets beyond all that are here; a terminal event is the last."""
+        if not entries:
+            return
+        newest = entries[-1]
+        run_id = newest.run_id
+        line = self._by_run.get(run_id)
+        if line is None:
+            line = self._by_run[run_id] = _Line()
+        offsets = [entry.offset for entry in entries]
+        for part in (line, self._all):
+            part.extend(offsets, frames)
+        if isinstance(newest.event, TERMINAL_TYPES):
+            line.terminal = newest.offset
+        for begin in range(0, len(frames), _ENTRIES_PER_PIECE):
+            piece = frames[begin : begin + _ENTRIES_PER_PIECE]
+            size = sum(map(len, piece))
+            self._pieces.append((run_id, len(piece), offsets[begin + len(piece) - 1], size))
+            self.bytes += size
+        while self.bytes > self._limit and len(self._pieces) > 1:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Forget the oldest piece."""
+        run_id, number, self.start, size = self._pieces.popleft()
+        self.bytes -= size
+        self._all.drop(number)
+        line = self._by_run[run_id]
+        line.drop(number)
+        if line.is_empty:
+            del self._by_run[run_id]
 
     def after(self, run_id: str | None, offset: int) -> Frames | None:
         """Return what comes after an offset, of one run or of all, as much as fits in a write; None: ask the log."""

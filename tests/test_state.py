@@ -35,6 +35,7 @@ from streamer.state import (
     CancelState,
     Curve,
     RunState,
+    advance,
     apply,
     decode_state,
     encode_state,
@@ -153,6 +154,17 @@ def test_a_settled_event_folds_as_the_bare_one_does(drawn):
         bare = apply(bare, entry)
         settled = apply(settled, msgspec.structs.replace(entry, event=settle(bare, entry)))
         assert bare == settled
+
+
+@given(histories, st.lists(events, max_size=3))
+def test_a_batch_advances_a_run_as_its_entries_do_one_by_one(drawn, behind):
+    middle, ending, steps = drawn
+    entries = history((middle, [*ending, *(behind if ending else [])], steps))
+    state, settled = RunState(run="r1"), []
+    for entry in entries[: len(entries) - len(behind)] if ending else entries:
+        state = apply(state, entry)
+        settled.append(msgspec.structs.replace(entry, event=settle(state, entry)))
+    assert (state, settled) == advance(RunState(run="r1"), entries)
 
 
 @given(histories)

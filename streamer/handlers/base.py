@@ -21,7 +21,7 @@ from streamer.events import COUNT_LIMIT, NESTING_LIMIT, is_nested_too_deep
 from streamer.hub import Hub
 from streamer.log.base import EventLog, LogError, LogUnavailable, RunEnded, SequenceGap, UnknownRun
 from streamer.logs import Request as LoggedRequest
-from streamer.logs import log_request
+from streamer.logs import is_logged, log_request
 from streamer.metrics import Metrics
 from streamer.pickup import Forbidden
 from streamer.runs import NotRetryable, QueueFull, Runs, UnknownPipeline
@@ -380,6 +380,8 @@ class BaseHandler(RequestHandler):
     def _log(self) -> None:
         # Whatever application has these routes: its own line would repeat the token.
         self.count_request()
+        if not is_logged(self.get_status()):
+            return
         sent = self._headers.get("Content-Length", "0")
         log_request(
             self.logged, status=self.get_status(), seconds=self.request.request_time(), sent=int(sent)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,7 +48,7 @@ from streamer.log.retention import KEEP_ALL, Retention, tend
 from streamer.log.salvage import find_damage, is_damage, salvage
 from streamer.log.schema import connect, prepare
 from streamer.log.witness import Testimony, Witness, Word
-from streamer.state import RunState, apply, decode_state, encode_state, settle, with_retry
+from streamer.state import RunState, advance, decode_state, encode_state, with_retry
 from streamer.wire import framer
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,11 @@ _BETWEEN_SLICES: Final = 0.05
 _STATES_KEPT: Final = 500
 #: At most this many events share a commit, so that the first of them does not wait for ever.
 _EVENTS_PER_COMMIT: Final = 20_000
+#: Rows in one statement: for each statement the writer gives up the interpreter and may have to wait for it.
+_ROWS_PER_STATEMENT: Final = 100
+_ROW: Final = "(?, ?, ?, ?, ?, ?, ?)"
+_INSERT: Final = "INSERT INTO entries VALUES "
+_INSERT_MANY: Final = _INSERT + ", ".join([_ROW] * _ROWS_PER_STATEMENT)
 
 
 class _Run(msgspec.Struct):
@@ -504,8 +510,13 @@ class SqliteLog:
 
     def _store(self) -> None:
         """Write the entries of this commit, and beside them, once, the state of every run that it appends to."""
-        self._db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows)
-        self._rows.clear()
+        rows = self._rows
+        whole = len(rows) // _ROWS_PER_STATEMENT * _ROWS_PER_STATEMENT
+        for first in range(0, whole, _ROWS_PER_STATEMENT):
+            values = tuple(chain.from_iterable(rows[first : first + _ROWS_PER_STATEMENT]))
+            self._db.execute(_INSERT_MANY, values)
+        self._db.executemany(_INSERT + _ROW, rows[whole:])
+        rows.clear()
         now = self._now()
         self._db.executemany(
             "UPDATE runs SET status = ?, pipeline = ?, acknowledged = ?, state = ?,"
@@ -615,25 +626,23 @@ class SqliteLog:
             return Appended(run_id, (), (), run.state, run.acknowledged)
         if run.state.is_over:
             raise RunEnded(run_id, run.state.status)
-        state, offset, size = run.state, self._head, run.bytes
-        key, frame, rows = run.key, framer(self.epoch, run_id), self._rows
-        entries: list[Entry] = []
+        first, seq = self._head + 1, run.state.seq + 1 - (self._head + 1)
+        state, entries = advance(
+            run.state,
+            [
+                Entry(offset, run_id, seq + offset, draft.time, bounded(draft.event))
+                for offset, draft in enumerate(drafts, first)
+            ],
+        )
+        size, key, frame, rows = run.bytes, run.key, framer(self.epoch, run_id), self._rows
         frames: list[bytes] = []
-        for draft in drafts:
-            offset += 1
-            seq, when = state.seq + 1, draft.time
-            entry = Entry(offset, run_id, seq, when, bounded(draft.event))
-            state = apply(state, entry)
-            event = settle(state, entry)
+        for entry in entries:
+            event, offset, number, when = entry.event, entry.offset, entry.seq, entry.time
             body, name = encode_event(event), kind(event)
             size += len(body)
-            entries.append(entry if event is entry.event else Entry(offset, run_id, seq, when, event))
-            rows.append((offset, key, seq, when, name, _level(event), body))
-            frames.append(frame(offset, name, seq, when, body))
-            if state.is_over:
-                # A terminal event is the last: what a producer sent behind it is passed over.
-                break
-        self._head = offset
+            rows.append((offset, key, number, when, name, _level(event), body))
+            frames.append(frame(offset, name, number, when, body))
+        self._head += len(entries)
         run.state, run.acknowledged, run.bytes = state, acknowledged, size
         if first_seq is not None:
             run.lost = False
