@@ -96,6 +96,16 @@ async def test_both_are_served_with_how_long_they_are_good_for(tmp_path):
         assert "text/plain; charset=utf-8" == line.headers["Content-Type"]
         assert line.text.endswith("\n")
         assert "1 of 4 rows" in line.text
+        plain = await api.http.get(producer.path, headers={"Accept": "text/plain"})
+        assert (line.text, line.headers["Content-Type"], "Accept") == (
+            plain.text,
+            plain.headers["Content-Type"],
+            plain.headers["Vary"],
+        )
+        for accept in ("application/json, text/plain, */*", "*/*", "text/html"):
+            answer = await api.http.get(producer.path, headers={"Accept": accept})
+            assert "application/json" == answer.headers["Content-Type"]
+            assert producer.run == answer.json()["run"]
         await producer.complete()
         badge = await api.http.get(f"{producer.path}/badge.svg")
         assert ("complete", "private, max-age=300") == (

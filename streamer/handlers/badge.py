@@ -36,33 +36,35 @@ _BADGE: Final = """\
 """
 
 
-class _Glance(BaseHandler):
-    """What both share: how long a copy is good for, and that it is no page."""
+class GlanceHandler(BaseHandler):
+    """What such answers share: how long a copy is good for, and that they are no pages."""
 
-    async def _state(self, run_id: str) -> RunState:
-        state = await self.parts.runs.state(run_id)
+    def glance(self, state: RunState, kind: str, text: str) -> None:
+        """Answer with a text of that kind."""
         self.set_header("Cache-Control", f"private, max-age={FRESH_SECONDS[state.is_over]}")
         self.set_header("Content-Security-Policy", "default-src 'none'; sandbox")
-        return state
+        self.set_header("Content-Type", f"{kind}; charset=utf-8")
+        self.finish(text)
+
+    def glance_line(self, state: RunState) -> None:
+        """Answer with one line of plain text."""
+        page = f"{self.parts.page}?run={state.run}" if self.parts.page else ""
+        self.glance(state, "text/plain", f"{line_of(state, page)}\n")
 
 
-class BadgeHandler(_Glance):
+class BadgeHandler(GlanceHandler):
     """``GET /api/runs/ID/badge.svg``: title and progress as an image."""
 
     async def get(self, run_id: str) -> None:
-        state = await self._state(run_id)
-        self.set_header("Content-Type", "image/svg+xml; charset=utf-8")
-        self.finish(badge_of(state))
+        state = await self.parts.runs.state(run_id)
+        self.glance(state, "image/svg+xml", badge_of(state))
 
 
-class LineHandler(_Glance):
+class LineHandler(GlanceHandler):
     """``GET /api/runs/ID/line``: all of it in one line of plain text."""
 
     async def get(self, run_id: str) -> None:
-        state = await self._state(run_id)
-        page = f"{self.parts.page}?run={state.run}" if self.parts.page else ""
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(f"{line_of(state, page)}\n")
+        self.glance_line(await self.parts.runs.state(run_id))
 
 
 def badge_of(state: RunState) -> str:

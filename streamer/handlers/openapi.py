@@ -263,10 +263,15 @@ def _paths(epoch: str) -> dict[str, Any]:
                 "summary": "A run's state, what is known of its life now, and the cursor to resume its stream from.",
                 "parameters": [_RUN_ID],
                 "responses": {
-                    "200": _answer(
-                        "The state.",
-                        {"allOf": [_ref("RunState"), _object({"life": _LIFE, "cursor": _TEXT})]},
-                    ),
+                    "200": {
+                        "description": "The state; with `Accept: text/plain` what there is to say of it in one line.",
+                        "content": {
+                            **_content(
+                                {"allOf": [_ref("RunState"), _object({"life": _LIFE, "cursor": _TEXT})]}
+                            )["content"],
+                            **_content(_TEXT, "text/plain")["content"],
+                        },
+                    },
                     **_errors("404"),
                 },
             }

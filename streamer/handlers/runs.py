@@ -21,6 +21,7 @@ from streamer.events import (
 )
 from streamer.follower import End
 from streamer.handlers.ahead import Ahead
+from streamer.handlers.badge import GlanceHandler
 from streamer.handlers.base import ApiError, BaseHandler, invalid, not_valid
 from streamer.handlers.batch import read_batch
 from streamer.handlers.stream import StreamHandler
@@ -206,11 +207,20 @@ class RunsHandler(StartHandler):
             raise invalid("time", spec.time, "an RFC 3339 time") from error
 
 
-class RunHandler(BaseHandler):
-    """``GET /api/runs/ID``: a run's state, what is known of its life, and the cursor from which its stream goes on."""
+class RunHandler(GlanceHandler):
+    """``GET /api/runs/ID``: a run's state, what is known of its life, and the cursor from which its stream goes on.
+
+    With the right `Accept` it is one line of text.
+    """
 
     async def get(self, run_id: str) -> None:
         state = await self.parts.runs.state(run_id)
+        self.add_header("Vary", "Accept")
+        accepted = self.request.headers.get("Accept", "").lower()
+        # Libraries for JSON ask for it and then for any text.
+        if "text/plain" in accepted and "json" not in accepted:
+            self.glance_line(state)
+            return
         life = msgspec.to_builtins(self.parts.runs.life(run_id))
         self.answer(state_data(state, life=life, cursor=str(Cursor(self.parts.log.epoch, state.offset))))
 
