@@ -235,6 +235,14 @@ class RunState(Struct, frozen=True, rename="camel"):
                 return phase
         return None
 
+    def inner_bars(self) -> dict[str | None, list[Bar]]:
+        """Return the bars by the id of the bar they are inside of; None: of none that is known."""
+        known = {bar.id for bar in self.bars}
+        found: dict[str | None, list[Bar]] = {}
+        for bar in self.bars:
+            found.setdefault(bar.parent if bar.parent in known else None, []).append(bar)
+        return found
+
     def duration(self, now: float) -> float | None:
         """Return the seconds from the start to the end, or to `now`; None when it has not started."""
         if self.started is None:

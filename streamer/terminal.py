@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -18,6 +18,7 @@ from rich.text import Text
 
 from streamer import words
 from streamer.events import (
+    Bar,
     Completed,
     Entry,
     ErrorInfo,
@@ -32,10 +33,12 @@ from streamer.events import (
 from streamer.state import PhaseState, RunState
 from streamer.wire import entry_json, state_data, to_json
 
-#: Failed items that are listed at the end, and phases that are shown at once.
+#: Failed items that are listed at the end; phases, and bars inside them, that are shown at once.
 FAILURES_SHOWN: Final = 20
 _PHASES_SHOWN: Final = 12
-_BARS_SHOWN: Final = 6
+_BARS_SHOWN: Final = 8
+#: Deepest indentation of a bar; what is nested deeper stands there as well.
+_DEPTH_SHOWN: Final = 4
 #: Lines of a result that are shown; the page has all of it.
 _RESULT_SHOWN: Final = 30
 #: Columns of the bar, where there is room, and of a terminal in which a phase's counts have room beside its bar.
@@ -362,11 +365,7 @@ class LiveDisplay:
         if not state.is_over and state.started is not None:
             head.append(f"  {duration(state.duration(now))}", "dim")
         rows: list[RenderableType] = [head, _overall(state, columns)]
-        if len(state.phases) > 1:
-            rows.append(_phases(state, now, columns))
-        bars = _bars(state, columns)
-        if bars is not None:
-            rows.append(bars)
+        rows += _phases(state, now, columns)
         counts = amount(state.done, state.total, state.unit, state.rate)
         if counts and not state.is_over:
             rows.append(Text(counts, "dim", overflow="ellipsis", no_wrap=True))
@@ -408,30 +407,68 @@ def _overall(state: RunState, columns: int) -> RenderableType:
     return row
 
 
-def _phases(state: RunState, now: float, columns: int) -> RenderableType:
-    table = Table.grid(padding=(0, 1))
+def _phases(state: RunState, now: float, columns: int) -> Iterator[RenderableType]:
+    """Yield the phases, when there are several, and the bars that are under way, each under its phase."""
+    bars = _bars_under_way(state)
     names = [phase.name for phase in state.phases]
     current = names.index(state.phase) if state.phase in names else 0
     first = max(0, min(current - _PHASES_SHOWN // 2, len(names) - _PHASES_SHOWN))
+    shown = state.phases[first : first + _PHASES_SHOWN] if len(names) > 1 else ()
+    elsewhere = [one for one in bars if one[1].phase not in {phase.name for phase in shown}]
+    if elsewhere:
+        yield _tree(elsewhere, columns)
     weight = sum(phase.weight for phase in state.phases)
-    for phase in state.phases[first : first + _PHASES_SHOWN]:
-        table.add_row(*_phase_row(phase, weight, now, columns))
+    rows = [_phase_row(phase, weight, now, columns) for phase in shown]
+    table = _phase_table(rows)
+    for phase, row in zip(shown, rows, strict=True):
+        table.add_row(*row)
+        inside = [one for one in bars if one[1].phase == phase.name]
+        if inside:
+            yield table
+            yield _tree(inside, columns)
+            table = _phase_table(rows)
+    if table.rows:
+        yield table
+    left = sum(bar.status == "started" for bar in state.bars) - len(bars)
+    if left > 0 and not state.is_over:
+        yield Text(f"  … and {left:,} more bars", "dim", no_wrap=True)
+
+
+def _phase_table(rows: list[tuple[RenderableType, ...]]) -> Table:
+    """Return a table for some of the rows, whose columns are those of all of them."""
+    table = Table.grid(padding=(0, 1))
+    for cells in zip(*rows, strict=True):
+        table.add_column(min_width=max(cell.cell_len if isinstance(cell, Text) else 0 for cell in cells))
     return table
 
 
-def _bars(state: RunState, columns: int) -> RenderableType | None:
-    """Return the bars that are under way, the newest of them; None when there is none."""
-    shown = [bar for bar in state.bars if bar.status == "started"][-_BARS_SHOWN:]
-    if not shown:
-        return None
+def _bars_under_way(state: RunState) -> list[tuple[int, Bar]]:
+    """Return the first bars that are under way, each below the one it is inside of, with its depth from 0 on."""
+    if state.is_over:
+        return []
+    inner = state.inner_bars()
+    found: list[tuple[int, Bar]] = []
+    waiting = [(0, bar) for bar in reversed(inner.get(None, ()))]
+    while waiting and len(found) < _BARS_SHOWN:
+        depth, bar = waiting.pop()
+        if bar.status == "started":
+            found.append((depth, bar))
+            depth += 1
+        waiting += [(depth, one) for one in reversed(inner.get(bar.id, ()))]
+    return found
+
+
+def _tree(bars: list[tuple[int, Bar]], columns: int) -> RenderableType:
     table = Table.grid(padding=(0, 1))
-    for bar in shown:
+    for depth, bar in bars:
         share = None if bar.done is None or not bar.total else min(bar.done / bar.total * 100, 100.0)
-        width = max(6, min(_BAR, columns // 3))
+        name = f"  {'  ' * (min(depth, _DEPTH_SHOWN) - 1)}└ " if depth else "  "
         table.add_row(
-            Text(f"  {words.cut(printable(bar.name), max(8, columns // 3))}", "dim", no_wrap=True),
-            ProgressBar(total=100, completed=share or 0.0, width=width, pulse=share is None),
-            Text(amount(bar.done, bar.total, bar.unit, None), "dim", no_wrap=True),
+            Text(f"{name}{words.cut(printable(bar.name), max(8, columns // 4))}", no_wrap=True),
+            ProgressBar(
+                total=100, completed=share or 0.0, width=max(6, min(_BAR, columns // 5)), pulse=share is None
+            ),
+            Text(amount(bar.done, bar.total, bar.unit, None), "dim", overflow="ellipsis", no_wrap=True),
         )
     return table
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from dashboards import literals
 from streamer import terminal, words
 from streamer.events import (
+    Bar,
     Entry,
     ErrorInfo,
     FailedItem,
@@ -88,6 +89,72 @@ def test_the_terminal_and_the_page_say_the_same(columns):
     assert words.done_of(shown.done, shown.total, shown.unit) in text
     assert words.rate(shown.rate, shown.unit) in text
     assert words.duration(28) in text
+
+
+def bars(*more: Bar) -> tuple[Bar, ...]:
+    """Return bars of every kind: in one another, over, of no known phase, with no known end."""
+    return (
+        Bar("1", None, "load", "files", 3, 20, "files"),
+        Bar("2", "1", "load", "rows", 3664, 4812, "rows"),
+        Bar("3", "2", "load", "retries", 2, None, "it"),
+        Bar("4", "1", "load", "checked", 5, 5, "rows", "finished"),
+        Bar("5", None, None, "downloads", 1, 4, "MB"),
+        *more,
+    )
+
+
+def test_bars_are_a_tree_under_their_phase():
+    assert [
+        "  downloads ━━━          1 of 4 MB",
+        "✓ validate  weight 10 % ━━━━━━━━━━━━ 100 % 4.0 s",
+        "▸ load      weight 70 % ━━━━━━━━━    76 %  24 s",
+        "  files       ━╸           3 of 20 files",
+        "  └ rows      ━━━━━━━━━    3,664 of 4,812 rows",
+        "    └ retries ━━━━━━━━━━━━ 2 it",
+        "· summarise weight 20 %",
+    ] == drawn(state(bars=bars()), 60)[2:9]
+
+
+def test_bars_of_a_run_of_one_phase_stand_by_themselves():
+    one = state(phases=state().phases[1:2], bars=bars()[:2])
+    assert [
+        "  files  ━━━                  3 of 20 files",
+        "  └ rows ━━━━━━━━━━━━━━━      3,664 of 4,812 rows",
+    ] == drawn(one)[2:4]
+
+
+def test_bars_are_bounded_in_number_and_those_left_out_are_counted():
+    many = tuple(Bar(f"p{n}", "1", "load", f"process {n}", n, 100, "it") for n in range(40))
+    lines = drawn(state(bars=bars(*many)), 60)
+    assert [
+        "  └ process 4              4 of 100 it",
+        "· summarise weight 20 %",
+        "  … and 36 more bars",
+    ] == lines[-6:-3]
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(-1, 12), st.text(max_size=90), st.booleans())))
+def test_whatever_bars_there_are_they_fit(found):
+    made = tuple(
+        Bar(
+            str(n),
+            None if outer < 0 else str(outer),
+            "load" if known else None,
+            name,
+            n,
+            n * 2 if known else None,
+            name,
+        )
+        for n, outer, name, known in found
+    )
+    lines = drawn(state(bars=made), 60)
+    assert max(cell_len(line) for line in lines) <= 60
+    assert len(lines) <= len(drawn(state(), 60)) + 9
+
+
+def test_a_run_that_is_over_shows_no_bars():
+    over = state(status="complete", ended=NOW, bars=bars())
+    assert drawn(state(status="complete", ended=NOW)) == drawn(over)
 
 
 STATES = {name: made.state for name, make in literals.RUNS.items() if (made := make()).state is not None}

@@ -236,10 +236,7 @@ def _phase(phase: PhaseState, state: RunState) -> Markup:
 
 def _bars(state: RunState) -> Markup | None:
     """List the loops inside the run, each below the one that it belongs to."""
-    children: dict[str | None, list[Bar]] = {}
-    known = {bar.id for bar in state.bars}
-    for bar in state.bars:
-        children.setdefault(bar.parent if bar.parent in known else None, []).append(bar)
+    children = state.inner_bars()
     rows: list[Markup] = []
 
     def add(parent: str | None, depth: int) -> None:
