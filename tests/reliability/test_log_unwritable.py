@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
+from streamer.events import TERMINAL
 from tests.api_support import error_of, ndjson, running
 from tests.support import ROOT, ServerProcess, wait_until
 
@@ -75,15 +77,64 @@ class Limit:
         resource.prlimit(self._server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-@pytest.fixture(params=["limit", *(["tmpfs"] if may_mount() else [])])
-def disk(request, tmp_path) -> Iterator[tuple[ServerProcess, Disk | Limit]]:
+class Device:
+    """A disk that the kernel makes read-only because of errors: mended and mounted again, it can be written again."""
+
+    def __init__(self, server: ServerProcess, image: Path) -> None:
+        self._server = server
+        self._image = image
+
+    @classmethod
+    def made(cls, server: ServerProcess) -> Device:
+        device = cls(server, server.data.with_suffix(".ext4"))
+        with device._image.open("wb") as file:
+            file.truncate(64_000_000)
+        subprocess.run(["mkfs.ext4", "-q", "-F", str(device._image)], check=True)
+        server.data.mkdir()
+        device.attach()
+        return device
+
+    def fill(self) -> None:
+        os.sync()
+        subprocess.run(["mount", "-o", "remount,abort", str(self._server.data)], check=True)
+
+    def free(self) -> None:
+        self._server.kill()
+        self.detach()
+        # 1: there were errors, and all of them are mended.
+        mended = subprocess.run(["fsck.ext4", "-y", str(self._image)], capture_output=True, check=False)
+        assert mended.returncode <= 1, mended
+        self.attach()
+        self._server.start()
+
+    def attach(self) -> None:
+        subprocess.run(["mount", "-o", "loop", str(self._image), str(self._server.data)], check=True)
+
+    def detach(self) -> None:
+        subprocess.run(["umount", str(self._server.data)], check=True)
+
+
+def kinds() -> list[str]:
+    """Return the disks that may be had here."""
+    mounts = ["tmpfs"] if may_mount() else []
+    devices = Path("/dev/loop-control").exists() and shutil.which("mkfs.ext4") is not None
+    return ["limit", *mounts, *(["device"] if mounts and devices else [])]
+
+
+@pytest.fixture(params=kinds())
+def disk(request, tmp_path) -> Iterator[tuple[ServerProcess, Disk | Limit | Device]]:
     with contextlib.ExitStack() as stack:
         server = ServerProcess.streamer(tmp_path)
         server.output_path = tmp_path / "server.txt"
+        room: Disk | Limit | Device = Limit(server)
         if request.param == "tmpfs":
             stack.enter_context(mounted(server.data, "size=3m"))
+            room = Disk(server)
+        if request.param == "device":
+            room = Device.made(server)
+            stack.callback(room.detach)
         stack.enter_context(server)
-        yield server, (Disk if request.param == "tmpfs" else Limit)(server)
+        yield server, room
 
 
 class Sender:
@@ -115,7 +166,9 @@ class Sender:
         return [line["message"] for line in answer["lines"]]
 
 
-def test_on_a_full_disk_nothing_acknowledged_is_lost_and_all_goes_on_when_there_is_room(disk):
+def test_on_a_disk_that_is_full_or_turned_read_only_nothing_acknowledged_is_lost_and_all_goes_on_when_it_can(
+    disk,
+):
     server, room = disk
     sender = Sender(server)
     for _ in range(10):
@@ -163,6 +216,39 @@ async def test_while_the_file_is_locked_ingest_says_so_and_then_goes_on(tmp_path
         await producer.log("b")
         lines = (await api.http.get(f"{producer.path}/log")).json()["lines"]
         assert ["a", "b"] == [line["message"] for line in lines]
+
+
+@pytest.fixture
+def obedient(tmp_path) -> Iterator[ServerProcess]:
+    """Yield a streamer that may not write where permissions say so, also when root runs the tests."""
+    server = ServerProcess.streamer(tmp_path)
+    if os.geteuid() == 0:
+        server.command[:0] = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    server.output_path = tmp_path / "server.txt"
+    with server:
+        yield server
+
+
+def test_in_a_folder_that_turns_read_only_runs_go_on_and_one_that_cannot_start_says_why(obedient):
+    sender = Sender(obedient)
+    obedient.data.chmod(0o555)
+    try:
+        run = sender.http.post("/api/pipelines/Count/runs", json={}).json()["run"]
+        state = wait_until(lambda: over(sender.http, run))
+        assert ("failed", True) == (state["status"], "Permission denied" in state["message"]), state
+        assert 200 == sender.line().status_code
+        assert 200 == sender.http.get("/api/health/ready").status_code
+    finally:
+        obedient.data.chmod(0o755)
+    run = sender.http.post("/api/pipelines/Count/runs", json={"n": 1, "delay": 0.0}).json()["run"]
+    assert "complete" == wait_until(lambda: over(sender.http, run), timeout=60)["status"]
+    assert [sender.message(1)] == sender.stored()
+    sender.http.close()
+
+
+def over(http: httpx.Client, run: str) -> dict[str, Any] | None:
+    state: dict[str, Any] = http.get(f"/api/runs/{run}").json()
+    return state if state["status"] in TERMINAL else None
 
 
 def read_only_mount(folder: Path, stack: contextlib.ExitStack) -> Path:
