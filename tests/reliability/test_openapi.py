@@ -26,6 +26,9 @@ run = {{ bearer = "{run_token}" }}
 include-path-regex = "run_id"
 parameters = {{ run_id = "{run}" }}
 [[operations]]
+include-name = "POST /api/runs/{{run_id}}/events"
+headers = {{ Authorization = "Bearer {run_token}" }}
+[[operations]]
 include-path = "/api/pipelines/{{name}}/runs"
 parameters = {{ name = "Plain" }}
 checks.positive_data_acceptance.expected-statuses = ["2xx", 422]
@@ -47,7 +50,7 @@ def test_schemathesis_finds_nothing_that_is_not_as_described(tmp_path):
         configuration.write_text(CONFIGURATION.format(token=TOKEN, run=run["run"], run_token=run["token"]))
         command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(configuration), "run"]
         command += [f"{server.url}/api/openapi.json", "--header", f"Authorization: Bearer {TOKEN}"]
-        command += ["--seed", "20261125", "--max-examples", "15", "--no-color"]
+        command += ["--seed", "20261125", "--max-examples", "10", "--no-color"]
         command += ["--generation-database", "none", "--continue-on-failure"]
         ended = subprocess.run(
             command,
@@ -60,4 +63,5 @@ def test_schemathesis_finds_nothing_that_is_not_as_described(tmp_path):
         )
         assert 0 == ended.returncode, ended.stdout[-20_000:] + ended.stderr[-2000:]
         assert re.search(r"Selected: (\d+)/\1\n\s+Tested: \1\n", ended.stdout), ended.stdout
+        assert "Authentication failed" not in ended.stdout, ended.stdout
         assert "Traceback" not in server.output(100_000)
