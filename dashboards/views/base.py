@@ -60,6 +60,16 @@ def run_soon(action: Callable[[], Coroutine[Any, Any, None]]) -> None:
     pn.state.execute(run)
 
 
+def when_drawn(action: Callable[[], None]) -> None:
+    """Call `action` when the browser of a served page says that it has drawn it, to say again what changed meanwhile.
+
+    Panel drops changes of properties between a page's reading and this: the end of a run that ended meanwhile would
+    never be seen. What is in no page has no such time.
+    """
+    if pn.state.curdoc is not None and pn.state.curdoc.session_context:
+        pn.state.onload(action)
+
+
 class View(Viewer):
     """Keeps one component in step with a model: `present` says what it shows, `names` on which parameters that depends.
 
@@ -79,6 +89,8 @@ class View(Viewer):
         self._seen: tuple[Any, ...] = ()
         self.component = self.build()
         self.component.handler = self.receive
+        self._built = self.component.state
+        when_drawn(self._say_again)
         model.listen(self.refresh, self.names)
         model.on_close(self._close)
 
@@ -93,6 +105,10 @@ class View(Viewer):
             return
         self._seen = seen
         self.component.put(self.present())
+
+    def _say_again(self) -> None:
+        if self.component.state is not self._built:
+            self.component._send_msg({"kind": "state", "state": self.component.state})
 
     def looks_at(self) -> tuple[Any, ...]:
         """Return what alone `present` depends on, when that is far less than all of `names`; empty: not known."""

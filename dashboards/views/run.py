@@ -12,7 +12,7 @@ from panel.viewable import Child, Viewer
 from dashboards import theme
 from dashboards.session import TABS, RunModel
 from dashboards.views.bars import BarsView
-from dashboards.views.base import Component, View, text_of
+from dashboards.views.base import Component, View, text_of, when_drawn
 from dashboards.views.care import CareView
 from dashboards.views.failures import FailuresView
 from dashboards.views.header import ErrorView, HeaderView, NoticeView
@@ -111,6 +111,7 @@ class RunView(Viewer):
         self.stats = StatsView(model)
         self.details = DetailsView(model)
         self._known = self._build_known()
+        self._known_at_first = self._known.visible
         outer = theme.STACK_CSS if self.compact else theme.PAGE_CSS
         self.layout = pn.Column(
             self.notice.component,
@@ -120,6 +121,7 @@ class RunView(Viewer):
             stylesheets=[outer],
         )
         model.listen(self._show, ("state",))
+        when_drawn(self._show_again)
 
     def _build_known(self) -> pn.Column:
         hero = pn.Column(
@@ -154,6 +156,11 @@ class RunView(Viewer):
         known = self.model.state is not None
         if known != self._known.visible:
             self._known.visible = known
+
+    def _show_again(self) -> None:
+        if self._known.visible and not self._known_at_first:
+            self._known.visible = False
+            self._known.visible = True
 
     def close(self) -> None:
         """End what keeps the view up to date."""

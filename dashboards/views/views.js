@@ -467,6 +467,7 @@ function element(build) {
       const {node, show} = build(model, view)
       const update = () => show(plain(model.state), true)
       model.on("state", update)
+      model.on("msg:custom", (message) => { if (plain(message).kind === "state") { model.state = message instanceof Map ? message.get("state") : message.state } })
       update()
       return node
     },

@@ -147,6 +147,33 @@ def test_the_runs_are_listed_and_a_click_opens_one(server, open_page):
     until_percent(page, 100)
 
 
+def test_a_run_that_ends_while_its_page_is_made_is_shown_as_over(server, open_page):
+    run_id = start(server, n=10, delay=60.0)
+    page = open_page(f"{server.page_url}?run={run_id}")
+    page.locator(".pct").wait_for()
+    # The end comes after the page was read, and before its browser says that it is drawn.
+    ended = []
+    page.context.route_web_socket(lambda _url: True, lambda socket: relay(socket, run_id, server, ended))
+    page.reload()
+    page.get_by_text("Cancelled", exact=True).first.wait_for()
+    assert [run_id] == ended
+
+
+def relay(socket, run_id, server, ended):
+    """Pass everything on; when the page has been read, end its run first, and let the browser go on only then."""
+    other = socket.connect_to_server()
+    other.on_message(socket.send)
+
+    def to_server(message):
+        if "document_ready" in str(message) and not ended:
+            httpx.post(f"{server.api_url}/api/runs/{run_id}/cancel", json={}, timeout=30)
+            wait_until(lambda: state(server, run_id)["status"] == "cancelled", timeout=60)
+            ended.append(run_id)
+        other.send(message)
+
+    socket.on_message(to_server)
+
+
 def test_a_page_says_that_the_streamer_is_away_and_recovers_by_itself(tmp_path, open_page):
     with (
         ServerProcess.streamer(tmp_path / "streamer") as streamer,
