@@ -13,10 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
-import msgspec
-
-from streamer.events import decode_envelope, decode_event, parse_time
 from streamer.log.base import Draft, RunEnded, SequenceGap, UnknownRun
+from streamer.numbered import LineRefused, read_lines
 from streamer.spool import FOLDER, RUN_ID, SUFFIX, Header, Left, SpoolRefused, refuse, spools
 
 logger = logging.getLogger(__name__)
@@ -95,7 +93,11 @@ class Pickup:
         if not RUN_ID.fullmatch(header.run):
             raise SpoolRefused(f"expected a run's id, received {header.run[:60]!r}")
         while lines := await self._read(lambda: left.lines(max_events=_BATCH_EVENTS, max_bytes=_BATCH_BYTES)):
-            first, drafts = await self._read(functools.partial(_drafts, lines, header.run))
+            try:
+                drafts, first = await self._read(functools.partial(read_lines, lines, header.run, now=None))
+            except LineRefused as error:
+                raise SpoolRefused(str(error)) from error
+            assert first is not None
             try:
                 try:
                     await self._ingest(header.run, header.token, drafts, first)
@@ -110,23 +112,3 @@ class Pickup:
     async def _refuse(self, path: Path, reason: str) -> None:
         logger.warning("%s cannot be used, and is put aside: %s", path, reason)
         await self._read(lambda: refuse(path))
-
-
-def _drafts(lines: Sequence[bytes], run: str) -> tuple[int, list[Draft]]:
-    """Read events. Raises `SpoolRefused` for what no producer writes."""
-    first = 0
-    drafts: list[Draft] = []
-    for line in lines:
-        try:
-            envelope = decode_envelope(line)
-            event = decode_event(line)
-            time = parse_time(envelope.time or "")
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise SpoolRefused(f"expected an event: {error}") from error
-        first = first or envelope.seq or 0
-        if envelope.seq != first + len(drafts) or not 1 <= envelope.seq < 2**53:
-            raise SpoolRefused(f"expected seq {first + len(drafts)}, received {envelope.seq}")
-        if envelope.run not in (None, run):
-            raise SpoolRefused(f"expected events of run {run}, received one of {str(envelope.run)[:60]!r}")
-        drafts.append(Draft(event, time))
-    return first, drafts

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from streamer.events import KINDS, decode_envelope, decode_event, parse_time
 from streamer.handlers.base import ApiError, invalid, not_valid
 from streamer.log.base import Draft
+from streamer.numbered import LineRefused, NoEvent, OutOfOrder, read_lines
 
 
 def read_batch(body: bytes, run_id: str, *, now: float, most: int) -> tuple[list[Draft], int | None]:
@@ -23,30 +21,18 @@ def read_batch(body: bytes, run_id: str, *, now: float, most: int) -> tuple[list
             f"expected at most {most:,} events, received {len(lines):,}",
             {"field": "body", "expected": most, "received": len(lines)},
         )
-    drafts: list[Draft] = []
-    first: int | None = None
-    for number, line in enumerate(lines, 1):
-        try:
-            envelope = decode_envelope(line)
-            event = decode_event(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise not_valid(error, f"an event of kind {', '.join(KINDS)}", line=number) from error
-        seq, expected = envelope.seq, None if first is None else first + len(drafts)
-        if seq is None or not 1 <= seq < 2**53:
-            raise invalid("seq", seq, "the event's number, 1 or more", line=number)
-        if expected is not None and seq != expected:
-            raise ApiError(
-                409,
-                "sequence_gap",
-                f"line {number}: expected seq {expected}, received {seq}",
-                {"field": "seq", "line": number, "expected": expected, "received": seq},
-            )
-        if envelope.run is not None and envelope.run != run_id:
-            raise invalid("run", envelope.run, f"{run_id} or none", line=number)
-        try:
-            time = now if envelope.time is None else parse_time(envelope.time)
-        except ValueError as error:
-            raise invalid("time", envelope.time, "an RFC 3339 time from 1970 on", line=number) from error
-        first = seq if first is None else first
-        drafts.append(Draft(event, time))
-    return drafts, first
+    try:
+        return read_lines(lines, run_id, now=now)
+    except OutOfOrder as gap:
+        raise ApiError(
+            409,
+            "sequence_gap",
+            f"line {gap.line}: expected seq {gap.expected}, received {gap.received}",
+            {"field": "seq", "line": gap.line, "expected": int(gap.expected), "received": gap.received},
+        ) from gap
+    except NoEvent as none:
+        cause = none.__cause__
+        assert isinstance(cause, Exception)
+        raise not_valid(cause, none.expected, line=none.line) from none
+    except LineRefused as wrong:
+        raise invalid(wrong.field, wrong.received, wrong.expected, line=wrong.line) from wrong
