@@ -91,6 +91,7 @@ class Viewer:
         self._last = 0.0
         self._connection: WebSocketClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._content = ""
 
     async def open(self, url: str, client: httpx.AsyncClient) -> float:
         """Open the page; return the seconds until its document was there."""
@@ -110,6 +111,12 @@ class Viewer:
             await self._connection.write_message(json.dumps(part))
         while (await self._message()) != "PULL-DOC-REPLY":
             pass
+        # What a browser says when it has drawn the page: Panel waits for the one, a run's page for the other.
+        await self._say("document_ready", {})
+        held = re.search(r'"name":"[\w.]+","id":"([^"]+)","attributes":\{"name":"Parts"', self._content)
+        if held is not None:
+            data = {"type": "map", "entries": [["type", "hello"], ["version", -1]]}
+            await self._say("data_event", {"model": {"id": held[1]}, "data": data})
         taken = time.perf_counter() - begin
         self._reading = asyncio.create_task(self._read())
         return taken
@@ -121,9 +128,23 @@ class Viewer:
         if text is None:
             raise EOFError
         header = json.loads(text)
-        for _ in range(2 + 2 * header.get("num_buffers", 0)):
+        await self._connection.read_message()
+        self._content = str(await self._connection.read_message())
+        for _ in range(2 * header.get("num_buffers", 0)):
             await self._connection.read_message()
         return str(header["msgtype"])
+
+    async def _say(self, name: str, values: dict[str, object]) -> None:
+        """Send an event of Bokeh's to the server."""
+        assert self._connection is not None
+        event = {
+            "type": "event",
+            "name": name,
+            "values": {"type": "map", "entries": [*map(list, values.items())]},
+        }
+        content = {"events": [{"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": event}]}
+        for part in ({"msgid": "2", "msgtype": "PATCH-DOC"}, {}, content):
+            await self._connection.write_message(json.dumps(part))
 
     async def _read(self) -> None:
         self._last = time.perf_counter()

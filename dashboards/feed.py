@@ -318,9 +318,10 @@ class Feed:
 
     def _take_entry(self, entry: Entry) -> None:
         run_id = entry.run_id
-        if isinstance(entry.event, Logged):
-            for subscriber in self._subscribers.get(run_id, ()):
-                subscriber.take_line(log_line(entry))
+        if isinstance(entry.event, Logged) and run_id in self._subscribers:
+            line = log_line(entry)
+            for subscriber in self._subscribers[run_id]:
+                subscriber.take_line(line)
                 self._wake(subscriber)
         reading = self._reading.get(run_id)
         if reading is not None:

@@ -7,6 +7,7 @@ every watcher.
 
 from __future__ import annotations
 
+import math
 import time as _time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -173,14 +174,14 @@ class Session(param.Parameterized):
     )
     connection_message = param.String(default="", doc="What to say about the connection.")
     now = param.Number(
-        default=0.0, doc="The time, POSIX seconds, by this process' clock; moves on once a second."
+        default=0.0, doc="The time by this process' clock, in whole POSIX seconds: the same for all sessions."
     )
     notice = param.String(default="", doc="Why the last thing the viewer asked for did not work.")
 
     def __init__(
         self, *, commands: Any = None, clock: Callable[[], float] = _time.time, **params: Any
     ) -> None:
-        params.setdefault("now", clock())
+        params.setdefault("now", math.floor(clock()))
         super().__init__(**params)
         self.commands = commands
         self._clock = clock
@@ -196,7 +197,7 @@ class Session(param.Parameterized):
 
     def tick(self) -> None:
         """Move `now` on, to be called once a second."""
-        now = self._clock()
+        now = math.floor(self._clock())
         if now != self.now:
             self.update(now=now)
 

@@ -22,7 +22,7 @@ from tests.api_support import running as streamer
 
 def care(state: str | RunModel) -> dict[str, Any]:
     made = RUNS[state]() if isinstance(state, str) else state
-    shown: dict[str, Any] = CareView(made, run_href=RUN_HREF, again_href=AGAIN_HREF).component.state
+    shown: dict[str, Any] = CareView(made, run_href=RUN_HREF, again_href=AGAIN_HREF).present()
     return shown
 
 
@@ -84,7 +84,7 @@ def test_a_time_limit_is_counted_down() -> None:
     made = RUNS["time-limit"]()
     view = CareView(made)
     made.update(now=STARTED + 59)
-    (text,) = view.component.state["facts"][0]["parts"]
+    (text,) = view.present()["facts"][0]["parts"]
     assert text.startswith("0:01 left of 1 min")
 
 
@@ -192,7 +192,7 @@ async def test_the_form_is_filled_with_the_values_of_the_run_that_is_done_again(
     model = StartModel(connection="connecting")
     StartLink(model, live(api.streamer.url), LoopPlace(), owner="ana", wanted="Plain", again=producer.run)
     await api.until(lambda: model.again)
-    fields = {field["name"]: field["value"] for field in StartView(model).form.component.state["fields"]}
+    fields = {field["name"]: field["value"] for field in StartView(model).form.present()["fields"]}
     assert ("Plain", "5", "1") == (model.chosen, fields["n"], fields["kind"])
     await model.start({**model.values, "n": 6}, time_limit_seconds=90.0)
     state = await api.state(model.run_id)

@@ -381,7 +381,7 @@ def _views() -> list[Any]:
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_no_watcher_outlives_its_session(index: int) -> None:
     view = _views()[index]
-    view.layout.get_root()
+    view.component.get_root()
     watched = [name for name, kinds in view.model.param.watchers.items() if kinds.get("value")]
     view.close()
     left = [name for name, kinds in view.model.param.watchers.items() if kinds.get("value")]

@@ -5,18 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import panel as pn
 import pytest
 from bokeh.document import Document
-from bokeh.document.events import DocumentPatchedEvent, ModelChangedEvent
-from bokeh.models import Quad
 from msgspec.structs import replace
-from panel.io.state import set_curdoc
 from panel.util import edit_readonly
 
 from dashboards import theme
@@ -37,7 +32,11 @@ from dashboards.literals import (
 from dashboards.session import LogLine, LogWindow, PipelineSpec, RunModel, RunsModel, StartModel
 from dashboards.shell import PageFrame, make_page
 from dashboards.views import RunsView, RunView, StartView
-from dashboards.views.base import SCRIPT, Component
+from dashboards.views.base import SCRIPT, Parts, Shown, View
+from dashboards.views.phases import phases_figure
+from dashboards.views.progress import ProgressView
+from dashboards.views.stats import StatsView
+from dashboards.views.throughput import throughput_figure
 from dashboards.views.values import ROWS_SHOWN, show_value
 from streamer import words
 from streamer.events import Bar, ErrorInfo, Results
@@ -49,8 +48,7 @@ def view(state: str) -> RunView:
 
 
 def shown(state: str, part: str) -> dict[str, Any]:
-    found = getattr(view(state), part)
-    present: dict[str, Any] = found.component.state
+    present: dict[str, Any] = getattr(view(state), part).present()
     return present
 
 
@@ -74,10 +72,10 @@ def test_bars_that_are_over_make_room_for_those_that_are_not() -> None:
     over = [Bar(f"o{i}", None, None, f"over {i}", 1, 1, "it", "finished") for i in range(20)]
     inner = [Bar(f"i{i}", f"o{i}", None, f"inner {i}", 1, 1, "it", "finished") for i in range(20)]
     state = replace(running(), phases=(), phase=None, bars=(*over, *inner, Bar("now", None, None, "now")))
-    made = RunView(model=RunModel(state=state)).bars.component.state
+    made = RunView(model=RunModel(state=state)).bars.present()
     assert [*(f"over {i}" for i in range(14, 20)), "now"] == [row["name"] for row in made["rows"]]
     assert "and 34 more" == made["more"]
-    done = RunView(model=RunModel(state=replace(state, status="complete"))).bars.component.state
+    done = RunView(model=RunModel(state=replace(state, status="complete"))).bars.present()
     assert 21 == len(done["rows"])
 
 
@@ -98,7 +96,7 @@ def test_a_bar_says_what_is_known_of_it() -> None:
 def test_bars_that_are_each_other_s_parent_do_not_go_round_for_ever() -> None:
     round_and_round = (Bar("a", "b", None, "a"), Bar("b", "a", None, "b"), Bar("c", "c", None, "c"))
     made = RunView(model=RunModel(state=replace(running(), bars=round_and_round)))
-    assert {"rows": [], "more": "and 3 more"} == made.bars.component.state
+    assert {"rows": [], "more": "and 3 more"} == made.bars.present()
 
 
 # -- every state of every view -----------------------------------------------------------------------------------------
@@ -112,7 +110,7 @@ def test_every_view_can_be_drawn_in_every_state(name: str, state: str) -> None:
     drawn: Any = {RunModel: lambda: RunView(model=made), RunsModel: lambda: RunsView(made)}.get(
         type(made), lambda: StartView(made)
     )()
-    assert drawn.layout.get_root().references()
+    assert drawn.component.get_root().references()
     drawn.close()
 
 
@@ -205,13 +203,13 @@ def test_what_is_wrong_with_the_connection_is_said(state: str, kind: str, page: 
 
 @pytest.mark.parametrize(("state", "visible"), [("missing", False), ("away-at-first", False), ("away", True)])
 def test_a_run_that_is_not_known_shows_no_empty_cards(state: str, visible: bool) -> None:
-    assert visible == view(state).layout[1].visible
+    assert visible == shown(state, "header")["known"]
 
 
 def test_the_page_fills_when_the_run_becomes_known() -> None:
     run = view("missing")
     run.model.update(state=running(), connection="live")
-    assert (True, "") == (run.layout[1].visible, run.notice.component.state["kind"])
+    assert (True, "") == (run.header.present()["known"], run.notice.present()["kind"])
 
 
 def test_a_failed_run_shows_its_traceback() -> None:
@@ -252,7 +250,7 @@ def test_the_line_beside_it_says_what_it_is_made_of(state: str, now: str) -> Non
 
 
 def columns(run: RunView) -> dict[str, Any]:
-    return {name: list(values) for name, values in run.phases.source.data.items()}
+    return run.phases.present()
 
 
 def test_segments_are_as_wide_as_their_weights_and_fill_as_they_go() -> None:
@@ -261,10 +259,32 @@ def test_segments_are_as_wide_as_their_weights_and_fill_as_they_go() -> None:
     assert [0.1, pytest.approx(0.1 + 0.7 * 0.7614, abs=1e-4), 0.8] == data["fill"]
 
 
+def models(figure: str, name: str) -> list[dict[str, Any]]:
+    """Return the attributes of all models of a kind in a figure's JSON."""
+    found = []
+
+    def look(value: Any) -> None:
+        if isinstance(value, dict):
+            if value.get("name") == name:
+                found.append({"id": value["id"], **value.get("attributes", {})})
+            value = list(value.values())
+        if isinstance(value, list):
+            for inner in value:
+                look(inner)
+
+    look(json.loads(figure))
+    return found
+
+
 def test_the_phases_are_one_figure() -> None:
-    figure = view("thirty-phases").phases.figure
-    assert [Quad] * 3 == [type(renderer.glyph) for renderer in figure.renderers]
-    assert 1 == len({renderer.data_source.id for renderer in figure.renderers})
+    assert (1, 3, 1) == tuple(
+        len(models(phases_figure(), name)) for name in ("Figure", "Quad", "ColumnDataSource")
+    )
+
+
+def test_a_figure_is_the_same_text_for_all_runs_and_holds_nothing_of_any() -> None:
+    assert view("running").phases.figure() is view("thirty-phases").phases.figure()
+    assert "validate" not in phases_figure() + throughput_figure()
 
 
 @pytest.mark.parametrize(
@@ -281,13 +301,12 @@ def test_what_became_of_a_phase_is_not_told_by_colour_alone(
     state: str, index: int, kind: str, pattern: str, mark: str
 ) -> None:
     run = view(state)
-    data, label = columns(run), run.phases.component.state["labels"][index]
+    data, label = columns(run), run.phases.present()["labels"][index]
     assert (kind, pattern, mark) == (data["kind"][index], data["pattern"][index], label["mark"])
 
 
 def test_only_a_phase_without_a_total_moves() -> None:
-    moving = [segment["moving"] for segment in shown("indeterminate-later", "phases")["segments"]]
-    assert [False, True, False] == moving
+    assert [False, True, False] == shown("indeterminate-later", "phases")["moving"]
 
 
 def test_a_phase_is_named_with_weight_percent_and_time() -> None:
@@ -299,7 +318,7 @@ def test_a_run_without_phases_is_one_bar() -> None:
     run = view("no-phases")
     data = columns(run)
     assert ([0.0], [1.0], [0.631]) == (data["left"], data["right"], data["fill"])
-    assert [] == run.phases.component.state["labels"]
+    assert [] == run.phases.present()["labels"]
 
 
 def test_phases_without_any_weight_share_the_bar() -> None:
@@ -313,8 +332,8 @@ def test_phases_without_any_weight_share_the_bar() -> None:
 def test_the_throughput_of_the_phase_under_way_is_drawn() -> None:
     run = view("running")
     curve = running().phases[1].curve
-    assert [rate for _, rate in curve.points] == list(run.throughput.source.data["rate"])
-    assert "Throughput, rows/s" == run.throughput.component.state["label"]
+    assert [rate for _, rate in curve.points] == run.throughput.present()["rate"]
+    assert "Throughput, rows/s" == run.throughput.present()["label"]
 
 
 def test_a_finished_run_draws_its_longest_phase() -> None:
@@ -327,7 +346,8 @@ def test_nothing_is_drawn_of_what_is_not_known(state: str) -> None:
 
 
 def test_the_plot_begins_at_zero() -> None:
-    assert 0 == view("running").throughput.figure.y_range.start
+    ranges = models(throughput_figure(), "DataRange1d")
+    assert [0] == [one["start"] for one in ranges if "start" in one]
 
 
 def test_the_numbers_of_a_run() -> None:
@@ -342,30 +362,34 @@ def test_the_tabs_count() -> None:
     assert {"log": "1,204", "failures": "3"} == shown("running", "details")["counts"]
 
 
+def begun(run: RunView) -> list[list[Any]]:
+    """Return the log's lines with which a drawing starts."""
+    rows: list[list[Any]] = json.loads(run.log.begin())["lines"]
+    return rows
+
+
 def test_the_log_begins_with_the_lines_at_hand() -> None:
-    log = view("running").details.log.component
-    assert [1, lines()[0].time, "INFO", "load", lines()[0].message] == log.lines[0]
+    assert [1, lines()[0].time, "INFO", "load", lines()[0].message] == begun(view("running"))[0]
 
 
 def test_what_a_terminal_would_colour_is_plain_in_the_log() -> None:
     line = LogLine(1, 0.0, "INFO", "", None, "a.csv", "\x1b[1;31mred\x1b[0m as [1]")
-    log = RunView(model=RunModel(log=[line])).details.log.component
-    assert "a.csv: red as [1]" == log.lines[0][4]
+    assert "a.csv: red as [1]" == begun(RunView(model=RunModel(log=[line])))[0][4]
 
 
 def test_failed_items_come_with_their_tracebacks() -> None:
-    items = view("running").details.failures.component.state["items"]
+    items = view("running").failures.present()["items"]
     assert [item.item for item in FAILURES] == [item["item"] for item in items]
     assert FAILURES[0].error.traceback == items[0]["traceback"]
 
 
 def test_failed_items_are_shown_from_the_state_until_a_page_is_read() -> None:
     run = RunView(model=RunModel(state=running()))
-    assert 3 == len(run.details.failures.component.state["items"])
+    assert 3 == len(run.failures.present()["items"])
 
 
 def test_parameters_are_a_mapping() -> None:
-    rows = view("running").details.parameters.component.state["rows"]
+    rows = view("running").parameters.present()["rows"]
     assert [["source", "/data/prices.csv", False], ["batch", "500", False], ["strict", "no", False]] == rows[
         :3
     ]
@@ -438,40 +462,25 @@ def test_a_long_result_is_cut_and_says_so() -> None:
     ],
 )
 def test_a_result_that_is_not_there_is_explained(state: str, note: str) -> None:
-    assert note == view(state).details.result.component.state["note"]
+    assert note == view(state).result.present()["note"]
 
 
 # -- only what changed is sent -----------------------------------------------------------------------------------------
 
 
-class Sent:
-    """What a document sends of the changes to a view: (component or event, property), in the order of their sending."""
-
-    def __init__(self, run: RunView) -> None:
-        self.document = Document()
-        self.root = run.layout.get_root(self.document)
-        self.document.add_root(self.root)
-        self.changes: list[tuple[str, str]] = []
-        self.document.on_change(self._changed)
-
-    def during(self, change: Callable[[], None]) -> list[tuple[str, str]]:
-        """Make a change as a session does, on its own thread with its own document."""
-        with set_curdoc(self.document):
-            pn.state._thread_id = threading.get_ident()
-            pn.state._connected[self.document] = True
-            change()
-        return self.changes
-
-    def _changed(self, event: DocumentPatchedEvent) -> None:
-        kind = type(event.model if isinstance(event, ModelChangedEvent) else event).__name__
-        self.changes.append((re.sub(r"\d+$", "", kind), getattr(event, "attr", "")))
-
-
 @pytest.fixture
-def messages(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+def messages(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return what is told to browsers from here on, each message as its browser reads it."""
     sent: list[Any] = []
-    monkeypatch.setattr(Component, "_send_msg", lambda self, data: sent.append((type(self).__name__, data)))
+    monkeypatch.setattr(Parts, "_send_msg", lambda _self, data: sent.append(json.loads(data)))
     return sent
+
+
+def drawn(state: str) -> RunView:
+    """Return a run's page that a browser has drawn."""
+    run = view(state)
+    run.component._handle_msg({"type": "hello", "version": 0})
+    return run
 
 
 def further(state: RunState) -> RunState:
@@ -491,29 +500,62 @@ def further(state: RunState) -> RunState:
     )
 
 
-def test_a_typical_update_is_a_few_small_changes(messages: list[Any]) -> None:
-    run = view("running")
-    sent = Sent(run).during(lambda: run.model.advance(state=further(running())))
-    assert [
-        ("ColumnsPatchedEvent", "data"),
-        ("ColumnsStreamedEvent", "data"),
-        ("RunProgress", "state"),
-        ("RunStats", "state"),
-    ] == sorted(sent)
-    assert [] == messages
+def test_a_typical_update_is_one_small_message(messages: list[Any]) -> None:
+    run = drawn("running")
+    run.model.advance(state=further(running()))
+    (message,) = messages
+    assert {
+        "phases": {"fill"},
+        "progress": {"now", "spoken"},
+        "stats": {"cells"},
+        "throughput": {"+t", "+rate"},
+    } == {part: set(change) for part, change in message["parts"].items()}
+    assert {} == message["news"]
+
+
+def test_an_update_costs_no_change_of_a_document(messages: list[Any]) -> None:
+    run, document, changes = drawn("running"), Document(), []
+    document.add_root(run.component.get_root(document))
+    document.on_change(changes.append)
+    run.model.advance(state=further(running()))
+    assert ([], 1) == (changes, len(messages))
+
+
+def test_viewers_of_the_same_run_share_what_they_see(
+    messages: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, later = running(), further(running())
+    runs = [RunView(model=RunModel(state=state, now=NOW)) for _ in range(3)]
+    presented: list[str] = []
+    for kind in (ProgressView, StatsView):
+        real = kind.present
+        monkeypatch.setattr(
+            kind, "present", lambda self, real=real: presented.append(self.part) or real(self)
+        )
+    for run in runs:
+        run.component._handle_msg({"type": "hello", "version": 0})
+        run.model.advance(state=later)
+    assert (["progress", "stats"], 3) == (presented, len(messages))
+    assert messages[0] == messages[1] == messages[2]
+
+
+def test_a_viewer_s_own_choice_is_its_own(messages: list[Any]) -> None:
+    one, other = drawn("running"), drawn("running")
+    one.model.update(tab="result")
+    assert [{"details": {"tab": "result"}}] == [message["parts"] for message in messages]
+    assert "log" == other.details.present()["tab"]
 
 
 def test_nothing_is_sent_when_nothing_changed(messages: list[Any]) -> None:
-    run = view("running")
-    sent = Sent(run).during(lambda: run.model.advance(state=replace(running(), seq=1301, offset=9001)))
-    assert ([], []) == (sent, messages)
+    drawn("running").model.advance(state=replace(running(), seq=1301, offset=9001))
+    assert [] == messages
 
 
 def test_a_second_going_by_changes_the_ages_only(messages: list[Any]) -> None:
-    run = view("running")
-    sent = Sent(run).during(lambda: run.model.update(now=NOW + 1))
-    assert [("RunHeader", "state"), ("RunPhases", "state"), ("RunStats", "state")] == sorted(sent)
-    assert [] == messages
+    drawn("running").model.update(now=NOW + 1)
+    assert [{"header": {"life"}, "phases": {"labels", "spoken"}, "stats": {"cells"}}] == [
+        {part: set(change) for part, change in message["parts"].items()} for message in messages
+    ]
 
 
 def test_a_page_does_not_say_that_it_is_busy() -> None:
@@ -526,54 +568,106 @@ def test_a_page_does_not_say_that_it_is_busy() -> None:
 
 
 def test_log_lines_are_sent_once_and_alone(messages: list[Any]) -> None:
-    run = view("running")
+    run = drawn("running")
     line = LogLine(7, NOW, "INFO", "", "load", None, "one more")
-    sent = Sent(run).during(lambda: run.model.advance(lines=[line]))
+    run.model.advance(lines=[line])
     row = [7, NOW, "INFO", "load", "one more"]
-    assert [("RunLog", {"kind": "appended", "lines": [row], "after": 6})] == messages
-    assert [("RunLog", "state")] == sent
-    assert row == run.details.log.component.lines[-1]
+    assert [({}, {"log": {"kind": "appended", "lines": [row]}})] == [
+        (message["parts"], message["news"]) for message in messages
+    ]
+    assert row == begun(run)[-1]
 
 
-def test_a_browser_that_missed_lines_gets_the_window(messages: list[Any]) -> None:
-    run = view("running")
-    run.details.log.component._handle_msg({"type": "window"})
-    name, data = messages[0]
-    assert ("RunLog", "replaced", 6) == (name, data["kind"], len(data["lines"]))
+def test_messages_are_numbered_without_a_gap(messages: list[Any]) -> None:
+    run = drawn("running")
+    for second in (1, 2, 3):
+        run.model.update(now=NOW + second)
+    assert [(0, 1), (1, 2), (2, 3)] == [(message["after"], message["version"]) for message in messages]
+
+
+def test_a_browser_that_missed_a_message_is_told_all(messages: list[Any]) -> None:
+    run = drawn("running")
+    run.model.update(now=NOW + 1)
+    run.component._handle_msg({"type": "hello", "version": 0})
+    whole = messages[-1]
+    assert (True, 1, set(PARTS), 6) == (
+        whole["whole"],
+        whole["version"],
+        set(whole["parts"]),
+        len(whole["news"]["log"]["lines"]),
+    )
+
+
+def test_until_a_browser_has_drawn_the_page_nothing_is_sent_and_its_document_is_kept_right(
+    messages: list[Any],
+) -> None:
+    run, document = view("running"), Document()
+    root = run.component.get_root(document)
+    document.add_root(root)
+    run.model.update(now=NOW + 1)
+    text = json.loads(root.data.text)
+    assert ([], 1, "0:29") == (messages, text["version"], text["parts"]["stats"]["cells"][2]["value"])
+
+
+def test_a_drawing_that_begins_later_begins_with_what_is_so_then() -> None:
+    run = drawn("running")
+    run.model.update(now=NOW + 1)
+    assert 1 == json.loads(run.component.get_root().data.text)["version"]
 
 
 def test_only_the_rows_that_changed_are_sent(messages: list[Any]) -> None:
     rows = some_runs()
     runs = RunsView(RunsModel(rows=rows, now=NOW))
+    runs.component._handle_msg({"type": "hello", "version": 0})
     runs.model.update(rows=(replace(rows[0], overall_progress=70.0), *rows[1:]))
-    ((_, data),) = messages
+    data = messages[-1]["news"]["runs"]
     assert (["70 %"], None) == ([row["progress"] for row in data["rows"]], data["order"])
 
 
 def test_a_new_run_is_sent_with_the_order(messages: list[Any]) -> None:
     rows = some_runs()
     runs = RunsView(RunsModel(rows=rows, now=NOW))
+    runs.component._handle_msg({"type": "hello", "version": 0})
     runs.model.update(rows=(replace(rows[0], run="new"), *rows))
-    ((_, data),) = messages
+    data = messages[-1]["news"]["runs"]
     assert (["new"], ["new", *(row.run for row in rows)]) == (
         [row["run"] for row in data["rows"]],
         data["order"],
     )
 
 
-def test_a_curve_that_was_thinned_out_is_sent_anew() -> None:
-    run = view("running")
+def test_a_curve_that_was_thinned_out_is_sent_anew(messages: list[Any]) -> None:
+    run = drawn("running")
     phase = running().phases[1]
     thinned = replace(phase, curve=Curve(2.0, phase.curve.points[::2]))
     run.model.advance(state=replace(running(), phases=(running().phases[0], thinned, running().phases[2])))
-    assert len(thinned.curve.points) == len(run.throughput.source.data["rate"])
+    assert len(thinned.curve.points) == len(messages[-1]["parts"]["throughput"]["rate"])
 
 
-def test_a_phase_that_joins_is_drawn() -> None:
-    run = view("running")
+def test_a_phase_that_joins_is_drawn(messages: list[Any]) -> None:
+    run = drawn("running")
     run.model.advance(state=replace(running(), phases=(*running().phases, PhaseState("late", 100))))
-    assert 4 == len(run.phases.source.data["left"])
-    assert 4 == len(run.phases.component.state["labels"])
+    change = messages[-1]["parts"]["phases"]
+    assert (4, 4) == (len(change["left"]), len(change["labels"]))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        ([1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6], {"+x": [5, [6]]}),
+        ([1, 2, 3, 4, 5], [1, 2, 3, 4, 9, 6], {"+x": [4, [9, 6]]}),
+        ([1, 2, 3, 4, 5], [1, 2, 3, 4, 9], {"+x": [4, [9]]}),
+        ([1, 2, 3, 4, 5], [0, 2, 3, 4, 5, 6], {"x": [0, 2, 3, 4, 5, 6]}),
+        ([1, 2, 3, 4, 5], [1, 2, 3, 4], {"x": [1, 2, 3, 4]}),
+        ([1], [1, 2], {"x": [1, 2]}),
+        ([1, 2], [1, 2], None),
+    ],
+)
+def test_of_a_list_that_grew_only_its_end_is_sent(
+    before: list[int], after: list[int], change: dict[str, Any] | None
+) -> None:
+    said = Shown({"x": after, "same": "text"}).since(Shown({"x": before, "same": "text"}))
+    assert change == (json.loads(said) if said else None)
 
 
 @pytest.fixture
@@ -598,25 +692,25 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         {"type": "page", "towards": 1},
     ],
 )
-def test_whatever_a_browser_sends_does_no_harm(message: Any, at_once: None) -> None:
+@pytest.mark.parametrize("part", ["header", "details", "log", "failures", "no such", {}, None])
+def test_whatever_a_browser_sends_does_no_harm(message: Any, part: Any, at_once: None) -> None:
     run = view("running")
-    for part in (run.header, run.details, run.details.log, run.details.failures):
-        part.component._handle_msg(message)
+    run.component._handle_msg({**message, "part": part} if isinstance(message, dict) else message)
     assert "log" == run.model.tab
 
 
 def test_the_reader_of_the_log_asks_the_streamer(at_once: None) -> None:
     run = view("running")
-    run.details.log.component._handle_msg({"type": "level", "level": "ERROR"})
+    run.log.receive({"type": "level", "level": "ERROR"})
     assert (["ERROR"], "ERROR") == ([line.level for line in run.model.log.lines], run.model.level)
-    run.details.log.component._handle_msg({"type": "search", "search": "nothing like it"})
+    run.log.receive({"type": "search", "search": "nothing like it"})
     assert () == run.model.log.lines
 
 
 def test_a_reader_who_scrolls_up_is_left_in_peace(at_once: None) -> None:
     run = view("many-lines")
-    run.details.log.component._handle_msg({"type": "follow", "following": False})
-    run.details.log.component._handle_msg({"type": "older"})
+    run.log.receive({"type": "follow", "following": False})
+    run.log.receive({"type": "older"})
     assert (False, 2301, True) == (
         run.model.following,
         run.model.log.lines[0].offset,
@@ -626,67 +720,65 @@ def test_a_reader_who_scrolls_up_is_left_in_peace(at_once: None) -> None:
 
 def test_the_next_failed_items_are_asked_for(at_once: None) -> None:
     run = view("complete-with-failures")
-    run.details.failures.component._handle_msg({"type": "page", "towards": "newer"})
-    state = run.details.failures.component.state
+    run.failures.receive({"type": "page", "towards": "newer"})
+    state = run.failures.present()
     assert (50, 10, True, False) == (state["first"], len(state["items"]), state["older"], state["newer"])
 
 
 def test_a_cancel_that_does_not_work_is_said(at_once: None) -> None:
     run = view("running")
-    run.header.component._handle_msg({"type": "cancel"})
-    assert ("notice", "ask") == (run.notice.component.state["kind"], run.header.component.state["cancel"])
+    run.header.receive({"type": "cancel"})
+    assert ("notice", "ask") == (run.notice.present()["kind"], run.header.present()["cancel"])
 
 
 def test_a_form_that_is_wrong_is_not_sent(at_once: None) -> None:
     start = StartView(STARTS["form"]())
-    start.form.component._handle_msg({"type": "start", "values": {"repeat": "many"}})
-    assert {"repeat": "Expected a whole number."} == start.form.component.state["errors"]
+    start.form.receive({"type": "start", "values": {"repeat": "many"}})
+    assert {"repeat": "Expected a whole number."} == start.form.present()["errors"]
 
 
 def test_what_the_streamer_refuses_is_said_at_the_field(at_once: None) -> None:
     start = StartView(STARTS["form"]())
-    start.form.component._handle_msg({"type": "start", "values": {"repeat": "2", "source": "/no"}})
-    state = start.form.component.state
+    start.form.receive({"type": "start", "values": {"repeat": "2", "source": "/no"}})
+    state = start.form.present()
     assert ({"source"}, "/no", False) == (set(state["errors"]), state["fields"][0]["value"], state["busy"])
 
 
 def test_the_list_is_filtered_as_its_reader_says(at_once: None) -> None:
     runs = RunsView(OVERVIEWS["some"]())
-    runs.table.component._handle_msg({"type": "search", "search": "audit"})
-    assert ["Audit folder"] == [row["title"] for row in runs.table.component.rows]
+    runs.table.receive({"type": "search", "search": "audit"})
+    assert ["Audit folder"] == [row["title"] for row in rows_drawn(runs)]
 
 
-def test_a_browser_that_has_all_lines_is_sent_none(messages: list[Any]) -> None:
-    view("running").details.log.component._handle_msg({"type": "window", "last": 6})
-    assert [] == messages
-
-
-def test_a_browser_that_has_all_rows_is_sent_none(messages: list[Any]) -> None:
-    runs = RunsView(OVERVIEWS["some"]())
-    runs.table.component._handle_msg({"type": "rows", "runs": [row.run for row in some_runs()]})
+def test_a_browser_that_has_all_there_is_is_sent_nothing(messages: list[Any]) -> None:
+    drawn("running")
     assert [] == messages
 
 
 def test_the_result_is_one_click_away_where_the_end_is_said() -> None:
     run = view("complete")
     run.model.update(tab="log")
-    assert run.progress.component.state["result"]
-    run.progress.component._handle_msg({"type": "result"})
-    assert ("result", False) == (run.model.tab, view("failed").progress.component.state["result"])
+    assert run.progress.present()["result"]
+    run.progress.receive({"type": "result"})
+    assert ("result", False) == (run.model.tab, view("failed").progress.present()["result"])
 
 
 def test_a_tab_is_remembered() -> None:
     run = view("running")
-    run.details.component._handle_msg({"type": "tab", "tab": "result"})
+    run.details.receive({"type": "tab", "tab": "result"})
     assert "result" == run.model.tab
 
 
 # -- the list of runs --------------------------------------------------------------------------------------------------
 
 
-def rows_of(state: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = RunsView(OVERVIEWS[state]()).table.component.rows
+def rows_drawn(runs: RunsView) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(runs.table.begin())["rows"]
     return rows
+
+
+def rows_of(state: str) -> list[dict[str, Any]]:
+    return rows_drawn(RunsView(OVERVIEWS[state]()))
 
 
 def test_a_row_says_what_the_list_is_for() -> None:
@@ -699,18 +791,18 @@ def test_a_row_says_what_the_list_is_for() -> None:
 def test_a_row_says_which_notebook_it_came_from_unless_its_title_does() -> None:
     assert "data-team · laptop-12 · n3tq · train.ipynb" == rows_of("some")[2]["about"]
     named = replace(some_runs()[2], title="train.ipynb")
-    rows = RunsView(RunsModel(rows=(named,), now=NOW)).table.component.rows
+    rows = rows_drawn(RunsView(RunsModel(rows=(named,), now=NOW)))
     assert "data-team · laptop-12 · n3tq" == rows[0]["about"]
 
 
 def test_a_row_leads_to_its_run_whatever_its_id() -> None:
     state = replace(running(), run='a&b"#<c>')
     runs = RunsView(RunsModel(rows=(state,), now=NOW), run_href="?run={}")
-    assert "?run=a%26b%22%23%3Cc%3E" == runs.table.component.rows[0]["href"]
+    assert "?run=a%26b%22%23%3Cc%3E" == rows_drawn(runs)[0]["href"]
 
 
 def test_an_empty_list_says_how_to_start() -> None:
-    state = RunsView(OVERVIEWS["empty"]()).table.component.state
+    state = RunsView(OVERVIEWS["empty"]()).table.present()
     assert (True, False) == (state["empty"], state["filtered"])
     assert "streamer.track(" in state["snippet"]
 
@@ -718,7 +810,7 @@ def test_an_empty_list_says_how_to_start() -> None:
 def test_the_runs_are_counted() -> None:
     assert (
         "2 running · 1 queued · 38 in the last week"
-        == RunsView(OVERVIEWS["some"]()).table.component.state["counts"]
+        == RunsView(OVERVIEWS["some"]()).table.present()["counts"]
     )
 
 
@@ -726,7 +818,7 @@ def test_the_runs_are_counted() -> None:
 
 
 def fields(state: str) -> dict[str, dict[str, Any]]:
-    return {field["name"]: field for field in StartView(STARTS[state]()).form.component.state["fields"]}
+    return {field["name"]: field for field in StartView(STARTS[state]()).form.present()["fields"]}
 
 
 def test_a_field_is_made_from_its_schema() -> None:
@@ -758,7 +850,7 @@ def names_field(default: list[str]) -> PipelineSpec:
 
 def test_a_list_of_names_is_written_one_a_line() -> None:
     start = StartView(StartModel(pipelines=(names_field(["a", "b"]),), chosen="P"))
-    field, _limit = start.form.component.state["fields"]
+    field, _limit = start.form.present()["fields"]
     assert ("lines", "a\nb", "one a line") == (field["kind"], field["value"], field["hint"])
 
 
@@ -778,11 +870,11 @@ def test_lines_are_read_as_a_list(default: list[str], typed: str, values: dict[s
 def test_what_is_said_at_a_field_is_not_said_again(field: str, notice: str) -> None:
     model = StartModel(pipelines=(names_field([]),), chosen="P", errors={field: "wrong"})
     model.update(notice="One of the parameters was refused.")
-    assert notice == StartView(model).form.component.state["notice"]
+    assert notice == StartView(model).form.present()["notice"]
 
 
 def test_what_is_wrong_is_said_at_the_field() -> None:
-    assert {"source", "repeat"} == set(StartView(STARTS["errors"]()).form.component.state["errors"])
+    assert {"source", "repeat"} == set(StartView(STARTS["errors"]()).form.present()["errors"])
 
 
 @pytest.mark.parametrize(
@@ -822,13 +914,13 @@ def test_a_choice_may_be_none_at_all() -> None:
         "P", schema={"properties": {"how": {"enum": ["a", None], "type": ["string", "null"]}}}
     )
     model = StartModel(pipelines=(spec,))
-    field, _limit = StartView(model).form.component.state["fields"]
+    field, _limit = StartView(model).form.present()["fields"]
     assert (["a", "none"], "") == (field["choices"], field["value"])
     assert ({"how": None}, {}) == read_values(spec.schema, {"how": "1"})
 
 
 def test_a_form_without_a_streamer_says_why_it_cannot_start() -> None:
-    assert "There is no streamer here" in StartView(STARTS["literal"]()).form.component.state["disabled"]
+    assert "There is no streamer here" in StartView(STARTS["literal"]()).form.present()["disabled"]
 
 
 # -- words -------------------------------------------------------------------------------------------------------------
@@ -868,14 +960,25 @@ def test_numbers_are_written_for_people(said: str, expected: str) -> None:
 # -- the script --------------------------------------------------------------------------------------------------------
 
 
-def test_the_script_has_every_component() -> None:
-    exported = SCRIPT.read_text(encoding="utf-8").split("export default")[1]
-    names = {one.__name__ for one in _subclasses(Component)}
-    assert names == set(re.findall(r"\w+", exported))
+#: The parts of a run's page.
+PARTS = (
+    *("notice", "header", "care", "error", "progress", "phases", "bars", "throughput", "stats"),
+    *("log", "failures", "parameters", "result", "details"),
+)
 
 
-def _subclasses(cls: type) -> list[type]:
-    return [one for one in cls.__subclasses__() if one.__module__.startswith("dashboards.")]
+def test_the_script_has_every_part_and_its_component() -> None:
+    script = SCRIPT.read_text(encoding="utf-8")
+    parts = re.search(r"const PARTS = \{(.*?)\n\}", script, re.DOTALL)
+    assert parts
+    named = {one.part for one in View.__subclasses__() if one.__module__.startswith("dashboards.")}
+    assert named == set(re.findall(r"(\w+):", parts[1]))
+    assert f"export default {{{Parts.__name__}}}" in script
+
+
+def test_a_part_can_be_shown_alone() -> None:
+    alone = pn.panel(view("running").progress)
+    assert (["progress"], "progress") == (list(json.loads(alone.board.whole())["parts"]), alone.arrangement)
 
 
 def test_the_script_has_the_palettes_of_the_theme() -> None:
@@ -926,13 +1029,13 @@ def test_every_ink_can_be_read_on_its_ground(palette: dict[str, str], ink: str, 
 
 def test_markup_stays_text_on_its_way_to_the_browser() -> None:
     run = view("markup")
-    assert (MARKUP, MARKUP) == (run.header.component.state["title"], run.error.component.state["type"])
-    assert MARKUP in json.dumps(run.details.log.component.lines, ensure_ascii=False).replace('\\"', '"')
+    assert (MARKUP, MARKUP) == (run.header.present()["title"], run.error.present()["type"])
+    assert MARKUP in json.dumps(begun(run), ensure_ascii=False).replace('\\"', '"')
 
 
 def test_an_error_without_words_still_has_a_name() -> None:
     state = replace(running(), status="failed", error=None, message="the process was killed")
-    error = RunView(model=RunModel(state=state)).error.component.state
+    error = RunView(model=RunModel(state=state)).error.present()
     assert ("Failed", "the process was killed") == (error["type"], error["message"])
     assert ErrorInfo("") != state.error
 
@@ -950,7 +1053,7 @@ def test_a_window_larger_than_its_bound_is_cut() -> None:
 
 
 def test_an_empty_source_has_what_a_range_needs() -> None:
-    assert [0.0] == list(RunView(model=RunModel()).throughput.source.data["rate"])
+    assert [0.0] == RunView(model=RunModel()).throughput.present()["rate"]
 
 
 def test_a_description_s_lines_are_joined_and_its_lists_kept():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dashboards.session import RunModel
-from dashboards.views.base import Component, View
+from dashboards.views.base import View
 from streamer import words
 from streamer.events import Bar
 from streamer.state import RunState
@@ -19,22 +19,18 @@ OUTER_SHOWN = 6
 DEPTH_SHOWN = 6
 
 
-class RunBars(Component):
-    """Rows that are indented by their depth, each with a small bar of its own; a heading for each phase."""
-
-
 class BarsView(View):
-    """A run's bars. Nothing at all for a run without any."""
+    """A run's bars, indented by their depth, under the names of their phases. Nothing for a run without any."""
 
+    part = "bars"
     names = ("state",)
-    component_class = RunBars
     model: RunModel
 
     def looks_at(self) -> tuple[Any, ...]:
         state = self.model.state
         if state is None:
             return (None,)
-        return state.bars, state.bars_folded, tuple(phase.name for phase in state.phases)
+        return state.bars, state.bars_folded, "\n".join(phase.name for phase in state.phases)
 
     def present(self) -> dict[str, Any]:
         state = self.model.state

@@ -1,37 +1,158 @@
-"""What the views share: the component with one `state`, and the view that keeps it in step with a model.
+"""What the views share: a part of a page, and what keeps a page's parts in step with a model, as one Bokeh model.
 
-The components' script is `views.js`; it builds the page from text only, never from markup.
+A view says what its part shows of a model, as plain data; it draws nothing. `Board` gathers the views of a page into
+one component of `views.js`, which builds the page from text only, never from markup.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
+import msgspec
 import panel as pn
 import param
 from panel.custom import JSComponent
-from panel.viewable import Viewer
+from panel.io.model import apply_changes_without_dispatch
 
 from dashboards.session import Session
 
 SCRIPT = Path(__file__).parent / "views.js"
+#: How many presentations are kept for other sessions: those of a few moments of a few runs.
+KEPT: Final = 400
+#: Lists shorter than this are sent as they are when they change; of longer ones what is new at their end.
+SHORT: Final = 5
 
 
-class Component(JSComponent):
-    """An element of `views.js`, named as its class. It shows `state`; what its reader does comes to `handler`."""
+def encode(value: Any) -> str:
+    """Return plain data as JSON."""
+    return msgspec.json.encode(value).decode()
 
-    state = param.Dict(default={}, doc="What is shown: plain data.")
+
+class Shown:
+    """What a part shows, as data and as JSON, and what is new since another; each encoded once for all sessions."""
+
+    __slots__ = ("_change", "_since", "state", "text")
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.state = state
+        self.text = encode(state)
+        self._since: Shown | None = None
+        self._change = ""
+
+    def since(self, before: Shown) -> str:
+        """Return as JSON what is new, empty: nothing. A list that grew is ``+name``: [how many stay, the rest]."""
+        if self is before or self.text == before.text:
+            return ""
+        if self._since is not before:
+            self._since, self._change = before, encode(_change(before.state, self.state))
+        return self._change
+
+
+def _change(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    change: dict[str, Any] = {}
+    for name, value in after.items():
+        old = before.get(name)
+        if value == old:
+            continue
+        if isinstance(value, list) and isinstance(old, list) and len(value) >= len(old) >= SHORT:
+            same = len(old) - 1 if value[: len(old) - 1] == old[:-1] else 0
+            if same:
+                same += value[same] == old[same]
+                change[f"+{name}"] = [same, value[same:]]
+                continue
+        change[name] = value
+    return change
+
+
+class _Presented:
+    """The latest presentations, by what they depend on: viewers of one run mostly see the same."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Any, ...], tuple[tuple[Any, ...], Shown]] = {}
+
+    def get(self, view: View) -> Shown:
+        """Return what a view shows; it presents it anew only when no other has shown the same lately."""
+        depends = view.looks_at()
+        key = (type(view), *map(_identity, depends))
+        found = self._kept.get(key)
+        if found is None:
+            # What it depends on is kept with it: an identity is one as long as its object lives.
+            found = self._kept[key] = depends, Shown(view.present())
+            while len(self._kept) > KEPT:
+                self._kept.pop(next(iter(self._kept)), None)
+        return found[1]
+
+
+def _identity(value: Any) -> Any:
+    return value if isinstance(value, str | float | int | None) else ("", id(value))
+
+
+@functools.cache
+def _presented() -> _Presented:
+    return _Presented()
+
+
+class View:
+    """A part of a page: what it shows of a model, and what its reader asks for there.
+
+    `part` is its name in `views.js`, `names` the model's parameters on which `present` depends: on nothing else but
+    whether there is a streamer to ask. What is set up once, in `__init__`, does not change.
+    """
+
+    part: ClassVar[str] = ""
+    names: ClassVar[Iterable[str]] = ()
+
+    def __init__(self, model: Any) -> None:
+        if not isinstance(model, Session):
+            raise TypeError(
+                f"expected a model (RunModel, RunsModel or StartModel), received {type(model).__name__}"
+            )
+        self.model: Any = model
+
+    def looks_at(self) -> tuple[Any, ...]:
+        """Return what `present` depends on, compared by identity but for texts and numbers."""
+        return (*(getattr(self.model, name) for name in self.names), self.model.commands is None)
+
+    def present(self) -> dict[str, Any]:
+        """Return what is shown of the model."""
+        raise TypeError(f"{type(self).__name__} does not say what it presents")
+
+    def begin(self) -> str:
+        """Return as JSON the news that a drawing starts with; empty: this part has no news."""
+        return ""
+
+    def news(self, changed: set[str]) -> str:
+        """Return as JSON what happened, beyond what is presented, when these parameters changed; empty: nothing."""
+        return ""
+
+    def figure(self) -> str:
+        """Return as JSON the Bokeh figure that a drawing starts with; empty: this part has none."""
+        return ""
+
+    def receive(self, message: Mapping[str, Any]) -> None:
+        """Do what the reader asked for; unknown messages are ignored."""
+
+    def __panel__(self) -> Any:
+        return Board(self.model, self.part, [self]).component
+
+
+class Parts(JSComponent):
+    """The parts of a page in one of the layouts of `views.js`, or one part alone, as a single Bokeh model.
+
+    `text` is what a drawing starts with; what happens later arrives as messages.
+    """
+
+    text = param.String(default="", doc="What all parts show, as JSON.")
+    arrangement = param.String(default="", constant=True, doc="The layout's name, or the part's.")
 
     _bundle = SCRIPT
-    __abstract = True
 
-    def __init__(self, **params: Any) -> None:
-        params.setdefault("sizing_mode", "stretch_width")
-        params.setdefault("margin", 0)
-        super().__init__(**params)
-        self.handler: Callable[[Mapping[str, Any]], Any] | None = None
+    def __init__(self, board: Board, arrangement: str) -> None:
+        self.board = board
+        super().__init__(arrangement=arrangement, sizing_mode="stretch_width", margin=0)
 
     @property
     def _linked_properties(self) -> tuple[str, ...]:
@@ -39,15 +160,90 @@ class Component(JSComponent):
         # back to Python, at twice its cost, each change that Python made.
         return ()
 
+    def _get_properties(self, doc: Any) -> dict[str, Any]:
+        with param.parameterized.discard_events(self):
+            self.text = self.board.whole()
+        properties: dict[str, Any] = super()._get_properties(doc)
+        return properties
+
     def _handle_msg(self, data: Any) -> None:
         # It comes from a browser: anything may be in it.
-        if self.handler is not None and isinstance(data, Mapping) and isinstance(data.get("type"), str):
-            self.handler(data)
+        if isinstance(data, Mapping) and isinstance(data.get("type"), str):
+            self.board.receive(data)
 
-    def put(self, state: dict[str, Any]) -> None:
-        """Show `state`; nothing is sent when it is shown already."""
-        if state != self.state:
-            self.state = state
+    def keep(self, text: str) -> None:
+        """Have the drawings that are still to come start with this. Nothing is sent."""
+        for model, _parent in self._models.values():
+            if model.document is None:
+                model.data.text = text
+            else:
+                apply_changes_without_dispatch(model.document, model.data, {"text": text})
+
+    def send(self, text: str) -> None:
+        """Tell the drawings that are there."""
+        self._send_msg(text)
+
+
+class Board:
+    """Keeps one component in step with a model: tells it what changed of its parts, joined. Ends with the model.
+
+    Messages are numbered; a browser that missed one says `hello`, as one does that has drawn the page, and is told all.
+    """
+
+    def __init__(self, model: Session, arrangement: str, views: Iterable[View]) -> None:
+        self.views = {view.part: view for view in views}
+        self._shown = {part: _presented().get(view) for part, view in self.views.items()}
+        self._version = 0
+        self._is_drawn = False
+        self._model = model
+        self.component = Parts(self, arrangement)
+        model.listen(self._changed, sorted({name for view in self.views.values() for name in view.names}))
+
+    def whole(self) -> str:
+        """Return all that is shown, as JSON."""
+        parts = _mapping({part: shown.text for part, shown in self._shown.items()})
+        news = _mapping({part: view.begin() for part, view in self.views.items()})
+        figures = _mapping({part: view.figure() for part, view in self.views.items()})
+        return f'{{"version":{self._version},"whole":true,"parts":{parts},"news":{news},"figures":{figures}}}'
+
+    def _changed(self, *events: Any) -> None:
+        names = {event.name for event in events}
+        changes: dict[str, str] = {}
+        news: dict[str, str] = {}
+        for part, view in self.views.items():
+            if names.isdisjoint(view.names):
+                continue
+            news[part] = view.news(names)
+            shown, before = _presented().get(view), self._shown[part]
+            self._shown[part] = shown
+            changes[part] = shown.since(before)
+        if not any(changes.values()) and not any(news.values()):
+            return
+        before_version, self._version = self._version, self._version + 1
+        if not self._is_drawn:
+            self.component.keep(self.whole())
+            return
+        self.component.send(
+            f'{{"version":{self._version},"after":{before_version},'
+            f'"parts":{_mapping(changes)},"news":{_mapping(news)}}}'
+        )
+
+    def receive(self, message: Mapping[str, Any]) -> None:
+        """Take what a browser says; what is not known is ignored."""
+        if self._model.closed:
+            return
+        if message["type"] == "hello":
+            self._is_drawn = True
+            if message.get("version") != self._version:
+                self.component.send(self.whole())
+            return
+        view = self.views.get(text_of(message, "part"))
+        if view is not None:
+            view.receive(message)
+
+
+def _mapping(texts: Mapping[str, str]) -> str:
+    return "{" + ",".join(f'"{name}":{text}' for name, text in texts.items() if text) + "}"
 
 
 def run_soon(action: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -58,74 +254,6 @@ def run_soon(action: Callable[[], Coroutine[Any, Any, None]]) -> None:
         await action()
 
     pn.state.execute(run)
-
-
-def when_drawn(action: Callable[[], None]) -> None:
-    """Call `action` when the browser of a served page says that it has drawn it, to say again what changed meanwhile.
-
-    Panel drops changes of properties between a page's reading and this: the end of a run that ended meanwhile would
-    never be seen. What is in no page has no such time.
-    """
-    if pn.state.curdoc is not None and pn.state.curdoc.session_context:
-        pn.state.onload(action)
-
-
-class View(Viewer):
-    """Keeps one component in step with a model: `present` says what it shows, `names` on which parameters that depends.
-
-    Sends only when what is shown changes. Ends with the model's session.
-    """
-
-    names: ClassVar[Iterable[str]] = ()
-    component_class: ClassVar[type[Component]] = Component
-
-    def __init__(self, model: Any, **params: Any) -> None:
-        super().__init__(**params)
-        if not isinstance(model, Session):
-            raise TypeError(
-                f"expected a model (RunModel, RunsModel or StartModel), received {type(model).__name__}"
-            )
-        self.model: Any = model
-        self._seen: tuple[Any, ...] = ()
-        self.component = self.build()
-        self.component.handler = self.receive
-        self._built = self.component.state
-        when_drawn(self._say_again)
-        model.listen(self.refresh, self.names)
-        model.on_close(self._close)
-
-    def build(self) -> Component:
-        """Return the component, showing the model as it is."""
-        return self.component_class(state=self.present())
-
-    def refresh(self, *_events: Any) -> None:
-        """Show the model as it is now."""
-        seen = self.looks_at()
-        if seen and seen == self._seen:
-            return
-        self._seen = seen
-        self.component.put(self.present())
-
-    def _say_again(self) -> None:
-        if self.component.state is not self._built:
-            self.component._send_msg({"kind": "state", "state": self.component.state})
-
-    def looks_at(self) -> tuple[Any, ...]:
-        """Return what alone `present` depends on, when that is far less than all of `names`; empty: not known."""
-        return ()
-
-    def present(self) -> dict[str, Any]:
-        """Return what is shown of the model."""
-        raise TypeError(f"{type(self).__name__} does not say what it presents")
-
-    def receive(self, message: Mapping[str, Any]) -> None:
-        """Do what the reader asked for; unknown messages are ignored."""
-
-    def _close(self) -> None:
-        self.component.handler = None
-
-    def __panel__(self) -> Any:
-        return self.component
 
 
 def text_of(message: Mapping[str, Any], key: str, limit: int = 300) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dashboards.session import RunModel
-from dashboards.views.base import Component, View, run_soon
+from dashboards.views.base import View, run_soon
 from streamer import limits, words
 from streamer.state import CancelState, RunState
 
@@ -21,10 +21,6 @@ ENDINGS = {
 }
 
 
-class RunCare(Component):
-    """Facts with their names, and what can be done: retry the failed items, run it again."""
-
-
 class CareView(View):
     """A run's time limit, cancel and retries; nothing while there is nothing to say of them.
 
@@ -32,14 +28,17 @@ class CareView(View):
     for the pipeline and one for the run whose values fill it; empty: by no link.
     """
 
+    part = "care"
     names = ("state", "now", "connection", "retry_busy", "retry_run")
-    component_class = RunCare
     model: RunModel
 
     def __init__(self, model: RunModel, *, run_href: str = "", again_href: str = "") -> None:
+        super().__init__(model)
         self.run_href = run_href
         self.again_href = again_href
-        super().__init__(model)
+
+    def looks_at(self) -> tuple[Any, ...]:
+        return (*super().looks_at(), self.run_href, self.again_href)
 
     def present(self) -> dict[str, Any]:
         state = self.model.state

@@ -6,18 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboards.session import PAGE_FAILURES, FailuresPage, RunModel
-from dashboards.views.base import Component, View, run_soon, text_of
-
-
-class RunFailures(Component):
-    """A list of items that open to show a traceback."""
+from dashboards.views.base import View, run_soon, text_of
 
 
 class FailuresView(View):
     """The failed items of a run."""
 
+    part = "failures"
     names = ("failures", "failures_busy", "state")
-    component_class = RunFailures
     model: RunModel
 
     def looks_at(self) -> tuple[Any, ...]:

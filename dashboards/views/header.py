@@ -6,27 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboards.session import RunModel
-from dashboards.views.base import Component, View, run_soon
+from dashboards.views.base import View, run_soon
 from dashboards.views.life import life
 from streamer import words
 from streamer.state import RunState
 
 
-class RunHeader(Component):
-    """Title, status, sign of life; Copy link; Cancel, after a question."""
-
-
 class HeaderView(View):
-    """The head of a run's page."""
+    """The head of a run's page: title, status, sign of life; Copy link; Cancel, after a question."""
 
+    part = "header"
     names = ("state", "run_id", "now", "cancel_asked", "connection", "link")
-    component_class = RunHeader
     model: RunModel
 
     def present(self) -> dict[str, Any]:
         model, state = self.model, self.model.state
         if state is None:
             return {
+                "known": False,
                 "title": model.run_id,
                 "word": "",
                 "tone": "wait",
@@ -36,6 +33,7 @@ class HeaderView(View):
             }
         sentence, quiet = life(state, model.now)
         return {
+            "known": True,
             "title": state.title or state.pipeline or state.run,
             "word": words.status_word(state.status),
             "tone": words.STATUS_TONES[state.status],
@@ -94,22 +92,23 @@ def _about(state: RunState) -> list[Any]:
     return parts
 
 
-class Notice(Component):
-    """What the reader has to know first; nothing when there is nothing."""
-
-
 class NoticeView(View):
     """Says that a run is missing, the streamer away, or that something asked for did not work."""
 
-    names = ("connection", "connection_message", "notice", "state", "run_id", "now")
-    component_class = Notice
+    part = "notice"
+    names = ("connection", "connection_message", "notice", "state", "run_id")
     model: RunModel
+
+    def looks_at(self) -> tuple[Any, ...]:
+        model, state = self.model, self.model.state
+        live = None if state is None else state.is_over
+        return model.connection, model.connection_message, model.notice, live, model.run_id
 
     def present(self) -> dict[str, Any]:
         model = self.model
         known = model.state is not None
         if model.connection == "missing" and not known:
-            return _notice(
+            return notice(
                 "missing",
                 "No such run",
                 model.connection_message
@@ -122,15 +121,15 @@ class NoticeView(View):
             text = model.connection_message or "Trying again until it is back."
             if known and model.state is not None and not model.state.is_over:
                 text += " What is shown is how it was; the run itself goes on."
-            return _notice("away", "The streamer is away", text, page=not known)
+            return notice("away", "The streamer is away", text, page=not known)
         if model.connection == "connecting" and not known:
-            return _notice("connecting", "Connecting", "Asking the streamer about this run…", page=True)
+            return notice("connecting", "Connecting", "Asking the streamer about this run…", page=True)
         if model.notice:
-            return _notice("notice", "That did not work", model.notice)
-        return _notice("", "", "")
+            return notice("notice", "That did not work", model.notice)
+        return notice("", "", "")
 
 
-def _notice(
+def notice(
     kind: str,
     title: str,
     text: str,
@@ -139,6 +138,7 @@ def _notice(
     link: tuple[str, str] | None = None,
     page: bool = False,
 ) -> dict[str, Any]:
+    """Return what a notice shows; on a `page` there is nothing else."""
     return {
         "kind": kind,
         "title": title,
@@ -149,15 +149,11 @@ def _notice(
     }
 
 
-class RunError(Component):
-    """A failed run's error, its traceback one click away."""
-
-
 class ErrorView(View):
-    """Why a run failed or how it was cancelled; nothing while neither is so."""
+    """Why a run failed or how it was cancelled; nothing while neither is so. Its traceback is one click away."""
 
+    part = "error"
     names = ("state",)
-    component_class = RunError
     model: RunModel
 
     def present(self) -> dict[str, Any]:

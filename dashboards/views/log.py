@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
-import param
-
 from dashboards.session import LogChange, LogLine, RunModel
-from dashboards.views.base import Component, View, run_soon, text_of
+from dashboards.views.base import View, encode, run_soon, text_of
 from streamer import words
 from streamer.events import LEVELS
 
@@ -16,31 +15,22 @@ from streamer.events import LEVELS
 SHOWN_LIMIT = 8_000
 
 
-class RunLog(Component):
-    """A table of lines within a bound. `lines` is where it starts; later ones arrive as messages."""
-
-    lines = param.List(
-        default=[], doc="The lines when the component is drawn: [offset, time, level, phase, message]."
-    )
-
-    def keep(self, lines: list[list[Any]]) -> None:
-        """Remember what a new drawing of the component starts with, without sending it."""
-        with param.parameterized.discard_events(self):
-            self.lines = lines
-
-
 class LogView(View):
-    """The log of a run."""
+    """The log of a run. Its lines are news: those that came are sent, once."""
 
-    names = ("state", "log", "log_busy", "level", "search", "following", "connection")
-    component_class = RunLog
-    component: RunLog
+    part = "log"
+    names = ("state", "log", "log_change", "log_busy", "level", "search", "following", "connection")
     model: RunModel
 
-    def build(self) -> RunLog:
-        component = RunLog(state=self.present(), lines=_rows(self.model.log.lines))
-        self.model.listen(self._changed, ("log_change",))
-        return component
+    def begin(self) -> str:
+        return _news("replaced", self.model.log.lines)
+
+    def news(self, changed: set[str]) -> str:
+        change: LogChange | None = self.model.log_change
+        return "" if change is None or "log_change" not in changed else _news(change.kind, change.lines)
+
+    def looks_at(self) -> tuple[Any, ...]:
+        return tuple(self.present().values())
 
     def present(self) -> dict[str, Any]:
         model, window = self.model, self.model.log
@@ -52,21 +42,10 @@ class LogView(View):
             "older": window.has_older,
             "newer": window.has_newer,
             "any": bool(window.lines),
-            "total": window.total,
             "over": model.state is not None and model.state.is_over,
             "asks": model.commands is not None,
             "away": model.connection == "away",
         }
-
-    def _changed(self, *_events: Any) -> None:
-        change: LogChange | None = self.model.log_change
-        if change is None:
-            return
-        self.component.keep(_rows(self.model.log.lines))
-        self._send(change.kind, change.lines, change.after)
-
-    def _send(self, kind: str, lines: tuple[LogLine, ...], after: int | None) -> None:
-        self.component._send_msg({"kind": kind, "lines": _rows(lines), "after": after})
 
     def receive(self, message: Mapping[str, Any]) -> None:
         model = self.model
@@ -84,11 +63,12 @@ class LogView(View):
                 run_soon(model.load_older)
             case "newer":
                 run_soon(model.load_newer)
-            case "window":
-                # The browser missed a message (they are not kept while a page loads): give it all there is.
-                last = model.log.lines[-1].offset if model.log.lines else None
-                if message.get("last", -1) != last:
-                    self._send("replaced", model.log.lines, None)
+
+
+#: The same lines go to every session that shows them.
+@functools.lru_cache(maxsize=16)
+def _news(kind: str, lines: tuple[LogLine, ...]) -> str:
+    return encode({"kind": kind, "lines": _rows(lines)})
 
 
 def _rows(lines: tuple[LogLine, ...]) -> list[list[Any]]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-import panel as pn
 from bokeh.models import CategoricalColorMapper, ColumnDataSource, Quad, Range1d
 from bokeh.plotting import figure
-from panel.viewable import Child
 
 from dashboards import theme
 from dashboards.session import RunModel
-from dashboards.views.base import Component, View
+from dashboards.views.base import View
+from dashboards.views.figures import item
 from streamer import words
 from streamer.state import PhaseState, RunState
 
@@ -23,57 +23,25 @@ BAR_HEIGHT = 17
 _MARKS = {"done": "✓", "failed": "✕", "stopped": "■", "skipped": "↷"}
 
 
-class RunPhases(Component):
-    """Holds the bar, draws what a canvas cannot (motion, labels that fit), and gives the bar the page's colours."""
-
-    bar = Child(doc="The Bokeh figure.")
-
-
 class PhasesView(View):
     """A run's phases. A run without phases has one segment: the whole."""
 
+    part = "phases"
     names = ("state", "now")
-    component_class = RunPhases
     model: RunModel
 
-    def build(self) -> Component:
-        segments = _segments(self.model.state)
-        self.source = ColumnDataSource(_columns(segments))
-        self.figure = _figure(self.source)
-        pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_width", height=BAR_HEIGHT, margin=0)
-        return RunPhases(bar=pane, state=self.present())
+    def figure(self) -> str:
+        return phases_figure()
 
-    def refresh(self, *_events: Any) -> None:
-        self._patch(_columns(_segments(self.model.state)))
-        super().refresh()
-
-    def _patch(self, columns: dict[str, Any]) -> None:
-        """Send the cells that changed; everything only when there are other segments than before."""
-        shown = self.source.data
-        if list(shown["right"]) != columns["right"]:
-            self.source.data = columns
-            return
-        patches = {
-            name: [
-                (i, value)
-                for i, (value, old) in enumerate(zip(columns[name], shown[name], strict=True))
-                if value != old
-            ]
-            for name in ("fill", "kind", "pattern")
-        }
-        patches = {name: cells for name, cells in patches.items() if cells}
-        if patches:
-            self.source.patch(patches)
+    def looks_at(self) -> tuple[Any, ...]:
+        state = self.model.state
+        # Nothing goes by in a run that is over.
+        return state, None if state is None or state.is_over else self.model.now
 
     def present(self) -> dict[str, Any]:
         state = self.model.state
-        segments = _segments(state)
         labels = [] if state is None else [_label(phase, state, self.model.now) for phase in state.phases]
-        return {
-            "segments": [{"left": s["left"], "right": s["right"], "moving": s["moving"]} for s in segments],
-            "labels": labels,
-            "spoken": _spoken(labels, state),
-        }
+        return {**_columns(_segments(state)), "labels": labels, "spoken": _spoken(labels, state)}
 
 
 def _segments(state: RunState | None) -> list[dict[str, Any]]:
@@ -134,7 +102,14 @@ def _columns(segments: list[dict[str, Any]]) -> dict[str, Any]:
         "fill": [s["fill"] for s in segments],
         "kind": [s["kind"] for s in segments],
         "pattern": [_pattern(s) for s in segments],
+        "moving": [s["moving"] for s in segments],
     }
+
+
+@functools.cache
+def phases_figure() -> str:
+    """Return the bar without any segments as JSON; it is the same for every run."""
+    return item(_figure(ColumnDataSource({"left": [], "right": [], "fill": [], "kind": [], "pattern": []})))
 
 
 def _figure(source: ColumnDataSource) -> Any:
@@ -180,8 +155,7 @@ def _figure(source: ColumnDataSource) -> Any:
         top=1,
         fill_color=None,
         line_color=light["paper"],
-        # Many narrow segments would be eaten up by wide gaps.
-        line_width=3 if len(source.data["left"]) <= 12 else 2,
+        line_width=3,
     )
     frames.update(border_radius=3)
     for name, glyph in (("track", tracks), ("fill", fills), ("frame", frames)):

@@ -6,20 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboards.session import RunModel
-from dashboards.views.base import Component, View
+from dashboards.views.base import View
 from streamer import words
 from streamer.state import RunState
-
-
-class RunProgress(Component):
-    """A large number with the role of a progress bar, and a line that says what it is made of."""
 
 
 class ProgressView(View):
     """Overall progress of a run, large; the phase, how much of it is done, and the rate."""
 
+    part = "progress"
     names = ("state",)
-    component_class = RunProgress
     model: RunModel
 
     def present(self) -> dict[str, Any]:

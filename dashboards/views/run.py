@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import panel as pn
 import param
-from panel.viewable import Child, Viewer
+from panel.viewable import Viewer
 
-from dashboards import theme
 from dashboards.session import TABS, RunModel
 from dashboards.views.bars import BarsView
-from dashboards.views.base import Component, View, text_of, when_drawn
+from dashboards.views.base import Board, View, text_of
 from dashboards.views.care import CareView
 from dashboards.views.failures import FailuresView
 from dashboards.views.header import ErrorView, HeaderView, NoticeView
@@ -24,32 +22,16 @@ from dashboards.views.throughput import ThroughputView
 from dashboards.views.values import ParametersView, ResultView
 
 
-class DetailTabs(Component):
-    """Tabs with counts; the four children are there all the time, one is seen."""
-
-    log = Child()
-    failures = Child()
-    parameters = Child()
-    result = Child()
-
-
 class DetailsView(View):
-    """Log, failed items, parameters and result of a run."""
+    """The tabs of log, failed items, parameters and result, with counts."""
 
-    names = ("state", "tab", "failures")
-    component_class = DetailTabs
+    part = "details"
+    names = ("state", "tab")
     model: RunModel
 
-    def build(self) -> Component:
-        self.log, self.failures = LogView(self.model), FailuresView(self.model)
-        self.parameters, self.result = ParametersView(self.model), ResultView(self.model)
-        return DetailTabs(
-            state=self.present(),
-            log=self.log.component,
-            failures=self.failures.component,
-            parameters=self.parameters.component,
-            result=self.result.component,
-        )
+    def looks_at(self) -> tuple[Any, ...]:
+        state = self.model.state
+        return self.model.tab, state and state.log_lines, state and state.results.failed
 
     def present(self) -> dict[str, Any]:
         state = self.model.state
@@ -109,62 +91,20 @@ class RunView(Viewer):
         self.bars = BarsView(model)
         self.throughput = ThroughputView(model)
         self.stats = StatsView(model)
+        self.log = LogView(model)
+        self.failures = FailuresView(model)
+        self.parameters = ParametersView(model)
+        self.result = ResultView(model)
         self.details = DetailsView(model)
-        self._known = self._build_known()
-        self._known_at_first = self._known.visible
-        outer = theme.STACK_CSS if self.compact else theme.PAGE_CSS
-        self.layout = pn.Column(
-            self.notice.component,
-            self._known,
-            sizing_mode="stretch_width",
-            margin=0,
-            stylesheets=[outer],
-        )
-        model.listen(self._show, ("state",))
-        when_drawn(self._show_again)
-
-    def _build_known(self) -> pn.Column:
-        hero = pn.Column(
-            self.progress.component,
-            self.phases.component,
-            self.bars.component,
-            sizing_mode="stretch_width",
-            margin=0,
-            stylesheets=[theme.CARD_CSS + theme.HERO_CSS],
-        )
-        grid = pn.Column(
-            self.throughput.component,
-            self.stats.component,
-            sizing_mode="stretch_width",
-            margin=0,
-            stylesheets=[theme.GRID_CSS],
-        )
-        return pn.Column(
-            self.header.component,
-            self.care.component,
-            self.error.component,
-            hero,
-            grid,
-            self.details.component,
-            visible=self.model.state is not None,
-            sizing_mode="stretch_width",
-            margin=0,
-            stylesheets=[theme.STACK_CSS],
-        )
-
-    def _show(self, *_events: Any) -> None:
-        known = self.model.state is not None
-        if known != self._known.visible:
-            self._known.visible = known
-
-    def _show_again(self) -> None:
-        if self._known.visible and not self._known_at_first:
-            self._known.visible = False
-            self._known.visible = True
+        above = (self.notice, self.header, self.care, self.error, self.progress, self.phases, self.bars)
+        below = (self.throughput, self.stats, self.log, self.failures, self.parameters, self.result)
+        self.component = Board(
+            model, "run" if self.compact else "run-page", [*above, *below, self.details]
+        ).component
 
     def close(self) -> None:
         """End what keeps the view up to date."""
         self.model.close()
 
-    def __panel__(self) -> pn.Column:
-        return self.layout
+    def __panel__(self) -> Any:
+        return self.component

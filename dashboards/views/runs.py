@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-import panel as pn
-import param
 from panel.viewable import Viewer
 
-from dashboards import theme
 from dashboards.session import RunsModel
-from dashboards.views.base import Component, View, run_soon, text_of
-from dashboards.views.header import Notice, _notice
+from dashboards.views.base import Board, View, encode, run_soon, text_of
+from dashboards.views.header import notice
 from streamer import words
 from streamer.state import RunState
 
@@ -23,20 +20,10 @@ ROWS_SHOWN: Final = 500
 SHORT_ID: Final = 4
 
 
-class RunsTable(Component):
-    """A table of runs and its filters. `rows` is where it starts; later changes arrive as messages."""
-
-    rows = param.List(default=[], doc="The rows when the component is drawn.")
-
-    def keep(self, rows: list[dict[str, Any]]) -> None:
-        """Remember what a new drawing of the component starts with, without sending it."""
-        with param.parameterized.discard_events(self):
-            self.rows = rows
-
-
 class RunsTableView(View):
-    """The runs at hand that match the filters."""
+    """The runs at hand that match the filters. Rows are news: those that changed, and their order when it did."""
 
+    part = "runs"
     names = (
         "rows",
         "counts",
@@ -48,38 +35,34 @@ class RunsTableView(View):
         "busy",
         "connection",
         "first_pipeline",
+        "now",
     )
-    component_class = RunsTable
-    component: RunsTable
     model: RunsModel
 
     def __init__(self, model: RunsModel, *, run_href: str, start_href: str) -> None:
-        self.run_href, self.start_href = run_href, start_href
-        self.model = model
-        self._shown = self._rows()
-        self._version = 0
         super().__init__(model)
-        model.listen(self._changed, ("rows", "status", "pipeline", "search", "now"))
-
-    def build(self) -> RunsTable:
-        return RunsTable(state=self.present(), rows=list(self._shown.values()))
+        self.run_href, self.start_href = run_href, start_href
+        self._shown = self._rows()
 
     def _rows(self) -> dict[str, dict[str, Any]]:
         now = self.model.now
         return {row.run: self._row(row, now) for row in self.model.visible[:ROWS_SHOWN]}
 
-    def _changed(self, *_events: Any) -> None:
-        """Send the rows that changed, and the order when it did."""
+    def begin(self) -> str:
+        return encode({"rows": list(self._shown.values()), "order": list(self._shown)})
+
+    def news(self, changed: set[str]) -> str:
+        if changed.isdisjoint(("rows", "status", "pipeline", "search", "now")):
+            return ""
         shown, self._shown = self._shown, self._rows()
-        changed = [row for run, row in self._shown.items() if shown.get(run) != row]
+        rows = [row for run, row in self._shown.items() if shown.get(run) != row]
         order = list(self._shown) if list(shown) != list(self._shown) else None
-        if not changed and order is None:
-            return
-        self.component.keep(list(self._shown.values()))
-        self._version += 1
-        self.component._send_msg(
-            {"kind": "changed", "rows": changed, "order": order, "version": self._version}
-        )
+        return encode({"rows": rows, "order": order}) if rows or order is not None else ""
+
+    def looks_at(self) -> tuple[Any, ...]:
+        model = self.model
+        said = (getattr(model, name) for name in self.names if name != "now")
+        return (*said, model.commands is None, self.start_href)
 
     def _row(self, state: RunState, now: float) -> dict[str, Any]:
         queued, live = state.status == "queued", state.status in ("running", "cancelling")
@@ -153,16 +136,6 @@ class RunsTableView(View):
                 run_soon(lambda: model.filter(status="", pipeline="", search=""))
             case "older":
                 run_soon(model.load_older)
-            case "rows" if self._version or "runs" not in message:
-                # The browser missed a message, or was drawn when some rows had changed already.
-                self.component._send_msg(
-                    {
-                        "kind": "changed",
-                        "rows": list(self._shown.values()),
-                        "order": list(self._shown),
-                        "version": self._version,
-                    }
-                )
 
 
 def _counts(model: RunsModel) -> str:
@@ -186,20 +159,24 @@ def _snippet(pipeline: str) -> str:
 class RunsNoticeView(View):
     """Says that the streamer is away, or that something asked for did not work."""
 
-    names = ("connection", "connection_message", "notice")
-    component_class = Notice
+    part = "notice"
+    names = ("connection", "connection_message", "notice", "rows")
     model: RunsModel
+
+    def looks_at(self) -> tuple[Any, ...]:
+        model = self.model
+        return model.connection, model.connection_message, model.notice, bool(model.rows)
 
     def present(self) -> dict[str, Any]:
         model = self.model
         if model.connection == "away":
             text = model.connection_message or "Trying again until it is back."
-            return _notice(
+            return notice(
                 "away", "The streamer is away", text + " What is listed is how it was." * bool(model.rows)
             )
         if model.notice:
-            return _notice("notice", "That did not work", model.notice)
-        return _notice("", "", "")
+            return notice("notice", "That did not work", model.notice)
+        return notice("", "", "")
 
 
 class RunsView(Viewer):
@@ -212,17 +189,11 @@ class RunsView(Viewer):
         self.model = model
         self.notice = RunsNoticeView(model)
         self.table = RunsTableView(model, run_href=run_href, start_href=start_href)
-        self.layout = pn.Column(
-            self.notice.component,
-            self.table.component,
-            sizing_mode="stretch_width",
-            margin=0,
-            stylesheets=[theme.PAGE_CSS],
-        )
+        self.component = Board(model, "runs-page", [self.notice, self.table]).component
 
     def close(self) -> None:
         """End what keeps the view up to date."""
         self.model.close()
 
-    def __panel__(self) -> pn.Column:
-        return self.layout
+    def __panel__(self) -> Any:
+        return self.component

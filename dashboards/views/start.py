@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import panel as pn
 from panel.viewable import Viewer
 
-from dashboards import theme
 from dashboards.fields import fields_of, read_values
 from dashboards.session import PipelineSpec, StartModel
-from dashboards.views.base import Component, View, run_soon, text_of
+from dashboards.views.base import Board, View, run_soon, text_of
 from streamer import words
 from streamer.events import COUNT_LIMIT
 
@@ -19,13 +17,10 @@ from streamer.events import COUNT_LIMIT
 LIMIT_FIELD = "time-limit"
 
 
-class StartForm(Component):
+class StartFormView(View):
     """A choice of pipelines, and a form for the chosen one."""
 
-
-class StartFormView(View):
-    """The form of a `StartModel`."""
-
+    part = "start"
     names = (
         "pipelines",
         "chosen",
@@ -38,12 +33,14 @@ class StartFormView(View):
         "again",
         "time_limit",
     )
-    component_class = StartForm
     model: StartModel
 
     def __init__(self, model: StartModel, *, runs_href: str = "?") -> None:
-        self.runs_href = runs_href
         super().__init__(model)
+        self.runs_href = runs_href
+
+    def looks_at(self) -> tuple[Any, ...]:
+        return (*super().looks_at(), self.runs_href)
 
     def present(self) -> dict[str, Any]:
         model, spec = self.model, self.model.pipeline
@@ -142,13 +139,11 @@ class StartView(Viewer):
         super().__init__(**params)
         self.model = model
         self.form = StartFormView(model, runs_href=runs_href)
-        self.layout = pn.Column(
-            self.form.component, sizing_mode="stretch_width", margin=0, stylesheets=[theme.PAGE_CSS]
-        )
+        self.component = Board(model, "start-page", [self.form]).component
 
     def close(self) -> None:
         """End what keeps the view up to date."""
         self.model.close()
 
-    def __panel__(self) -> pn.Column:
-        return self.layout
+    def __panel__(self) -> Any:
+        return self.component

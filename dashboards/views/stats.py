@@ -5,19 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.session import RunModel
-from dashboards.views.base import Component, View
+from dashboards.views.base import View
 from streamer import words
-
-
-class RunStats(Component):
-    """Numbers with their names."""
 
 
 class StatsView(View):
     """The numbers of a run."""
 
+    part = "stats"
     names = ("state", "now")
-    component_class = RunStats
     model: RunModel
 
     def present(self) -> dict[str, Any]:

@@ -2,74 +2,49 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-import panel as pn
 from bokeh.models import BasicTicker, ColumnDataSource, DataRange1d, HoverTool, NumeralTickFormatter
 from bokeh.plotting import figure
-from panel.viewable import Child
 
 from dashboards import theme
 from dashboards.session import RunModel
-from dashboards.views.base import Component, View
+from dashboards.views.base import View
+from dashboards.views.figures import item
 from streamer import words
 from streamer.state import PhaseState, RunState
 
 PLOT_HEIGHT = 124
 
 
-class RunThroughput(Component):
-    """Holds the plot, names its unit, and gives it the page's colours; says so when nothing is known."""
-
-    plot = Child(doc="The Bokeh figure.")
-
-
 class ThroughputView(View):
     """Units per second over the time since the phase started."""
 
+    part = "throughput"
     names = ("state",)
-    component_class = RunThroughput
     model: RunModel
 
-    def build(self) -> Component:
-        self._points: tuple[tuple[float, float], ...] = ()
-        phase = shown_phase(self.model.state)
-        self._key = None if phase is None else phase.name
-        self._points = () if phase is None else phase.curve.points
-        self.source = ColumnDataSource(_columns(self._points))
-        self.figure = _figure(self.source, phase.unit if phase else "")
-        pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_width", height=PLOT_HEIGHT, margin=0)
-        return RunThroughput(plot=pane, state=self.present())
+    def figure(self) -> str:
+        return throughput_figure()
 
-    def refresh(self, *_events: Any) -> None:
-        phase = shown_phase(self.model.state)
-        key = None if phase is None else phase.name
-        points = () if phase is None else phase.curve.points
-        if key != self._key and phase is not None:
-            self.figure.yaxis[0].formatter.format = _format(phase.unit)
-        self._send(points, same=key == self._key)
-        self._key = key
-        super().refresh()
-
-    def _send(self, points: tuple[tuple[float, float], ...], *, same: bool) -> None:
-        """Send the points that are new; all of them only when the curve is another one or was thinned out."""
-        shown, self._points = self._points, points
-        if points == shown:
-            return
-        last = len(shown) - 1
-        if not same or last < 0 or len(points) <= last or points[:last] != shown[:last]:
-            self.source.data = _columns(points)
-            return
-        if points[last] != shown[last]:
-            self.source.patch({"t": [(last, points[last][0])], "rate": [(last, points[last][1])]})
-        if len(points) > len(shown):
-            self.source.stream(_columns(points[last + 1 :]))
+    def looks_at(self) -> tuple[Any, ...]:
+        state = self.model.state
+        return shown_phase(state), _nothing(state)
 
     def present(self) -> dict[str, Any]:
         state = self.model.state
         phase = shown_phase(state)
         if state is None or phase is None or len(phase.curve.points) < 2:
-            return {"known": False, "label": "Throughput", "span": "", "text": _nothing(state), "spoken": ""}
+            return {
+                "known": False,
+                "label": "Throughput",
+                "span": "",
+                "text": _nothing(state),
+                "spoken": "",
+                **_columns(()),
+                "format": _format(""),
+            }
         per = "bytes/s" if words.in_bytes(phase.unit) else f"{phase.unit or 'items'}/s"
         seconds = phase.curve.points[-1][0]
         highest = max(rate for _, rate in phase.curve.points)
@@ -79,6 +54,8 @@ class ThroughputView(View):
             "span": f"{words.cut(phase.name, 40)} · {words.took(seconds)}",
             "text": "",
             "spoken": f"Throughput of {words.cut(phase.name, 100)}, at most {words.rate(highest, phase.unit)}",
+            **_columns(phase.curve.points),
+            "format": _format(phase.unit),
         }
 
 
@@ -118,7 +95,13 @@ def _format(unit: str) -> str:
     return "0.[0] b" if words.in_bytes(unit) else "0.[0]a"
 
 
-def _figure(source: ColumnDataSource, unit: str) -> Any:
+@functools.cache
+def throughput_figure() -> str:
+    """Return the plot without a curve as JSON; it is the same for every run."""
+    return item(_figure(ColumnDataSource(_columns(()))))
+
+
+def _figure(source: ColumnDataSource) -> Any:
     light = theme.LIGHT
     plot = figure(
         height=PLOT_HEIGHT,
@@ -137,7 +120,7 @@ def _figure(source: ColumnDataSource, unit: str) -> Any:
     plot.xaxis.visible = False
     plot.xgrid.visible = False
     plot.yaxis.ticker = BasicTicker(desired_num_ticks=3, num_minor_ticks=0)
-    plot.yaxis.formatter = NumeralTickFormatter(format=_format(unit))
+    plot.yaxis.formatter = NumeralTickFormatter(format=_format(""))
     plot.yaxis.axis_line_color = None
     plot.yaxis.major_tick_line_color = None
     plot.yaxis.major_label_text_color = light["soft"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboards.session import RunModel
-from dashboards.views.base import Component, View
+from dashboards.views.base import View
 from streamer import words
 
 #: What a page shows at most; the rest is in the API's answer.
@@ -21,15 +21,11 @@ CELL_SHOWN = 2_000
 _NOT_A_QUANTITY = re.compile(r"year|(^|[_\s-])(id|pid|port|code|zip|version|seed)$", re.IGNORECASE)
 
 
-class RunValues(Component):
-    """A table, a mapping, or text."""
-
-
 class ParametersView(View):
     """The parameters a run was started with."""
 
+    part = "parameters"
     names = ("state",)
-    component_class = RunValues
     model: RunModel
 
     def looks_at(self) -> tuple[Any, ...]:
@@ -46,8 +42,8 @@ class ParametersView(View):
 class ResultView(View):
     """What a run returned, or why there is nothing."""
 
+    part = "result"
     names = ("state",)
-    component_class = RunValues
     model: RunModel
 
     def looks_at(self) -> tuple[Any, ...]:

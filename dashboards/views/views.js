@@ -1,5 +1,5 @@
-// The elements of the dashboards' views, one per export, named as their Python class. Each shows `state` and says what its
-// reader did with `send_msg`. Everything that is shown is set as text: nothing in here makes markup of data.
+// The parts of the dashboards' pages, and the one component that holds those of a page. A part is told its state, as its Python
+// view presents it, and says what its reader did. Everything that is shown is set as text: nothing in here makes markup of data.
 
 // -- the look ----------------------------------------------------------------------------------------------------------
 
@@ -15,7 +15,8 @@ const PALETTES = {
 }
 
 const CSS = `
-:host { display: block; box-sizing: border-box; min-width: 0; width: 100% !important; height: auto !important; }
+/* Panel holds an element to the height of what it is in, and what is below would not be scrolled to. */
+:host { display: block; box-sizing: border-box; min-width: 0; width: 100% !important; height: auto !important; max-height: none !important; }
 :host([hidden]) { display: none; }
 /* On the inner element: what styles the host from outside wins over the host's own style. */
 :host > div { height: 100%; color: var(--st-ink); color-scheme: var(--st-scheme); font: 14px/1.45 "Streamer Sans", Roboto, Inter, "DejaVu Sans", sans-serif;
@@ -68,6 +69,14 @@ pre { margin: 0; font: 12.5px/1.6 "DejaVu Sans Mono", ui-monospace, monospace; w
   tab-size: 4; }
 summary { cursor: pointer; }
 .empty { padding: 34px 20px; text-align: center; color: var(--st-soft); }
+[hidden] { display: none !important; }
+
+/* pages */
+.page { max-width: 1180px; margin: 0 auto; padding: 26px 28px 40px; }
+.hero { margin-top: 22px; padding: 24px 26px 22px; }
+.beside { display: grid; grid-template-columns: minmax(0, 1.55fr) minmax(0, 1fr); gap: 16px; margin-top: 16px; }
+@media (max-width: 640px) { .page { padding: 18px 14px 28px; } .hero { padding: 18px 16px; margin-top: 18px; }
+  .beside { grid-template-columns: minmax(0, 1fr); } }
 @media (prefers-reduced-motion: reduce) { *, *::before, *::after { animation: none !important; transition: none !important; } }
 
 /* head */
@@ -374,24 +383,14 @@ function is_dark() {
   return 0.299 * red + 0.587 * green + 0.114 * blue < 110
 }
 
-function on_theme(model, listener) {
+function on_theme(page, listener) {
   const own = theme()
   own.listeners.add(listener)
-  model.on("lifecycle:remove", () => own.listeners.delete(listener))
+  page.on_remove(() => own.listeners.delete(listener))
   listener(PALETTES[own.dark ? "dark" : "light"])
 }
 
 // -- small tools -------------------------------------------------------------------------------------------------------
-
-// Bokeh brings mappings as Map; what the views send is plain data.
-function plain(value) {
-  if (value instanceof Map) { return Object.fromEntries([...value].map(([key, inner]) => [key, plain(inner)])) }
-  if (Array.isArray(value)) { return value.map(plain) }
-  if (value != null && typeof value === "object" && value.constructor === Object) {
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]))
-  }
-  return value
-}
 
 // Makes an element: attributes, "on…" listeners, and children that are elements or text. Never markup.
 function h(name, attributes, ...children) {
@@ -455,25 +454,6 @@ function debounced(action, milliseconds) {
   }
 }
 
-// Draws once, then again what changed whenever the state does.
-function element(build) {
-  return {
-    render({model, view, el}) {
-      theme()
-      const root = el.getRootNode()
-      if (root instanceof ShadowRoot && !root.adoptedStyleSheets.includes(sheet)) {
-        root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet]
-      }
-      const {node, show} = build(model, view)
-      const update = () => show(plain(model.state), true)
-      model.on("state", update)
-      model.on("msg:custom", (message) => { if (plain(message).kind === "state") { model.state = message instanceof Map ? message.get("state") : message.state } })
-      update()
-      return node
-    },
-  }
-}
-
 function write_parts(target, parts) {
   const key = JSON.stringify(parts)
   if (target.dataset.key === key) { return }
@@ -483,7 +463,7 @@ function write_parts(target, parts) {
 
 // -- the run -----------------------------------------------------------------------------------------------------------
 
-const RunHeader = element((model) => {
+function RunHeader(page) {
   const title = h("h1", {dir: "auto"})
   const chip = h("span", {class: "chip", role: "status"})
   const about = h("span")
@@ -501,7 +481,7 @@ const RunHeader = element((model) => {
     h("p", null, "It ends at the next point where it looks, or is ended after a grace period. What it did so far stays."),
     h("div", {class: "row"},
       h("button", {class: "btn", type: "button", onclick: () => dialog.close()}, "Keep running"),
-      h("button", {class: "btn solid-danger", type: "button", onclick: () => { dialog.close(); model.send_msg({type: "cancel"}) }}, "Cancel run")))
+      h("button", {class: "btn solid-danger", type: "button", onclick: () => { dialog.close(); page.send({type: "cancel"}) }}, "Cancel run")))
   const cancel = h("button", {class: "btn danger", type: "button", onclick: () => dialog.showModal()}, "Cancel")
   const node = h("div", {class: "head"},
     h("div", null, h("div", {class: "title"}, title, chip), h("div", {class: "sub"}, about, " ", life)),
@@ -525,7 +505,7 @@ const RunHeader = element((model) => {
     if (state.cancel !== "ask" && dialog.open) { dialog.close() }
   }
   return {node, show}
-})
+}
 
 async function copy_text(text) {
   try {
@@ -543,7 +523,7 @@ async function copy_text(text) {
   }
 }
 
-const Notice = element((model) => {
+function Notice(page) {
   const node = h("div")
   const show = (state) => {
     const {kind, title, text, code, link, page} = state
@@ -562,11 +542,11 @@ const Notice = element((model) => {
       h("p", null, h("b", null, `${title}. `), text)))
   }
   return {node, show}
-})
+}
 
-const RunCare = element((model) => {
+function RunCare(page) {
   const facts = h("dl", {class: "facts"})
-  const retry = h("button", {class: "btn", type: "button", onclick: () => model.send_msg({type: "retry"})})
+  const retry = h("button", {class: "btn", type: "button", onclick: () => page.send({type: "retry"})})
   const again = h("a", {class: "btn"}, "Run again…")
   const actions = h("div", {class: "row"}, retry, again)
   const node = h("div", {class: "care"}, facts, actions)
@@ -589,9 +569,9 @@ const RunCare = element((model) => {
     node.style.display = state.facts.length || actions.style.display === "" ? "" : "none"
   }
   return {node, show}
-})
+}
 
-const RunError = element((model) => {
+function RunError(page) {
   const node = h("div")
   const show = (state) => {
     if (!state.shown) { node.replaceChildren(); return }
@@ -601,15 +581,15 @@ const RunError = element((model) => {
       state.traceback ? h("details", null, h("summary", null, "Traceback"), h("pre", {tabindex: "0"}, state.traceback)) : null))
   }
   return {node, show}
-})
+}
 
-const RunProgress = element((model) => {
+function RunProgress(page) {
   const number = document.createTextNode("")
   const unit = h("small")
   const pct = h("div", {class: "pct", role: "progressbar", "aria-label": "Overall progress", "aria-valuemin": 0, "aria-valuemax": 100}, number, unit)
   const phase = h("b")
   const now = h("span")
-  const result = h("button", {class: "more", type: "button", onclick: () => model.send_msg({type: "result"})}, "See the result")
+  const result = h("button", {class: "more", type: "button", onclick: () => page.send({type: "result"})}, "See the result")
   const node = h("div", {class: "progress"}, pct, h("div", {class: "now"}, phase, now, " ", result))
   const show = (state) => {
     if (number.data !== state.number) { number.data = state.number }
@@ -624,48 +604,77 @@ const RunProgress = element((model) => {
     result.style.display = state.result ? "" : "none"
   }
   return {node, show}
-})
+}
 
 const KIND_COLOURS = ["wait", "accent", "ok", "bad", "soft", "wait"]
 
-// The colours of a figure's glyphs follow the theme here, in the browser: nothing is sent for it.
 function paint(figure, colours) {
   for (const renderer of figure.renderers) {
     const set = colours[renderer.name]
-    if (set != null) { renderer.glyph.setv(set, {sync: false}) }
+    if (set != null) { renderer.glyph.setv(set) }
   }
 }
 
-// A figure can be reached by keys, and then there is nothing to do. Its view is made some time after the component's.
-function skip_by_keys(figure, tries = 120) {
-  const events = window.Bokeh?.index.find_one_by_id(figure.id)?.canvas_view?.events_el
-  if (events != null) {
-    events.tabIndex = -1
-  } else if (tries > 0) {
-    requestAnimationFrame(() => skip_by_keys(figure, tries - 1))
+// Draws a part's Bokeh figure, which is the same for all sessions, and gives it the theme's colours and the state's data: when it is
+// there, and again on `paint` and `fill`. Nobody is told of it: the figure is this browser's own.
+function draw_figure(page, holder, paint, fill) {
+  let plot = null
+  let colours = null
+  const paint_it = () => {
+    if (plot == null || colours == null) { return }
+    paint(plot, colours)
+    plot.renderers.forEach((renderer) => renderer.change.emit())
   }
+  const fill_it = () => { if (plot != null) { fill(plot) } }
+  on_theme(page, (next) => { colours = next; paint_it() })
+  let removed = false
+  let views = null
+  const end = () => {
+    removed = true
+    if (views == null) { return }
+    const document = plot.document
+    views.clear()
+    const at = window.Bokeh.documents.indexOf(document)
+    if (at >= 0) { window.Bokeh.documents.splice(at, 1) }
+  }
+  page.on_remove(end)
+  page.embed(holder).then((embedded) => {
+    if (embedded == null) { return }
+    views = embedded
+    const view = [...views][0]
+    plot = view.model
+    if (removed) { end(); return }
+    paint_it()
+    fill_it()
+    // A figure can be reached by keys, and then there is nothing to do.
+    const events = view.canvas_view?.events_el
+    if (events != null) { events.tabIndex = -1 }
+  })
+  return {paint: paint_it, fill: fill_it}
 }
 
-const RunPhases = element((model, view) => {
+function RunPhases(page) {
   // Inert: there is nothing in it to point at or to reach by keys.
-  const holder = h("div", {class: "figure", inert: true}, model.get_child("bar"))
+  const holder = h("div", {class: "figure", inert: true})
   const bar = h("div", {class: "bar", role: "img"}, holder)
   const labels = h("div", {class: "labels", "aria-hidden": "true"})
   const list = h("ul", {class: "list"})
   let all = false
   const more = h("button", {class: "more", type: "button", onclick: () => { all = !all; arrange() }})
   const node = h("div", null, bar, labels, list, more)
-  const figure = view.model.data.bar
-  on_theme(model, (colours) => {
+  let state = {left: [], right: [], fill: [], kind: [], pattern: [], moving: [], labels: []}
+  const drawn = draw_figure(page, holder, (figure, colours) => {
     paint(figure, {
       track: {fill_color: {value: colours.wait}, hatch_color: {value: colours.soft}},
-      frame: {line_color: {value: colours.paper}},
+      // Many narrow segments would be eaten up by wide gaps.
+      frame: {line_color: {value: colours.paper}, line_width: {value: state.left.length <= 12 ? 3 : 2}},
     })
     const fill = figure.renderers.find((renderer) => renderer.name === "fill")
-    fill.glyph.fill_color.transform.setv({palette: KIND_COLOURS.map((name) => colours[name])}, {sync: false})
-    figure.renderers.forEach((renderer) => renderer.change.emit())
+    fill.glyph.fill_color.transform.palette = KIND_COLOURS.map((name) => colours[name])
+  }, (figure) => {
+    const {left, right, fill, kind, pattern} = state
+    figure.renderers[0].data_source.data = {left, right, fill, kind, pattern}
   })
-  let state = {segments: [], labels: []}
   const bits = []
   const rows = []
   const mark = (label, always) => (label.mark || always ? h("span", {class: `mark ${label.kind}`, "aria-hidden": "true"}, label.mark || (label.kind === "active" ? "●" : "○")) : null)
@@ -675,10 +684,10 @@ const RunPhases = element((model, view) => {
     labels.style.display = ""
     let fits = true
     state.labels.forEach((label, i) => {
-      const segment = state.segments[i]
-      const room = (i + 1 < state.segments.length ? state.segments[i + 1].left : 1) - segment.left
-      bits[i].style.left = `calc(${segment.left * 100}% + ${3 * segment.left}px)`
-      const last = i + 1 === state.segments.length
+      const left = state.left[i]
+      const last = i + 1 === state.left.length
+      const room = (last ? 1 : state.left[i + 1]) - left
+      bits[i].style.left = `calc(${left * 100}% + ${3 * left}px)`
       // The longest wording that has room; when not even the shortest has, all go into the list.
       fits &&= label.details.some((text) => {
         set_text(bits[i].lastElementChild, text)
@@ -697,16 +706,23 @@ const RunPhases = element((model, view) => {
   }
   const observer = new ResizeObserver(arrange)
   observer.observe(node)
-  model.on("lifecycle:remove", () => observer.disconnect())
+  page.on_remove(() => observer.disconnect())
   document.fonts?.ready.then(arrange)
   const show = (next) => {
     const before = state
     state = next
     set_attribute(bar, "aria-label", next.spoken)
-    bar.querySelectorAll(".moving").forEach((old) => old.remove())
-    for (const {left, right, moving} of next.segments) {
-      if (moving) { bar.append(h("div", {class: "moving", style: `left:calc(${left * 100}% + 1.5px);width:calc(${(right - left) * 100}% - 3px)`})) }
+    const moves = ({left, right, moving}) => JSON.stringify(moving.map((does, i) => (does ? [left[i], right[i]] : null)))
+    if (moves(next) !== moves(before)) {
+      bar.querySelectorAll(".moving").forEach((old) => old.remove())
+      next.moving.forEach((does, i) => {
+        const [left, width] = [next.left[i], next.right[i] - next.left[i]]
+        if (does) { bar.append(h("div", {class: "moving", style: `left:calc(${left * 100}% + 1.5px);width:calc(${width * 100}% - 3px)`})) }
+      })
     }
+    if (next.left.length !== before.left.length) { drawn.paint() }
+    if (["right", "fill", "kind", "pattern"].some((name) => next[name] !== before[name])) { drawn.fill() }
+    if (next.labels === before.labels && next.left === before.left) { return }
     next.labels.forEach((label, i) => {
       if (JSON.stringify(before.labels[i]) === JSON.stringify(label) && bits[i] != null) { return }
       const bit = h("div", {title: `${label.name} · ${label.details[0]}`},
@@ -720,9 +736,9 @@ const RunPhases = element((model, view) => {
     arrange()
   }
   return {node, show}
-})
+}
 
-const RunBars = element((model) => {
+function RunBars(page) {
   const list = h("ul", {class: "bars", tabindex: 0, "aria-label": "Bars inside this run"})
   const more = h("li", {class: "soft", style: "--depth:0"})
   const node = h("div", null, list)
@@ -765,23 +781,27 @@ const RunBars = element((model) => {
     if (state.more !== "") { list.append(more) } else { more.remove() }
   }
   return {node, show}
-})
+}
 
-const RunThroughput = element((model, view) => {
+function RunThroughput(page) {
   const label = h("span", {class: "lab"})
   const span = h("span", {class: "lab"})
-  const holder = h("div", {class: "plot", role: "img"}, model.get_child("plot"))
+  const holder = h("div", {class: "plot", role: "img"})
   const nothing = h("div", {class: "plot-empty"})
   const node = h("section", {class: "card pad"}, h("div", {class: "row between"}, label, span), holder, nothing)
-  const figure = view.model.data.plot
-  skip_by_keys(figure)
-  on_theme(model, (colours) => {
+  let state = {known: false, t: [0], rate: [0], format: ""}
+  const drawn = draw_figure(page, holder, (figure, colours) => {
     paint(figure, {area: {fill_color: {value: colours["accent-soft"]}}, line: {line_color: {value: colours.accent}}})
-    for (const axis of figure.left) { axis.setv({major_label_text_color: colours.soft}, {sync: false}) }
-    for (const grid of figure.center) { grid.setv({grid_line_color: colours.line}, {sync: false}) }
-    figure.renderers.forEach((renderer) => renderer.change.emit())
+    for (const axis of figure.left) { axis.major_label_text_color = colours.soft }
+    for (const grid of figure.center) { grid.grid_line_color = colours.line }
+  }, (figure) => {
+    figure.left[0].formatter.format = state.format
+    figure.renderers[0].data_source.data = {t: state.t, rate: state.rate}
   })
-  const show = (state) => {
+  const show = (next) => {
+    const same = next.rate === state.rate && next.format === state.format
+    state = next
+    if (!same) { drawn.fill() }
     set_text(label, state.label)
     set_text(span, state.span)
     holder.classList.toggle("hidden", !state.known)
@@ -790,9 +810,9 @@ const RunThroughput = element((model, view) => {
     set_attribute(holder, "aria-label", state.spoken)
   }
   return {node, show}
-})
+}
 
-const RunStats = element((model) => {
+function RunStats(page) {
   const cells = []
   const node = h("section", {class: "card pad stats"})
   const show = (state) => state.cells.forEach((cell, i) => {
@@ -805,21 +825,28 @@ const RunStats = element((model) => {
     cells[i][1].className = `num ${cell.tone}`
   })
   return {node, show}
-})
+}
 
 const TAB_NAMES = {log: "Log", failures: "Failed items", parameters: "Parameters", result: "Result"}
 
-const DetailTabs = element((model) => {
+function DetailTabs(page) {
   const names = Object.keys(TAB_NAMES)
   const counts = {}
   const buttons = {}
   const panels = {}
   let tab = null
-  const choose = (name) => { tab = name; show({...plain(model.state), tab: name}); model.send_msg({type: "tab", tab: name}) }
+  let state = {counts: {}}
+  // What the reader chose and the server has not answered yet: states that were on their way then do not undo it.
+  let chosen = null
+  const choose = (name) => {
+    chosen = tab = name
+    show(state)
+    page.send({type: "tab", tab: name})
+  }
   for (const name of names) {
     counts[name] = h("em")
     buttons[name] = h("button", {type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, onclick: () => choose(name)}, TAB_NAMES[name], counts[name])
-    panels[name] = h("div", {class: "panel", role: "tabpanel", id: `panel-${name}`, "aria-labelledby": `tab-${name}`}, model.get_child(name))
+    panels[name] = h("div", {class: "panel", role: "tabpanel", id: `panel-${name}`, "aria-labelledby": `tab-${name}`}, page.part(name))
   }
   const tabs = h("div", {class: "tabs", role: "tablist", "aria-label": "Details", onkeydown: (event) => {
     const step = {ArrowRight: 1, ArrowLeft: -1}[event.key]
@@ -830,7 +857,9 @@ const DetailTabs = element((model) => {
     buttons[next].focus()
   }}, Object.values(buttons))
   const node = h("section", {class: "card details"}, tabs, Object.values(panels))
-  const show = (state) => {
+  const show = (next) => {
+    if (next.tab === chosen) { chosen = null }
+    state = chosen === null ? next : {...next, tab: chosen}
     // Chosen from elsewhere on the page: it may be out of sight.
     if (tab !== null && tab !== state.tab) { node.scrollIntoView({block: "nearest"}) }
     tab = state.tab
@@ -842,17 +871,17 @@ const DetailTabs = element((model) => {
     }
   }
   return {node, show}
-})
+}
 
 const LEVELS = [["", "All levels"], ["INFO", "Info and up"], ["WARNING", "Warnings and up"], ["ERROR", "Errors"]]
 const WINDOW_LINES = 500
 
-const RunLog = element((model) => {
-  let state = {following: true, older: false, newer: false, busy: false}
+function RunLog(page) {
+  let state = {level: "", search: "", following: true, older: false, newer: false, busy: false}
   let missed = 0
-  const level = h("select", {class: "in", "aria-label": "Level", onchange: () => model.send_msg({type: "level", level: level.value})},
+  const level = h("select", {class: "in", "aria-label": "Level", onchange: () => page.send({type: "level", level: level.value})},
     LEVELS.map(([value, text]) => h("option", {value}, text)))
-  const ask = debounced(() => model.send_msg({type: "search", search: search.value}), 300)
+  const ask = debounced(() => page.send({type: "search", search: search.value}), 300)
   const search = h("input", {class: "in", type: "search", placeholder: "Search the whole log", "aria-label": "Search the whole log", maxlength: 200, oninput: ask})
   const follow = h("button", {class: "btn follow", type: "button", onclick: () => set_following(!state.following)})
   const older = h("div", {class: "edge"})
@@ -892,7 +921,7 @@ const RunLog = element((model) => {
     if (following) { missed = 0; touched = -Infinity; to_end() }
     chosen = following
     show({...state, following})
-    model.send_msg({type: "follow", following})
+    page.send({type: "follow", following})
   }
   body.addEventListener("click", (event) => {
     if (getSelection()?.toString()) { return }
@@ -910,24 +939,22 @@ const RunLog = element((model) => {
     } else if (!state.following && at_end() && !state.newer && offsets.length > 0) {
       set_following(true)
     }
-    if (top < 80 && state.older && !state.busy) { model.send_msg({type: "older"}) }
-    if (at_end() && state.newer && !state.busy) { model.send_msg({type: "newer"}) }
+    if (top < 80 && state.older && !state.busy) { page.send({type: "older"}) }
+    if (at_end() && state.newer && !state.busy) { page.send({type: "newer"}) }
   })
   const receive = (message) => {
-    const {kind, lines: rows, after} = plain(message)
+    const {kind, lines: rows} = message
     if (kind === "replaced") {
       fill(rows)
       missed = 0
       if (state.following) { to_end() }
     } else if (kind === "appended") {
-      if ((offsets.at(-1) ?? null) !== after) { model.send_msg({type: "window"}); return }
       // Those that would fall out at once are not drawn.
       drop(offsets.length + rows.length - WINDOW_LINES, "first")
       body.append(...rows.map(draw))
       offsets.push(...rows.map((row) => row[0]))
       if (state.following) { to_end() } else { missed += rows.length }
     } else if (kind === "prepended") {
-      if ((offsets[0] ?? null) !== after) { model.send_msg({type: "window"}); return }
       const height = lines.scrollHeight
       body.prepend(...rows.map(draw))
       offsets.unshift(...rows.map((row) => row[0]))
@@ -969,23 +996,19 @@ const RunLog = element((model) => {
     pill.hidden = next.following || (missed === 0 && !next.newer)
     set_text(pill, missed > 0 ? `${missed.toLocaleString("en")} new ${missed === 1 ? "line" : "lines"} ↓` : "To the end ↓")
   }
-  model.on("msg:custom", receive)
-  fill(plain(model.lines))
-  // What came between the page's making and its drawing was told to nobody.
-  model.send_msg({type: "window", last: offsets.at(-1) ?? null})
   // Hidden or not yet on the page it cannot scroll; it does when it is first seen.
   const observer = new ResizeObserver(() => { if (state.following) { to_end() } })
   observer.observe(lines)
-  model.on("lifecycle:remove", () => observer.disconnect())
-  return {node, show}
-})
+  page.on_remove(() => observer.disconnect())
+  return {node, show: (next) => show(next, true), receive}
+}
 
-const RunFailures = element((model) => {
+function RunFailures(page) {
   const list = h("ul", {class: "items"})
   const nothing = h("div", {class: "empty"})
   const range = h("span", {class: "soft small"})
-  const older = h("button", {class: "btn", type: "button", onclick: () => model.send_msg({type: "page", towards: "older"})}, "Previous")
-  const newer = h("button", {class: "btn", type: "button", onclick: () => model.send_msg({type: "page", towards: "newer"})}, "Next")
+  const older = h("button", {class: "btn", type: "button", onclick: () => page.send({type: "page", towards: "older"})}, "Previous")
+  const newer = h("button", {class: "btn", type: "button", onclick: () => page.send({type: "page", towards: "newer"})}, "Next")
   const pager = h("div", {class: "pager"}, older, range, newer)
   const node = h("div", null, list, nothing, pager)
   let drawn = []
@@ -1013,9 +1036,9 @@ const RunFailures = element((model) => {
     set_text(range, `${(state.first + 1).toLocaleString("en")} to ${(state.first + keys.length).toLocaleString("en")} of ${state.total.toLocaleString("en")}`)
   }
   return {node, show}
-})
+}
 
-const RunValues = element((model) => {
+function RunValues(page) {
   const node = h("div", {class: "values"})
   let key = ""
   const pairs = (rows) => h("table", {class: "pairs"}, h("tbody", null, rows.map(([name, value, nested]) =>
@@ -1046,33 +1069,32 @@ const RunValues = element((model) => {
     node.replaceChildren(...parts)
   }
   return {node, show}
-})
+}
 
 // -- the list of runs --------------------------------------------------------------------------------------------------
 
 const STATUSES = [["", "Any status"], ["queued", "Queued"], ["running", "Running"], ["stalled", "Stalled"], ["cancelling", "Cancelling"],
   ["complete", "Complete"], ["failed", "Failed"], ["cancelled", "Cancelled"]]
 
-const RunsTable = element((model) => {
+function RunsTable(page) {
   const counts = h("div", {class: "sub"})
   const start = h("a", {class: "btn primary"}, "Start a pipeline")
-  const status = h("select", {class: "in", "aria-label": "Status", onchange: () => model.send_msg({type: "status", status: status.value})},
+  const status = h("select", {class: "in", "aria-label": "Status", onchange: () => page.send({type: "status", status: status.value})},
     STATUSES.map(([value, text]) => h("option", {value}, text)))
-  const pipeline = h("select", {class: "in", "aria-label": "Pipeline", onchange: () => model.send_msg({type: "pipeline", pipeline: pipeline.value})})
-  const ask = debounced(() => model.send_msg({type: "search", search: search.value}), 250)
+  const pipeline = h("select", {class: "in", "aria-label": "Pipeline", onchange: () => page.send({type: "pipeline", pipeline: pipeline.value})})
+  const ask = debounced(() => page.send({type: "search", search: search.value}), 250)
   const search = h("input", {class: "in", type: "search", placeholder: "Search title, owner, parameters", "aria-label": "Search title, owner, parameters", maxlength: 200, oninput: ask})
   const filters = h("div", {class: "filters"}, status, pipeline, search)
   const body = h("tbody")
   const columns = [["Run", ""], ["Status", ""], ["Progress", ""], ["Phase", "lean"], ["Elapsed", "lean"], ["Failed", "lean"], ["Started", "lean"]]
   const table = h("table", {"aria-label": "Runs"}, h("thead", null, h("tr", null, columns.map(([name, kind]) => h("th", {scope: "col", class: kind}, name)))), body)
   const nothing = h("div")
-  const more = h("button", {class: "btn", type: "button", onclick: () => model.send_msg({type: "older"})}, "Older runs")
+  const more = h("button", {class: "btn", type: "button", onclick: () => page.send({type: "older"})}, "Older runs")
   const foot = h("div", {class: "foot"}, more)
   const node = h("div", null, h("div", {class: "head"}, h("div", null, h("h1", null, "Runs"), counts), start), filters,
     h("section", {class: "card runs"}, table, nothing, foot))
 
   const rows = new Map()
-  let version = null
   const draw = (row) => {
     const bar = h("span", {class: `mini ${row.tone} ${row.moving ? "moving" : ""}`, role: "progressbar", "aria-label": `Progress of ${row.title}`,
       "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": row.moving ? null : row.value, "aria-valuetext": row.progress},
@@ -1112,19 +1134,14 @@ const RunsTable = element((model) => {
       if (drawn === at) { at = at.nextElementSibling } else { body.insertBefore(drawn, at) }
     }
   }
-  const receive = (message) => {
-    const change = plain(message)
-    if (change.order == null && change.rows.some((row) => !rows.has(row.run))) { model.send_msg({type: "rows"}); return }
-    if (change.order != null) {
-      const coming = new Set(change.rows.map((row) => row.run))
-      if (change.order.some((run) => !rows.has(run) && !coming.has(run))) { model.send_msg({type: "rows"}); return }
-    }
-    version = change.version
+  let state = null
+  const receive = (change) => {
     change.rows.forEach(put)
     if (change.order != null) { order(change.order) }
-    show(plain(model.state))
+    if (state != null) { show(state) }
   }
-  const show = (state) => {
+  const show = (next) => {
+    state = next
     set_text(counts, state.counts)
     set_attribute(start, "href", state.start)
     // Without runs the way to start one is below, with the words.
@@ -1147,21 +1164,17 @@ const RunsTable = element((model) => {
     nothing.dataset.key = key
     nothing.replaceChildren(...(key === "" ? [] : key === "busy" ? [h("div", {class: "empty"}, "Reading the runs…")]
       : key === "filtered" ? [h("div", {class: "empty"}, h("p", null, "No run matches."),
-        h("button", {class: "btn", type: "button", style: "margin-top:14px", onclick: () => model.send_msg({type: "clear"})}, "Show all runs"))]
+        h("button", {class: "btn", type: "button", style: "margin-top:14px", onclick: () => page.send({type: "clear"})}, "Show all runs"))]
       : [h("div", {class: "start-empty"}, h("h2", null, "No runs yet"),
         h("p", null, "A run appears here as soon as one is started: from this page, from a script or notebook, or from a terminal."),
         h("pre", {tabindex: 0}, state.snippet), h("a", {class: "btn primary", href: state.start}, "Start a pipeline"))]))
   }
-  plain(model.rows).forEach((row) => { put(row); body.append(rows.get(row.run)) })
-  model.on("msg:custom", receive)
-  // What came between the page's making and its drawing was told to nobody.
-  model.send_msg({type: "rows", runs: [...rows.keys()]})
-  return {node, show}
-})
+  return {node, show, receive}
+}
 
 // -- the start form ----------------------------------------------------------------------------------------------------
 
-const StartForm = element((model) => {
+function StartForm(page) {
   const offers = h("ul", {class: "card offers", "aria-label": "Pipelines"})
   const title = h("h2")
   const doc = h("p", {class: "doc"})
@@ -1175,7 +1188,7 @@ const StartForm = element((model) => {
     event.preventDefault()
     const values = {}
     for (const [name, {input}] of inputs) { values[name] = input.type === "checkbox" ? input.checked : input.value.trim() }
-    model.send_msg({type: "start", values})
+    page.send({type: "start", values})
   }}, title, doc, phases, fields, notice, h("div", {class: "submit"}, button, why))
   const grid = h("div", {class: "start-grid"}, offers, form)
   const nothing = h("div", {class: "card empty", style: "margin-top:20px"})
@@ -1222,7 +1235,7 @@ const StartForm = element((model) => {
     if (offers.dataset.key !== key) {
       offers.dataset.key = key
       offers.replaceChildren(...state.pipelines.map((one) => h("li", null, h("button", {type: "button", "aria-current": one.name === state.chosen ? "true" : "false",
-        onclick: () => model.send_msg({type: "choose", name: one.name})}, h("b", null, one.title), h("span", null, one.brief)))))
+        onclick: () => page.send({type: "choose", name: one.name})}, h("b", null, one.title), h("span", null, one.brief)))))
     }
     set_text(title, state.title)
     set_text(doc, state.doc)
@@ -1253,8 +1266,104 @@ const StartForm = element((model) => {
     set_text(why, state.busy ? "" : state.disabled)
   }
   return {node, show}
-})
-
-export default {
-  DetailTabs, Notice, RunBars, RunCare, RunError, RunFailures, RunHeader, RunLog, RunPhases, RunProgress, RunStats, RunThroughput, RunValues, RunsTable, StartForm,
 }
+
+// -- the pages ---------------------------------------------------------------------------------------------------------
+
+const PARTS = {
+  notice: Notice, header: RunHeader, care: RunCare, error: RunError, progress: RunProgress, phases: RunPhases, bars: RunBars, throughput: RunThroughput,
+  stats: RunStats, log: RunLog, failures: RunFailures, parameters: RunValues, result: RunValues, details: DetailTabs, runs: RunsTable,
+  start: StartForm,
+}
+
+// Where the parts stand: functions of `part`, which builds one and returns its element. What they return with it is called
+// with the states after each change.
+function run_layout(part) {
+  const known = h("div", null, part("header"), part("care"), part("error"),
+    h("div", {class: "card hero"}, part("progress"), part("phases"), part("bars")),
+    h("div", {class: "beside"}, part("throughput"), part("stats")), part("details"))
+  const node = h("div", null, part("notice"), known)
+  return {node, show: (states) => { known.hidden = !states.header.known }}
+}
+
+function stack(...names) {
+  return (part) => ({node: h("div", null, names.map(part))})
+}
+
+function as_page(layout) {
+  return (part) => {
+    const made = layout(part)
+    made.node.className = "page"
+    return made
+  }
+}
+
+const LAYOUTS = {"run": run_layout, "run-page": as_page(run_layout), "runs-page": as_page(stack("notice", "runs")), "start-page": as_page(stack("start"))}
+
+// A change names what is new; of a list that grew, as "+name", how much of it stays and what follows.
+function merged(state, change) {
+  const next = {...state}
+  for (const [name, value] of Object.entries(change)) {
+    if (name.startsWith("+")) {
+      const [kept, tail] = value
+      next[name.slice(1)] = [...state[name.slice(1)].slice(0, kept), ...tail]
+    } else {
+      next[name] = value
+    }
+  }
+  return next
+}
+
+const Parts = {
+  render({model, el}) {
+    theme()
+    const root = el.getRootNode()
+    if (root instanceof ShadowRoot && !root.adoptedStyleSheets.includes(sheet)) {
+      root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet]
+    }
+    const first = JSON.parse(model.text)
+    const ends = []
+    model.on("lifecycle:remove", () => { for (const end of ends.splice(0)) { end() } })
+    const built = {}
+    const build = (name) => {
+      const page = {
+        send: (message) => model.send_msg({...message, part: name}),
+        on_remove: (end) => ends.push(end),
+        part: build,
+        embed: async (holder) => {
+          const item = first.figures[name]
+          return item == null ? null : await window.Bokeh?.embed.embed_item(item, holder)
+        },
+      }
+      built[name] = PARTS[name](page)
+      return built[name].node
+    }
+    const {node, show} = (LAYOUTS[model.arrangement] ?? stack(model.arrangement))(build)
+    const states = {}
+    let version = null
+    let asked = false
+    const hello = () => model.send_msg({type: "hello", version})
+    const take = (message) => {
+      if (!message.whole && message.after !== version) {
+        // One was missed: all there is was asked for, or is now.
+        if (!asked) { asked = true; hello() }
+        return
+      }
+      asked = false
+      version = message.version
+      for (const [name, news] of Object.entries(message.news)) { built[name]?.receive?.(news) }
+      for (const [name, change] of Object.entries(message.parts)) {
+        states[name] = message.whole ? change : merged(states[name], change)
+        built[name]?.show(states[name])
+      }
+      show?.(states)
+    }
+    take(first)
+    model.on("msg:custom", (text) => take(JSON.parse(text)))
+    // What came between the page's making and its drawing was told to nobody.
+    hello()
+    return node
+  },
+}
+
+export default {Parts}

@@ -84,8 +84,11 @@ WIDE = f"""() => {{ {WALK}
   return wide.map((e) => `${{e.tagName}}.${{e.className}}`)
 }}"""
 
+# All models of Bokeh's: a figure has a document of its own.
+MODELS = "Bokeh.documents.flatMap((document) => [...document.all_models])"
+
 # The colours of the glyphs, by the renderers' names.
-GLYPHS = """() => Object.fromEntries([...Bokeh.documents[0].all_models].filter((m) => m.type === "GlyphRenderer")
+GLYPHS = f"""() => Object.fromEntries({MODELS}.filter((m) => m.type === "GlyphRenderer")
   .map((r) => [r.name, r.glyph.fill_color?.value ?? r.glyph.line_color?.value]))"""
 
 
@@ -309,7 +312,7 @@ def test_a_page_is_as_dark_as_its_browser_prefers_from_the_first_frame(visit: Ca
     assert ["rgb(14, 17, 22)"] == page.evaluate("[...window.seen]")
     # Nor do figures: Material would give them a ground, a light one at first.
     assert [None, None] == page.evaluate(
-        "[...Bokeh.documents[0].all_models].filter((m) => m.type === 'Figure').map((m) => m.background_fill_color)"
+        f"{MODELS}.filter((m) => m.type === 'Figure').map((m) => m.background_fill_color)"
     )
 
 
