@@ -88,5 +88,6 @@ def _over(state: RunState) -> tuple[str, str]:
         if failed:
             return "Complete", f"{failed:,} of {failed + success:,} failed"
         return "Complete", f"{success:,} succeeded" if success else ""
-    reached = state.phase or ""
-    return words.status_word(state.status), f"in {words.cut(reached, 60)}" if reached else ""
+    reached = f"in {words.cut(state.phase, 60)}" if state.phase else ""
+    done = words.done_of(state.done, state.total, words.cut(state.unit, 20))
+    return words.status_word(state.status), " · ".join(part for part in (reached, done) if part)

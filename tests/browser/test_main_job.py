@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from tests.support import ServerProcess, wait_until
+from tests.terminal_support import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,6 +134,58 @@ def test_what_is_logged_is_shown_never_run(server, open_page):
     page.get_by_text('<img src=x onerror="document.title=1"> seen').wait_for()
     assert 0 == page.locator("img[src=x]").count()
     assert "1" != page.title()
+
+
+def test_the_page_and_a_terminal_say_the_same_of_a_run_under_way_and_at_its_end(server, open_page):
+    phases = [{"name": "load", "weight": 3}, {"name": "fit", "weight": 1}]
+    made = httpx.post(
+        f"{server.api_url}/api/runs", json={"title": "Told twice", "phases": phases}, timeout=30
+    ).json()
+
+    def send(*events: dict) -> None:
+        httpx.post(
+            f"{server.api_url}/api/runs/{made['run']}/events",
+            content="\n".join(json.dumps(event) for event in events),
+            headers={"Authorization": f"Bearer {made['token']}", "Content-Type": "application/x-ndjson"},
+            timeout=30,
+        ).raise_for_status()
+
+    bad = [
+        {"seq": n, "event": "failure", "item": f"row {n}", "error": {"type": "ValueError"}} for n in (2, 3, 4)
+    ]
+    send(
+        {"seq": 1, "event": "phase", "phase": "load", "phaseStatus": "started"},
+        *bad,
+        {
+            "seq": 5,
+            "event": "progress",
+            "done": 1204,
+            "total": 2000,
+            "unit": "rows",
+            "results": {"success": 1201},
+        },
+    )
+    page = open_page(f"{server.page_url}?run={made['run']}")
+    command = [sys.executable, "-m", "streamer.cli", "watch", made["run"], "--url", server.api_url]
+    with Terminal(command, server.environment, columns=100) as shown:
+
+        def compare() -> None:
+            for said in ("1,204 of 2,000 rows", "3 failed"):
+                shown.wait_for(said)
+            page.get_by_text(re.compile("1,204 of 2,000")).first.wait_for()
+            for number in ("1,201", "3"):
+                page.locator(".stats").get_by_text(number, exact=True).first.wait_for()
+            assert "1,201 succeeded" in shown.text
+            (told,) = set(re.findall(r"(\d+)\.\d %", shown.text))
+            assert (45, 45) == (percent(page), int(told))
+
+        compare()
+        send({"seq": 6, "event": "failed", "error": {"type": "ValueError", "message": "no disk"}})
+        assert 1 == shown.wait()
+        page.get_by_text("Failed", exact=True).first.wait_for()
+        compare()
+        page.get_by_text("no disk").first.wait_for()
+        assert "no disk" in shown.text
 
 
 def test_a_run_that_does_not_exist_is_said(server, open_page):
