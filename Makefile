@@ -16,7 +16,7 @@ CHECKED := streamer dashboards tests tools benchmarks
 QUICK := not slow and not browser and not notebook
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test quick lint format clean
+.PHONY: help run install test quick bench lint format clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,11 @@ test: ## run all tests; installs what they need, browser and servers included (s
 quick: ## run the tests that need less than a minute together: no browser, no notebook, nothing slow
 	@$(INSTALL) test
 	@$(BIN)/python -m pytest -m "$(QUICK)" $(ARGS)
+
+bench: ## measure everything beside its peers, in short forms: some five minutes
+	@$(INSTALL) test bench
+	@$(BIN)/python tools/packages.py bench
+	@$(BIN)/python benchmarks/everything.py
 
 lint: ## check style, format, types and the layers of imports
 	@$(INSTALL) test lint

@@ -1,10 +1,10 @@
 """Install the programs that the tests drive and pip cannot bring: Chromium with fonts, nginx, Node.js with npm.
 
-    python tools/packages.py
+    python tools/packages.py [bench]
 
-Installs what is missing with apt-get (as root, or through sudo without a password). Elsewhere lets Playwright fetch
-its own Chromium, and names the rest. Says nothing when nothing is missing. Exit code 1, with a sentence, when
-something cannot be had.
+With `bench`, what the benchmarks' peers need as well. Installs what is missing with apt-get (as root, or through sudo
+without a password). Elsewhere lets Playwright fetch its own Chromium, and names the rest. Says nothing when nothing is
+missing. Exit code 1, with a sentence, when something cannot be had.
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ SERVERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 @dataclass(frozen=True)
 class Package:
-    """A package of Debian and Ubuntu, and what tells that it is there: one of its programs, or a folder of fonts."""
+    """A package of Debian and Ubuntu, and what tells that it is there: a program, a module, or a folder of fonts."""
 
     name: str
     programs: tuple[str, ...] = ()
     fonts: Path | None = None
+    module: Path | None = None
 
     @property
     def is_there(self) -> bool:
         """Whether it is installed, from Debian or from elsewhere."""
+        if self.module is not None:
+            return self.module.exists()
         if self.fonts is not None:
             return self.fonts.exists()
         return any(map(find_program, self.programs))
@@ -51,11 +54,14 @@ PACKAGES = (
     Package("fonts-dejavu-core", fonts=Path("/usr/share/fonts/truetype/dejavu")),
     Package("fonts-roboto-unhinted", fonts=Path("/usr/share/fonts/truetype/roboto")),
 )
+#: What the peers of the benchmarks need beside them.
+PEERS = (Package("libnginx-mod-nchan", module=Path("/usr/lib/nginx/modules/ngx_nchan_module.so")),)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Install what is missing; return the exit code."""
-    missing = [package for package in PACKAGES if not package.is_there]
+    wanted = (*PACKAGES, *PEERS) if "bench" in arguments else PACKAGES
+    missing = [package for package in wanted if not package.is_there]
     if shutil.which("apt-get"):
         return apt_install(missing) if missing else 0
     required = [package for package in missing if package.is_required]
@@ -125,4 +131,4 @@ def fail(reason: str, packages: Sequence[Package]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -13,13 +13,13 @@ pn.extension("tabulator")
 LINES = 20
 
 
-def rows(first: int) -> pd.DataFrame:
-    numbers = range(first, first + LINES)
+def rows(first: int, count: int = LINES) -> pd.DataFrame:
+    numbers = range(first, first + count)
     return pd.DataFrame(
         {
-            "time": [time.strftime("%H:%M:%S")] * LINES,
-            "level": ["INFO"] * LINES,
-            "phase": ["load"] * LINES,
+            "time": [time.strftime("%H:%M:%S")] * count,
+            "level": ["INFO"] * count,
+            "phase": ["load"] * count,
             "message": [f"row {number} was loaded from the source, 211 rows" for number in numbers],
         }
     )
@@ -30,7 +30,8 @@ numbers = [
     pn.indicators.Number(name=name, value=0, format="{value:,.0f}", font_size="20pt")
     for name in ("percent", "done", "rate", "succeeded", "failed", "elapsed")
 ]
-table = pn.widgets.Tabulator(rows(0), show_index=False, height=300, disabled=True)
+begins_with = int(os.environ.get("PLAIN_PAGE_ROWS", LINES))
+table = pn.widgets.Tabulator(rows(0, begins_with), show_index=False, height=300, disabled=True)
 count = 0
 
 

@@ -1,0 +1,93 @@
+"""Run every benchmark, one after the other, and keep what they print: `make bench` runs their short forms.
+
+    python benchmarks/everything.py [--write] [NAME ...]
+
+Without `--write` the short forms, within some five minutes. With it the full ones, and RESULTS.md is written anew from
+what they printed, with versions and commands. Each program has a bound in time; one that fails is said, and the rest
+goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+#: Each program with the arguments of its short form and of its full one.
+PROGRAMS: dict[str, tuple[list[str], list[str]]] = {
+    "fanout": (["--short", "--only", "ours", "nchan"], []),
+    "latency": (["--short"], []),
+    "ingest": (["--short"], []),
+    "replay": (["--short"], []),
+    "viewers": (["--short"], ["--many"]),
+    "start": (["--short"], []),
+    "track": (["--rounds", "3", "--items", "1000000"], []),
+    "adopt": ([], []),
+    "away": (["--rounds", "1", "--seconds", "2"], []),
+    "decoder": ([], []),
+    "log": ([], []),
+    "size": (["100000"], []),
+    "growth": (["--short", "--out", "build"], []),
+}
+LONGEST_SECONDS = {False: 120.0, True: 1200.0}
+PACKAGES = ("bokeh", "msgspec", "panel", "panel-material-ui", "tornado")
+
+
+def run(name: str, arguments: list[str], seconds: float) -> str:
+    command = [sys.executable, str(HERE / f"{name}.py"), *arguments]
+    try:
+        ended = subprocess.run(
+            command, cwd=HERE.parent, capture_output=True, text=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"did not end within {seconds:g} s"
+    if ended.returncode:
+        return f"ended with {ended.returncode}\n{ended.stderr[-2000:]}"
+    return ended.stdout.strip()
+
+
+def surroundings() -> str:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False
+    ).stdout.strip()
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return (
+        f"{time.strftime('%Y-%m-%d')}, commit {commit or 'unknown'}; {platform.system()} {platform.release()}, "
+        f"{os.cpu_count()} processors, Python {platform.python_version()}; {packages}"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--write", action="store_true", help="the full forms; RESULTS.md is written anew")
+    parser.add_argument("names", nargs="*", choices=[*PROGRAMS, []], metavar="NAME", help=", ".join(PROGRAMS))
+    asked = parser.parse_args()
+    parts, failed = [], 0
+    for name in asked.names or PROGRAMS:
+        arguments = PROGRAMS[name][asked.write]
+        began = time.monotonic()
+        output = run(name, arguments, LONGEST_SECONDS[asked.write])
+        failed += output.startswith(("did not end", "ended with"))
+        command = " ".join(["python", f"benchmarks/{name}.py", *arguments])
+        print(f"== {command} ({time.monotonic() - began:.0f} s)\n{output}\n", flush=True)
+        parts.append(f"## {name}\n\n`{command}`\n\n```\n{output}\n```\n")
+    if asked.write and not asked.names:
+        head = (
+            "# Results\n\nThe last full run: `python benchmarks/everything.py --write`. Machines differ and are "
+            "shared: read the ratios.\nWhat each program measures, and against whom, says [README.md](README.md).\n\n"
+        )
+        chart = "## How costs grow\n\n![cost per delivery, page-open time, memory](growth.png)\n\n"
+        chart += "The same as a page: `growth.html`.\n"
+        text = f"{head}{surroundings()}.\n\n" + "\n".join([*parts, chart])
+        (HERE / "RESULTS.md").write_text(text)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
