@@ -116,7 +116,7 @@ def chart(title: str, x: str, y: str, series: Series, *, wide: bool) -> figure:
         plot.line(xs, ys, line_width=2, color=COLOURS[name], legend_label=name)
         plot.scatter(xs, ys, size=7, color=COLOURS[name], legend_label=name)
     plot.y_range.start = 0
-    plot.legend.location = "top_left"
+    plot.add_layout(plot.legend[0], "right")
     plot.toolbar_location = None
     return plot
 
