@@ -22,11 +22,11 @@ from bokeh.layouts import column
 from bokeh.models import Div
 from bokeh.plotting import figure
 from bokeh.resources import CDN, INLINE
-from fanout import PEERS, Result
-from fanout import measure as deliver
-from size import fill
-from viewers import PLAIN, ROOT, Producer, Server, Viewer
 
+from benchmarks.fanout import PEERS, Result
+from benchmarks.fanout import measure as deliver
+from benchmarks.size import fill
+from benchmarks.viewers import PLAIN, ROOT, Producer, Server, Viewer
 from streamer.log.sqlite import SqliteLog
 from tests.support import chromium
 

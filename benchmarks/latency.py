@@ -16,7 +16,7 @@ import statistics
 import time
 from pathlib import Path
 
-from fanout import PEERS, Load, Peer
+from benchmarks.fanout import PEERS, Load, Peer
 
 
 def measure(
