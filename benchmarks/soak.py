@@ -51,7 +51,8 @@ async def stalled_readers(folder: Path) -> str:
         p99[stalled].append(statistics.quantiles(lags, n=100)[98])
     without, beside = (statistics.median(found) for found in p99.values())
     return (
-        f"p99 of the healthy: {1000 * without:.1f} ms alone, {1000 * beside:.1f} ms beside 50 that never read"
+        f"p99 of the healthy: {1000 * without:.1f} ms alone, {1000 * beside:.1f} ms beside 50 that never read,"
+        f" {beside / without - 1:+.0%}"
     )
 
 
