@@ -147,8 +147,8 @@ class RunState(Struct, frozen=True, rename="camel"):
 
     Times are POSIX seconds, UTC. `overall_progress` is in percent, never falls, and is 100 only when the run is
     complete; `progress` is its whole part. `log_counts` counts log lines by their level. `errors` are the first
-    `ERRORS_LISTED` failed items, without their tracebacks. `bars` are in the order in which they began; `bars_folded`
-    counts those that gave way to newer ones.
+    `ERRORS_LISTED` failed items, without their tracebacks. `outside` is what was counted in no phase. `bars` are in the
+    order in which they began; `bars_folded` counts those that gave way to newer ones.
 
     `last_time` is when its producer last had something new to say, and `longest_gap` the longest time, in seconds,
     without that while the run was under way. `last_sign` is its last sign of life: also a progress event that says the
@@ -173,6 +173,7 @@ class RunState(Struct, frozen=True, rename="camel"):
     overall_progress: float = 0.0
     phase: str | None = None
     phases: tuple[PhaseState, ...] = ()
+    outside: PhaseState | None = None
     done: int | float | None = None
     total: int | float | None = None
     unit: str = ""
@@ -549,7 +550,7 @@ def _progressed(state: RunState, event: Progressed, time: float, headline: dict[
     if event.bars:
         state = _with_bars(state, event.bars, name)
     if name is None:
-        return _overall(_progressed_alone(replace(state, **headline), event))
+        return _overall(_progressed_alone(replace(state, **headline), event, time))
     phase, phases = state.find_phase(name), state.phases
     if phase is None:
         if len(phases) >= PHASES_LIMIT:
@@ -585,8 +586,9 @@ def _moved_on(phase: PhaseState, event: Progressed, time: float) -> PhaseState:
     return replace(phase, **changes)
 
 
-def _progressed_alone(state: RunState, event: Progressed) -> RunState:
+def _progressed_alone(state: RunState, event: Progressed, time: float) -> RunState:
     """Progress of a run without phases: of `done` and `total`, or else as its producer says."""
+    outside = _moved_on(state.outside or PhaseState("", started=state.started), event, time)
     done, total = _count(event.done), _count(event.total)
     progress = _percent(done, total, event.overall_progress)
     if progress is None and event.progress:
@@ -594,8 +596,8 @@ def _progressed_alone(state: RunState, event: Progressed) -> RunState:
     overall = max(state.overall_progress, min(progress or 0.0, ALMOST))
     if done is not None:
         state = replace(state, done=done, total=total, unit=event.unit or state.unit)
-    rate = event.rate if event.rate is not None and math.isfinite(event.rate) else state.rate
-    return replace(state, overall_progress=overall, rate=rate)
+    rate = event.rate if event.rate is not None and math.isfinite(event.rate) else outside.rate
+    return replace(state, overall_progress=overall, rate=rate, outside=outside)
 
 
 def _ended(state: RunState, event: Completed | RunFailed | RunCancelled, time: float) -> RunState:

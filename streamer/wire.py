@@ -160,8 +160,9 @@ def read_state(data: Any) -> RunState:
     """Read what `state_data` wrote; further keys are ignored. Raises `WireError`."""
     try:
         data = {**data, "phases": [dict(phase) for phase in data.get("phases", ())]}
-        if data.get("cancel") is not None:
-            data["cancel"] = dict(data["cancel"])
+        for part in ("outside", "cancel"):
+            if data.get(part) is not None:
+                data[part] = dict(data[part])
         _map_times(data, parse_time)
         return msgspec.convert(data, RunState)
     except (TypeError, ValueError, AttributeError) as error:
@@ -169,9 +170,15 @@ def read_state(data: Any) -> RunState:
 
 
 def _map_times(data: dict[str, Any], convert: Any) -> None:
-    parts = [(_TIMES, data), *((_PHASE_TIMES, phase) for phase in data["phases"])]
-    if data.get("cancel") is not None:
-        parts.append((_CANCEL_TIMES, data["cancel"]))
+    parts: list[tuple[tuple[str, ...], Any]] = [
+        (_TIMES, data),
+        *((_PHASE_TIMES, phase) for phase in data["phases"]),
+    ]
+    one_alone: tuple[tuple[tuple[str, ...], str], ...] = (
+        (_PHASE_TIMES, "outside"),
+        (_CANCEL_TIMES, "cancel"),
+    )
+    parts += [(fields, data[name]) for fields, name in one_alone if data.get(name) is not None]
     for fields, part in parts:
         for field in fields:
             if part.get(field) is not None:

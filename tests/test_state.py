@@ -393,6 +393,15 @@ def test_a_run_without_phases_takes_its_producer_s_word():
     assert 40 == state.progress
 
 
+def test_a_run_without_phases_has_a_rate_and_a_curve_of_its_own():
+    moving = [Progressed(done=100 * n, total=10_000, unit="rows") for n in range(20)]
+    state = fold(RunState(run="r1"), numbered([StatusChanged(status="running", title="t"), *moving]))
+    assert pytest.approx(100, rel=0.06) == state.rate
+    assert state.outside is not None
+    assert 18 <= len(state.outside.curve.points)
+    assert () == state.phases
+
+
 def test_a_late_sample_does_not_take_the_headline_back():
     state = state_after(
         Progressed(phase="validate", done=5, total=5),

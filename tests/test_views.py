@@ -329,6 +329,15 @@ def test_phases_without_any_weight_share_the_bar() -> None:
 # -- throughput and numbers --------------------------------------------------------------------------------------------
 
 
+def test_a_run_without_phases_shows_what_was_counted_outside_of_them() -> None:
+    curve = running().phases[1].curve
+    outside = PhaseState("", done=320, unit="rows", curve=curve)
+    view = RunView(model=RunModel(state=RunState(run="r", status="running", outside=outside), now=1.0))
+    shown_now = view.throughput.present()
+    assert [rate for _, rate in curve.points] == shown_now["rate"]
+    assert ("Throughput, rows/s", words.took(curve.points[-1][0])) == (shown_now["label"], shown_now["span"])
+
+
 def test_the_throughput_of_the_phase_under_way_is_drawn() -> None:
     run = view("running")
     curve = running().phases[1].curve

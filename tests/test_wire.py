@@ -74,6 +74,13 @@ def test_a_state_comes_back_from_its_json():
     assert some_state() == read_state(json.loads(json.dumps(state_data(some_state(), cursor="e1-9"))))
 
 
+def test_what_was_counted_outside_of_phases_is_read_back_too():
+    counted = [StatusChanged(status="running"), *(Progressed(done=n, total=9, unit="rows") for n in range(9))]
+    state = fold(RunState(run="r1"), [Entry(n, "r1", n, 1000.5 + n, e) for n, e in enumerate(counted, 1)])
+    assert state.outside is not None
+    assert state == read_state(json.loads(json.dumps(state_data(state))))
+
+
 def test_a_state_s_times_are_written_in_rfc_3339():
     data = state_data(some_state())
     assert "1970-01-01T00:16:42.500Z" == data["started"]

@@ -45,15 +45,16 @@ class ThroughputView(View):
                 **_columns(()),
                 "format": _format(""),
             }
+        name = words.cut(phase.name, 100) or "the run"
         per = "bytes/s" if words.in_bytes(phase.unit) else f"{phase.unit or 'items'}/s"
         seconds = phase.curve.points[-1][0]
         highest = max(rate for _, rate in phase.curve.points)
         return {
             "known": True,
             "label": f"Throughput, {words.cut(per, 40)}",
-            "span": f"{words.cut(phase.name, 40)} · {words.took(seconds)}",
+            "span": " · ".join(filter(None, (words.cut(phase.name, 40), words.took(seconds)))),
             "text": "",
-            "spoken": f"Throughput of {words.cut(phase.name, 100)}, at most {words.rate(highest, phase.unit)}",
+            "spoken": f"Throughput of {name}, at most {words.rate(highest, phase.unit)}",
             **_columns(phase.curve.points),
             "format": _format(phase.unit),
         }
@@ -66,7 +67,9 @@ def shown_phase(state: RunState | None) -> PhaseState | None:
     current = state.find_phase(state.phase)
     if current is not None and len(current.curve.points) > 1 and not state.is_over:
         return current
-    known = [phase for phase in state.phases if len(phase.curve.points) > 1]
+    # What was counted outside of all phases counts where there is nothing else to show.
+    places = state.phases or ((state.outside,) if state.outside is not None else ())
+    known = [phase for phase in places if len(phase.curve.points) > 1]
     if not known:
         return None
     if not state.is_over:
@@ -77,11 +80,9 @@ def shown_phase(state: RunState | None) -> PhaseState | None:
 def _nothing(state: RunState | None) -> str:
     if state is None or state.status == "queued":
         return "Nothing to measure yet"
-    if not state.phases:
-        return "Measured phase by phase; this run has none"
     if not state.is_over:
         return "Not known yet"
-    counted = any(phase.done for phase in state.phases)
+    counted = any(phase.done for phase in state.phases) or (state.outside is not None and state.outside.done)
     return "Over before it could be measured" if counted else "Nothing was counted in this run"
 
 
