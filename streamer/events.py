@@ -49,14 +49,14 @@ CancelOutcome = Literal["", "cooperative", "terminated", "killed", "unstarted", 
 STREAMER_LOGGER: Final = "streamer"
 
 
-class PhaseSpec(Struct, frozen=True):
+class PhaseSpec(Struct, frozen=True, gc=False):
     """A declared phase: its name and its weight, relative to the other phases' weights."""
 
     name: str
     weight: float = 1.0
 
 
-class ErrorInfo(Struct, frozen=True):
+class ErrorInfo(Struct, frozen=True, gc=False):
     """What went wrong: the exception's type, its message, and the traceback as text (may be empty)."""
 
     type: str
@@ -64,7 +64,7 @@ class ErrorInfo(Struct, frozen=True):
     traceback: str = ""
 
 
-class FailedItem(Struct, frozen=True):
+class FailedItem(Struct, frozen=True, gc=False):
     """One item that failed, the phase it failed in (None outside any), and why."""
 
     item: str
@@ -72,14 +72,14 @@ class FailedItem(Struct, frozen=True):
     error: ErrorInfo
 
 
-class Results(Struct, frozen=True):
+class Results(Struct, frozen=True, gc=False):
     """How many items succeeded and failed so far, over the whole run."""
 
     success: int = 0
     failed: int = 0
 
 
-class FinalResults(Struct, frozen=True):
+class FinalResults(Struct, frozen=True, gc=False):
     """`Results` of a run that ended, with the first `ERRORS_LISTED` failed items."""
 
     success: int = 0
@@ -87,7 +87,7 @@ class FinalResults(Struct, frozen=True):
     errors: tuple[FailedItem, ...] = ()
 
 
-class Bar(Struct, frozen=True):
+class Bar(Struct, frozen=True, gc=False):
     """One loop's progress inside a run: `done` of `total` (None: not known) in `unit`.
 
     `id` is unique within the run. `parent` is the id of the bar whose item it belongs to, None for one that stands by
@@ -116,8 +116,11 @@ class ProcessInfo(Struct, frozen=True):
     doing: str = ""
 
 
-class _Event(Struct, frozen=True, tag_field="event", rename="camel"):
-    """Base of all events; the JSON key ``event`` holds the kind."""
+class _Event(Struct, frozen=True, gc=False, tag_field="event", rename="camel"):
+    """Base of all events; the JSON key ``event`` holds the kind.
+
+    Nothing in an event refers back to it: the collector of cycles need not look at the thousands that come in a second.
+    """
 
 
 class StatusChanged(_Event, frozen=True, kw_only=True, tag="status"):
@@ -263,17 +266,16 @@ EVENT_TYPES: Final = (
 TERMINAL_TYPES: Final = (Completed, RunFailed, RunCancelled)
 
 
+_KIND_OF: Final[dict[type, str]] = {t: str(t.__struct_config__.tag) for t in EVENT_TYPES}
+KINDS: Final = tuple(_KIND_OF.values())
+
+
 def kind(event: Event) -> str:
     """Return the wire name of an event, such as ``progress``."""
-    tag = event.__struct_config__.tag
-    assert isinstance(tag, str)
-    return tag
+    return _KIND_OF[type(event)]
 
 
-KINDS: Final = tuple(str(t.__struct_config__.tag) for t in EVENT_TYPES)
-
-
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """A row of the log.
 
     `offset`: its position in the log, which only grows. `seq`: 1, 2, 3 … within the run. `time`: POSIX seconds, UTC,
@@ -287,7 +289,7 @@ class Entry(Struct, frozen=True):
     event: Event
 
 
-class Envelope(Struct, frozen=True):
+class Envelope(Struct, frozen=True, gc=False):
     """What surrounds an event in JSON, on the wire and in an ingest line."""
 
     run: str | None = None

@@ -7,6 +7,8 @@ import random
 
 import pytest
 
+from streamer.handlers.runs import IngestHandler
+from streamer.log.base import LogUnavailable
 from tests.api_support import Api, Producer, Raw, ndjson, running
 
 
@@ -141,6 +143,75 @@ async def test_what_follows_the_end_of_a_run_is_refused_and_what_came_before_is_
     assert [200, 200, 409, 409] == [status for status, _ in found]
     assert ["1"] == await messages(api, producer)
     assert "complete" == (await producer.state())["status"]
+
+
+@pytest.fixture
+def posts(monkeypatch):
+    """The requests that Tornado handed over."""
+    found: list[object] = []
+    post = IngestHandler.post
+
+    async def counted(handler, run_id):
+        found.append(handler)
+        await post(handler, run_id)
+
+    monkeypatch.setattr(IngestHandler, "post", counted)
+    return found
+
+
+@pytest.fixture
+def meanwhile(api, monkeypatch):
+    """What is to be sent while the first events are stored, the second ones, and so on; an error is raised instead."""
+    waiting: list[tuple[Raw, bytes | Exception]] = []
+    ingest = api.streamer.runs.ingest
+
+    async def slow(run_id, token, drafts, first_seq):
+        if waiting:
+            raw, what = waiting.pop(0)
+            if isinstance(what, Exception):
+                raise what
+            raw.writer.write(what)
+            await raw.writer.drain()
+        return await ingest(run_id, token, drafts, first_seq)
+
+    monkeypatch.setattr(api.streamer.runs, "ingest", slow)
+    return waiting
+
+
+def requests(producer: Producer, first: int, last: int) -> bytes:
+    return b"".join(request(producer, line(seq)) for seq in range(first, last + 1))
+
+
+async def test_what_comes_while_events_are_stored_is_stored_next_by_the_same_request(api, posts, meanwhile):
+    producer = await api.register()
+    async with await api.raw(b"") as raw:
+        meanwhile += [(raw, requests(producer, 9, 12)), (raw, requests(producer, 13, 120)[:-5])]
+        raw.writer.write(requests(producer, 1, 8))
+        assert [200] * 119 == [status for status, _ in await answers(raw, 119)]
+        assert 1 == len(posts)
+        raw.writer.write(request(producer, line(120))[-5:])
+        assert [(200, 120)] == [(status, body["acknowledged"]) for status, body in await answers(raw, 1)]
+    assert [f"{seq}" for seq in range(1, 121)] == await messages(api, producer)
+
+
+async def test_what_comes_meanwhile_and_cannot_be_stored_has_its_turn(api, posts, meanwhile):
+    producer = await api.register()
+    async with await api.raw(b"") as raw:
+        meanwhile += [(raw, requests(producer, 4, 6)), (raw, LogUnavailable("disk full"))]
+        raw.writer.write(requests(producer, 1, 3))
+        assert [200] * 6 == [status for status, _ in await answers(raw, 6)]
+    assert 1 < len(posts)
+    assert [f"{seq}" for seq in range(1, 7)] == await messages(api, producer)
+
+
+async def test_what_comes_meanwhile_behind_the_end_of_a_run_is_refused(api, meanwhile):
+    producer = await api.register()
+    end = request(producer, ndjson({"event": "complete"}, first=5))
+    async with await api.raw(b"") as raw:
+        meanwhile += [(raw, request(producer, line(4)) + end + requests(producer, 6, 7))]
+        raw.writer.write(requests(producer, 1, 3))
+        assert [200] * 5 + [409] * 2 == [status for status, _ in await answers(raw, 7)]
+    assert [f"{seq}" for seq in range(1, 5)] == await messages(api, producer)
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -16,6 +16,8 @@ from tornado.iostream import IOStream
 
 #: Most requests that are taken along.
 _MOST: Final = 500
+#: Bytes that are enough to go on with.
+_ENOUGH_BYTES: Final = 65_536
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d{1,8})\r\n", re.IGNORECASE)
 
 
@@ -54,6 +56,22 @@ class Ahead:
                 break
             found.append((bytes(received[end + 4 : begin]), begin))
         return found
+
+    def look(self) -> bool:
+        """Take in what has come meanwhile; False where there is nothing, or the answers so far were not read."""
+        stream = self._stream
+        if stream is None or stream.closed() or stream.writing() or len(self._received()) >= _ENOUGH_BYTES:
+            return False
+        buffer = bytearray(_ENOUGH_BYTES)
+        try:
+            size = stream.read_from_fd(buffer) or 0
+        except OSError:
+            # Tornado will see it too.
+            return False
+        if stream._read_buffer_size == len(stream._read_buffer):
+            stream._read_buffer += memoryview(buffer)[:size]
+            stream._read_buffer_size += size
+        return bool(self._received())
 
     def skip(self, size: int) -> None:
         """Take so many bytes away: their requests were handled."""

@@ -380,6 +380,10 @@ class BaseHandler(RequestHandler):
     def _log(self) -> None:
         # Whatever application has these routes: its own line would repeat the token.
         self.count_request()
+        self.write_line()
+
+    def write_line(self) -> None:
+        """Write this request's line, where it is asked for."""
         if not is_logged(self.get_status()):
             return
         sent = self._headers.get("Content-Length", "0")
@@ -395,9 +399,9 @@ class BaseHandler(RequestHandler):
             request.method or "", request.uri or "", request.remote_ip or "", request.headers
         )
 
-    def count_request(self) -> None:
-        """Count this request by its status."""
-        self.parts.metrics.requests.labels(str(self.get_status())).inc()
+    def count_request(self, number: int = 1) -> None:
+        """Count so many requests like this one by their status."""
+        self.parts.metrics.requests.labels(str(self.get_status())).inc(number)
 
     def _is_closing(self) -> bool:
         # What a stopping streamer cannot do any more is no fault of its own; before it is open there is no hub.

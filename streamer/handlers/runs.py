@@ -35,6 +35,8 @@ STATUSES: Final = {s: s for s in ("queued", "running", "stalled", "cancelling", 
     "error": "failed"
 }
 _MOST_PER_PAGE: Final = 1000
+#: How often a request goes on with what has come meanwhile, before others have their turn with its connection.
+_ROUNDS: Final = 50
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{20,200}", re.ASCII)
 
 
@@ -372,7 +374,7 @@ class IngestHandler(StreamHandler):
             )
         drafts, first_seq = self._batch(self.body(), run_id)
         ahead = Ahead(self.request)
-        more, sizes = self._batches_ahead(ahead, run_id, drafts, first_seq)
+        more, ends = self._batches_ahead(ahead, run_id, drafts, first_seq)
         try:
             acknowledged, requests = await self.or_leave(
                 self.parts.runs.ingest(run_id, token, drafts + more, first_seq)
@@ -381,17 +383,65 @@ class IngestHandler(StreamHandler):
             if not more:
                 raise
             # It may be the fault of those that were taken along: each for itself, then.
-            sizes = []
+            ends = []
             acknowledged, requests = await self.or_leave(
                 self.parts.runs.ingest(run_id, token, drafts, first_seq)
             )
-        answer = {"acknowledged": acknowledged, "requests": requests}
+        answer, due = {"acknowledged": acknowledged, "requests": requests}, 1 + len(ends)
+        if ends and first_seq is not None:
+            ahead.skip(ends[-1])
+            answer, due = await self._go_on(ahead, run_id, token, drafts + more, first_seq, answer, due)
         self.answer(answer)
-        if sizes:
-            ahead.skip(sizes[-1])
-            ahead.answer((self.head_bytes() + to_json(answer)) * len(sizes))
-            for _ in sizes:
-                self._log()
+        self._answer_ahead(ahead, answer, due - 1)
+
+    async def _go_on(
+        self,
+        ahead: Ahead,
+        run_id: str,
+        token: str,
+        stored: list[Draft],
+        first_seq: int,
+        answer: dict[str, Any],
+        due: int,
+    ) -> tuple[dict[str, Any], int]:
+        """Store and answer what comes while this producer is served; return what is to be answered yet, and how often.
+
+        A request of its own, with all that Tornado does for one, costs as much as dozens of these. `due`: how many
+        requests `answer` is for. One answer is always left, as this request needs it.
+        """
+        for _ in range(_ROUNDS):
+            if not ahead.look():
+                break
+            more, ends = self._batches_ahead(ahead, run_id, stored, first_seq)
+            if not ends:
+                break
+            first_seq += len(stored)
+            self._answer_ahead(ahead, answer, due - 1)
+            due = 1
+            try:
+                acknowledged, requests = await self.or_leave(
+                    self.parts.runs.ingest(run_id, token, more, first_seq)
+                )
+            except LogError:
+                # None of these was taken away: each has its turn.
+                break
+            self._answer_ahead(ahead, answer, 1)
+            ahead.skip(ends[-1])
+            answer, due, stored = {"acknowledged": acknowledged, "requests": requests}, len(ends), more
+        return answer, due
+
+    def _answer_ahead(self, ahead: Ahead, answer: dict[str, Any], number: int) -> None:
+        """Give so many requests that were taken along their answer."""
+        if not number:
+            return
+        data = to_json(answer)
+        self.set_header("Content-Length", str(len(data)))
+        ahead.answer((self.head_bytes() + data) * number)
+        self.count_request(number)
+        for _ in range(number):
+            self.write_line()
+        # The next one may be longer, this request's own among them.
+        self.clear_header("Content-Length")
 
     def _batch(self, body: bytes, run_id: str) -> tuple[list[Draft], int | None]:
         runs, settings = self.parts.runs, self.parts.settings

@@ -64,7 +64,7 @@ class LogUnavailable(LogError):
     """The store cannot be written to now. Nothing of the batch was stored."""
 
 
-class Draft(Struct, frozen=True):
+class Draft(Struct, frozen=True, gc=False):
     """An event that is to be appended, and when it happened (POSIX seconds, UTC, whole milliseconds)."""
 
     event: Event
