@@ -447,6 +447,19 @@ class IngestHandler(StreamHandler):
         runs, settings = self.parts.runs, self.parts.settings
         return read_batch(body, run_id, now=runs.now(), most=settings.max_ingest_events)
 
+    def _together(self, bodies: list[bytes], run_id: str, drafts: list[Draft], first_seq: int) -> list[Draft]:
+        """Return the events of bodies that plainly continue each other, read as one; none when each needs a look."""
+        if not all(body.strip() for body in bodies):
+            return []
+        try:
+            more, seq = self._batch(b"\n".join(bodies), run_id)
+        except ApiError:
+            return []
+        continues = seq == first_seq + len(drafts)
+        fits = len(drafts) + len(more) <= self.parts.settings.max_ingest_events
+        ends = any(isinstance(draft.event, TERMINAL_TYPES) for draft in (*drafts, *more))
+        return more if continues and fits and not ends else []
+
     def _batches_ahead(
         self, ahead: Ahead, run_id: str, drafts: list[Draft], first_seq: int | None
     ) -> tuple[list[Draft], list[int]]:
@@ -456,7 +469,11 @@ class IngestHandler(StreamHandler):
         if first_seq is None:
             return more, ends
         settings, last = self.parts.settings, drafts
-        for body, end in ahead.bodies(settings.max_ingest_bytes):
+        bodies = ahead.bodies(settings.max_ingest_bytes)
+        together = self._together([body for body, _ in bodies], run_id, drafts, first_seq)
+        if together:
+            return together, [end for _, end in bodies]
+        for body, end in bodies:
             # What follows the end of a run is refused, each for itself.
             if any(isinstance(draft.event, TERMINAL_TYPES) for draft in last):
                 break
