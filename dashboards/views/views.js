@@ -97,6 +97,7 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 .care .facts { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 2px 14px; flex: 1 1 320px; min-width: 0; }
 .care dt { color: var(--st-soft); } .care dd { overflow-wrap: anywhere; unicode-bidi: plaintext; }
 .care .row { flex-wrap: wrap; margin-left: auto; }
+@media (max-width: 640px) { .care { margin-top: 10px; } .care .row { margin-left: 0; } }
 
 /* notice and error */
 .banner { display: flex; gap: 12px; align-items: flex-start; padding: 13px 18px; margin-bottom: 18px; border-radius: 12px;
