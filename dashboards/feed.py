@@ -10,7 +10,10 @@ import asyncio
 import logging
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterable, Callable
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
+from msgspec import UNSET
 
 from dashboards.session import WINDOW_LINES, LogLine
 from streamer.client import Connection, Message, NotFound, OnConnection, StreamerAway, StreamerError
@@ -469,6 +472,14 @@ class _Reading:
             self.entries.append(entry)
 
 
+def _fields_text(fields: dict[str, Any]) -> str:
+    """Return what was logged beside a line, one a line: texts as they are, anything else as JSON."""
+    return "\n".join(
+        f"{name}: {value if isinstance(value, str) else msgspec.json.encode(value).decode()}"
+        for name, value in fields.items()
+    )
+
+
 def log_line(entry: Entry) -> LogLine:
     """Return a log entry as the views have it. Raises `TypeError` for an entry of another kind."""
     event = entry.event
@@ -482,4 +493,5 @@ def log_line(entry: Entry) -> LogLine:
         phase=event.phase,
         item=event.item,
         message=event.message,
+        fields="" if event.fields is UNSET else _fields_text(event.fields),
     )

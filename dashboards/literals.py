@@ -574,7 +574,9 @@ def long_names() -> RunModel:
     )
     odd = (
         LogLine(1, NOW - 9, "INFO", "x", names["load"], None, MARKUP),
-        LogLine(2, NOW - 8, "INFO", "x", "load", "item 7", "a line of many words " * 40),
+        LogLine(
+            2, NOW - 8, "INFO", "x", "load", "item 7", "a line of many words " * 40, f"rows: 5\nwho: {MARKUP}"
+        ),
         LogLine(3, NOW - 7, "WARNING", "x", "load", None, "unbroken" * 60),
         LogLine(
             4,
@@ -622,7 +624,7 @@ def markup() -> RunModel:
     )
     return model(
         state,
-        (LogLine(1, NOW, "INFO", MARKUP, MARKUP, MARKUP, MARKUP),),
+        (LogLine(1, NOW, "INFO", MARKUP, MARKUP, MARKUP, MARKUP, MARKUP),),
         (FailedItem(MARKUP, MARKUP, error),),
         notice=MARKUP,
     )

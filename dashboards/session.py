@@ -36,7 +36,7 @@ STATUSES: Final = ("queued", "running", "stalled", "cancelling", "complete", "fa
 
 
 class LogLine(NamedTuple):
-    """A line of the log: `offset` is its cursor, `time` POSIX seconds."""
+    """A line of the log: `offset` is its cursor, `time` POSIX seconds; `fields` what was logged beside it, as text."""
 
     offset: int
     time: float
@@ -45,6 +45,7 @@ class LogLine(NamedTuple):
     phase: str | None
     item: str | None
     message: str
+    fields: str = ""
 
 
 class LogWindow(NamedTuple):

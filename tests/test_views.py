@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from panel.util import edit_readonly
 
 from dashboards import theme
+from dashboards.feed import log_line
 from dashboards.fields import read_values
 from dashboards.literals import (
     FAILURES,
@@ -39,7 +40,7 @@ from dashboards.views.stats import StatsView
 from dashboards.views.throughput import throughput_figure
 from dashboards.views.values import ROWS_SHOWN, show_value
 from streamer import words
-from streamer.events import Bar, ErrorInfo, Results
+from streamer.events import Bar, Entry, ErrorInfo, Logged, Results
 from streamer.state import Curve, PhaseState, RunState
 
 
@@ -384,6 +385,12 @@ def test_the_log_begins_with_the_lines_at_hand() -> None:
 def test_what_a_terminal_would_colour_is_plain_in_the_log() -> None:
     line = LogLine(1, 0.0, "INFO", "", None, "a.csv", "\x1b[1;31mred\x1b[0m as [1]")
     assert "a.csv: red as [1]" == begun(RunView(model=RunModel(log=[line])))[0][4]
+
+
+def test_what_was_logged_beside_a_line_comes_with_it_as_text() -> None:
+    event = Logged(message="read", fields={"rows": 5, "who": "ada\x1b[31m", "of": {"a": [1, None]}})
+    row = begun(RunView(model=RunModel(log=[log_line(Entry(1, "r", 1, 0.0, event))])))[0]
+    assert ["read", 'rows: 5\nwho: ada\nof: {"a":[1,null]}'] == row[4:]
 
 
 def test_failed_items_come_with_their_tracebacks() -> None:

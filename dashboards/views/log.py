@@ -72,11 +72,17 @@ def _news(kind: str, lines: tuple[LogLine, ...]) -> str:
 
 
 def _rows(lines: tuple[LogLine, ...]) -> list[list[Any]]:
-    return [[line.offset, line.time, line.level, line.phase or "", _message(line)] for line in lines]
+    return [
+        [line.offset, line.time, line.level, line.phase or "", _message(line), *_fields(line)]
+        for line in lines
+    ]
+
+
+def _fields(line: LogLine) -> list[str]:
+    """Return the fields of a line that has any; most have none, and send nothing for it."""
+    return [words.cut(words.without_terminal_codes(line.fields), SHOWN_LIMIT)] if line.fields else []
 
 
 def _message(line: LogLine) -> str:
-    message = words.without_terminal_codes(line.message)
-    if len(message) > SHOWN_LIMIT:
-        message = f"{message[:SHOWN_LIMIT]}…"
+    message = words.cut(words.without_terminal_codes(line.message), SHOWN_LIMIT)
     return f"{line.item}: {message}" if line.item and line.item not in message else message

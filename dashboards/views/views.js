@@ -201,6 +201,8 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 .line > .message { color: var(--st-ink); white-space: pre-wrap; overflow-wrap: anywhere; padding-right: 0; unicode-bidi: plaintext;
   display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 12; }
 .line.open > .message { -webkit-line-clamp: none; display: block; }
+.line > .extra { grid-column: 4; color: var(--st-soft); white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.line.open > .extra { white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: plaintext; }
 .line.warning > .level, .line.warning > .message { color: var(--st-warn); }
 .line.error-line { background: color-mix(in srgb, var(--st-bad) 7%, transparent); }
 .line.error-line > .level, .line.error-line > .message { color: var(--st-bad); }
@@ -895,12 +897,13 @@ function RunLog(page) {
 
   // What is drawn, oldest first: the offsets of the rows in `body`.
   let offsets = []
-  const draw = ([offset, time, name, phase, message]) => {
+  const draw = ([offset, time, name, phase, message, fields]) => {
     const kind = {WARNING: "warning", ERROR: "error-line", CRITICAL: "error-line", DEBUG: "debug", INFO: "log-info"}[name] ?? ""
     return h("div", {class: `line ${kind}`, role: "row"},
       h("span", {class: "time", role: "cell", title: new Date(time * 1000).toISOString()}, time_to_ms(time)),
       h("span", {class: "level", role: "cell"}, name), h("span", {class: "phase", role: "cell", title: phase}, phase),
-      h("span", {class: "message", role: "cell"}, message))
+      h("span", {class: "message", role: "cell"}, message),
+      fields && h("div", {class: "extra", role: "cell"}, fields))
   }
   const fill = (rows) => { body.replaceChildren(...rows.map(draw)); offsets = rows.map((row) => row[0]) }
   const at_end = () => lines.scrollHeight - lines.scrollTop - lines.clientHeight < 24
@@ -927,8 +930,10 @@ function RunLog(page) {
   body.addEventListener("click", (event) => {
     if (getSelection()?.toString()) { return }
     const line = event.target.closest(".line")
-    const message = line?.querySelector(".message")
-    if (message != null && (line.classList.contains("open") || message.scrollHeight > message.clientHeight + 2)) { line.classList.toggle("open") }
+    if (line == null) { return }
+    const [message, extra] = [line.querySelector(".message"), line.querySelector(".extra")]
+    const cut = message.scrollHeight > message.clientHeight + 2 || extra != null
+    if (cut || line.classList.contains("open")) { line.classList.toggle("open") }
   })
   lines.addEventListener("scroll", () => {
     const top = lines.scrollTop

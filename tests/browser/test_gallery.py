@@ -343,6 +343,23 @@ def test_a_run_under_way_moves_and_its_log_follows(visit: Callable[..., Visit]) 
     assert [] == visited.troubles
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_what_was_logged_beside_a_line_is_one_line_until_it_is_opened(
+    visit: Callable[..., Visit], width: int
+) -> None:
+    visited = visit("run", "long-names", width=width)
+    fields = visited.page.locator(".line .extra")
+    fields.scroll_into_view_if_needed()
+    assert f"rows: 5\nwho: {MARKUP}" == fields.text_content()
+    closed = fields.bounding_box()["height"]
+    fields.click()
+    wait_until(lambda: fields.bounding_box()["height"] >= 2 * closed)
+    # Elsewhere in the row: twice at one place would be a double click, which selects a word.
+    visited.page.locator(".line.open .time").click()
+    wait_until(lambda: fields.bounding_box()["height"] == closed)
+    assert [] == visited.troubles
+
+
 def test_the_log_stops_following_when_its_reader_scrolls_up(visit: Callable[..., Visit]) -> None:
     page = visit("run", "live").page
     lines = page.locator(".lines")
