@@ -69,7 +69,7 @@ class Pages(Struct):
         page.once("websocket", lambda socket: socket.on("framereceived", took))
         began = time.perf_counter()
         page.goto(f"{self.dashboards.page_url}?run={run}")
-        page.get_by_text(line, exact=True).wait_for()
+        page.get_by_text(line, exact=True).first.wait_for()
         seconds = time.perf_counter() - began
         elements, heap = _page_size(page)
         return Opened(seconds, received, elements, heap)
@@ -117,10 +117,10 @@ def opened(parts: Pages, *, lines: int) -> str:
         memory = parts.memory()
         long = parts.open(page, "long", newest["long"])
         page.get_by_role("tab", name="Failed items").click()
-        page.get_by_text("item 20", exact=True).wait_for()
+        page.get_by_text("item 20", exact=True).first.wait_for()
         page.get_by_role("tab", name="Log").click()
         page.get_by_label("Search the whole log").fill(f"item {lines // 2} ")
-        page.get_by_text(f"item {lines // 2} of {lines} was read", exact=True).wait_for()
+        page.get_by_text(f"item {lines // 2} of {lines} was read", exact=True).first.wait_for()
         grown = [after - before for before, after in zip(memory, parts.memory(), strict=True)]
     assert long.received < 1.5 * short.received, (short, long)
     assert long.elements < 1.5 * short.elements, (short, long)
@@ -141,7 +141,7 @@ def growing(parts: Pages, *, lines: int) -> str:
         page.get_by_role("heading", name="Grows").wait_for()
         sizes = []
         for part in (10, 5, 1):
-            page.get_by_text(run.grow(lines // part), exact=True).wait_for()
+            page.get_by_text(run.grow(lines // part), exact=True).first.wait_for()
             sizes.append((*parts.memory(), *_page_size(page)))
     _, early, late = sizes
     streamer, dashboards, elements, heap = (after - before for before, after in zip(early, late, strict=True))
