@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import size as sizes
 from tests.reliability import long_runs, nginx, streams
-from tests.support import ServerProcess
+from tests.support import ROOT, ServerProcess
 
 
 def streamer(folder: Path, **settings: float) -> ServerProcess:
@@ -87,7 +88,7 @@ async def long_run(folder: Path) -> str:
     def both() -> str:
         with long_runs.pages(folder, lines=1_000_000) as pages:
             said = long_runs.opened(pages, lines=1_000_000)
-            return f"{said}; {long_runs.growing(pages, lines=1_000_000)}"
+            return f"{said}; {long_runs.growing(pages, lines=1_000_000, width=100)}"
 
     return await asyncio.to_thread(both)
 
@@ -95,6 +96,25 @@ async def long_run(folder: Path) -> str:
 async def size(folder: Path) -> str:
     """Ask the log of a long run and of a short one for what their pages show."""
     return await asyncio.to_thread(sizes.compare, folder, 1_000_000)
+
+
+def again(*names: str, times: int, options: tuple[str, ...] = ()) -> Callable[[Path], Awaitable[str]]:
+    """Return a scenario of tests that are run so often: what meets in time meets otherwise each time."""
+
+    async def scenario(folder: Path) -> str:
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *options]
+        command += [
+            f"--basetemp={folder / 'tests'}",
+            *(f"tests/reliability/test_{name}.py" for name in names),
+        ]
+        for _ in range(times):
+            ended = await asyncio.to_thread(
+                subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False
+            )
+            assert ended.returncode == 0, ended.stdout[-8000:] + ended.stderr
+        return f"{times} times {ended.stdout.splitlines()[-1]}"
+
+    return scenario
 
 
 SCENARIOS: dict[str, Callable[[Path], Awaitable[str | None]]] = {
@@ -106,6 +126,10 @@ SCENARIOS: dict[str, Callable[[Path], Awaitable[str | None]]] = {
     "behind_nginx": behind_nginx,
     "long_run": long_run,
     "size": size,
+    "logs": again("log_restarts", "log_retention", "log_unwritable", times=20),
+    "runs": again("life", "cancel", "limits", times=20),
+    "retries": again("retry", times=1, options=("--hypothesis-profile=soak",)),
+    "away": again("streamer_away", times=20),
 }
 
 

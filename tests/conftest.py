@@ -28,10 +28,14 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("STREAMER_")]:
         del os.environ[name]
     # How long an example takes says how busy the machine is, nothing about the code.
-    hypothesis.settings.register_profile(
-        "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-    )
-    hypothesis.settings.load_profile("tests")
+    for name, examples in (("tests", 100), ("soak", 5000)):
+        hypothesis.settings.register_profile(
+            name,
+            max_examples=examples,
+            deadline=None,
+            suppress_health_check=[hypothesis.HealthCheck.too_slow],
+        )
+    hypothesis.settings.load_profile(config.getoption("--hypothesis-profile") or "tests")
 
 
 def pytest_runtest_logfinish(nodeid: str) -> None:

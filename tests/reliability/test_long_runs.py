@@ -24,4 +24,4 @@ def test_the_page_of_a_long_run_opens_as_that_of_a_short_one_and_finds_an_old_li
 
 
 def test_a_page_that_stays_open_while_its_run_grows_takes_no_more_memory_nor_do_the_servers(pages):
-    long_runs.growing(pages, lines=20_000)
+    long_runs.growing(pages, lines=20_000, width=100)
