@@ -77,4 +77,4 @@ def page() -> Any:
 
 
 if pn.state.served:
-    page().servable()
+    page().servable(location=False)

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
 import param
-from panel.io import hold
 
 from streamer.events import LEVELS, TERMINAL, FailedItem
 from streamer.state import RunState
@@ -190,10 +189,8 @@ class Session(param.Parameterized):
         self.closed = False
 
     def update(self, **changes: Any) -> None:
-        """Change several parameters at once; views see them together, and the browser gets them in one message."""
-        if self.closed:
-            return
-        with hold():
+        """Change several parameters at once; views see them together."""
+        if not self.closed:
             self.param.update(**changes)
 
     def tick(self) -> None:
@@ -281,14 +278,19 @@ class RunModel(Session):
         """
         if state is not None:
             changes["state"] = state
-        fresh = tuple(line for line in lines if self.matches(line) and self._is_new(line))
+        fresh = self._fresh(tuple(lines))
         if fresh:
             changes.update(self._appended(fresh))
         if changes:
             self.update(**changes)
 
-    def _is_new(self, line: LogLine) -> bool:
-        return not self.log.lines or line.offset > self.log.lines[-1].offset
+    def _fresh(self, lines: tuple[LogLine, ...]) -> tuple[LogLine, ...]:
+        """Return those of the lines, oldest first, that are new and that the filter lets through."""
+        window = self.log.lines
+        last = window[-1].offset if window else None
+        if last is not None and lines and lines[0].offset <= last:
+            lines = tuple(line for line in lines if line.offset > last)
+        return tuple(line for line in lines if self.matches(line)) if self.level or self.search else lines
 
     def _appended(self, fresh: tuple[LogLine, ...]) -> dict[str, Any]:
         window = self.log

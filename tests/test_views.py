@@ -34,10 +34,9 @@ from dashboards.session import LogLine, LogWindow, PipelineSpec, RunModel, RunsM
 from dashboards.shell import PageFrame, make_page
 from dashboards.views import RunsView, RunView, StartView
 from dashboards.views.base import SCRIPT, Parts, Shown, View
-from dashboards.views.phases import phases_figure
+from dashboards.views.figures import phases_figure, throughput_figure
 from dashboards.views.progress import ProgressView
 from dashboards.views.stats import StatsView
-from dashboards.views.throughput import throughput_figure
 from dashboards.views.values import ROWS_SHOWN, show_value
 from streamer import words
 from streamer.events import Bar, Entry, ErrorInfo, Logged, Results

@@ -10,13 +10,19 @@ from panel.io.state import set_curdoc
 
 
 class DocumentPlace:
-    """A session of the server, known by its document. Changes are made with the document's lock, and sent together."""
+    """A session of the server, known by its document.
+
+    Changes are made at once, as Panel makes those of a callback: in the server's loop, without the document's lock. Why
+    not with it: whoever holds it may be waiting for the streamer, and a turn of the loop for each of them, with its
+    bookkeeping, costs as much as the update itself.
+    """
 
     def __init__(self, document: Any) -> None:
         self._document = document
 
     def deliver(self, action: Callable[[], None]) -> None:
-        self._document.add_next_tick_callback(action)
+        with set_curdoc(self._document):
+            action()
 
     def run(self, action: Callable[[], Awaitable[None]]) -> None:
         async def run() -> None:

@@ -14,6 +14,7 @@ from panel.util import edit_readonly
 from panel_material_ui.base import BASE_TEMPLATE
 
 from dashboards import theme
+from dashboards.shell.shared import define_its_own, share_resources, watch_busy_no_more
 
 if TYPE_CHECKING:
     from dashboards.shell.frame import PageFrame
@@ -45,8 +46,10 @@ FIGURES: Final = Theme(json={"attrs": {"Figure": {}, "Axis": {}, "Grid": {}}})
 
 def make_page(frame: PageFrame, view: Any, *, title: str, site_url: str) -> pmui.Page:
     """Return the page around a view. Its toggle is the frame's: Material's forgets what was chosen."""
+    share_resources()
     if pn.state.curdoc is not None:
         pn.state.curdoc.theme = FIGURES
+        define_its_own(pn.state.curdoc)
     page = pmui.Page(
         header=[frame],
         main=[view],
@@ -70,6 +73,7 @@ def still(page: pmui.Page) -> pmui.Page:
     """
     with edit_readonly(page):
         page.busy = False
+    watch_busy_no_more(page)
     return page
 
 

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
-from bokeh.models import CategoricalColorMapper, ColumnDataSource, Quad, Range1d
-from bokeh.plotting import figure
-
-from dashboards import theme
 from dashboards.session import RunModel
 from dashboards.views.base import View
-from dashboards.views.figures import item
 from streamer import words
 from streamer.state import PhaseState, RunState
 
-#: What a segment can be; the colours are in this order.
-KINDS = ("waiting", "active", "done", "failed", "stopped", "skipped")
-COLOURS = ("wait", "accent", "ok", "bad", "soft", "wait")
-#: The bar's height in pixels, its outline of 1.5 included, which separates the segments.
-BAR_HEIGHT = 17
 _MARKS = {"done": "✓", "failed": "✕", "stopped": "■", "skipped": "↷"}
 
 
@@ -31,6 +20,9 @@ class PhasesView(View):
     model: RunModel
 
     def figure(self) -> str:
+        # Why not at the top: Bokeh's plotting takes long to load, and the first page, the list of runs, has no figure.
+        from dashboards.views.figures import phases_figure
+
         return phases_figure()
 
     def looks_at(self) -> tuple[Any, ...]:
@@ -104,65 +96,6 @@ def _columns(segments: list[dict[str, Any]]) -> dict[str, Any]:
         "pattern": [_pattern(s) for s in segments],
         "moving": [s["moving"] for s in segments],
     }
-
-
-@functools.cache
-def phases_figure() -> str:
-    """Return the bar without any segments as JSON; it is the same for every run."""
-    return item(_figure(ColumnDataSource({"left": [], "right": [], "fill": [], "kind": [], "pattern": []})))
-
-
-def _figure(source: ColumnDataSource) -> Any:
-    plot = figure(
-        height=BAR_HEIGHT,
-        sizing_mode="stretch_width",
-        x_range=Range1d(start=0, end=1),
-        y_range=Range1d(start=0, end=1),
-        toolbar_location=None,
-        tools="",
-        min_border=0,
-        outline_line_color=None,
-        background_fill_color=None,
-        border_fill_color=None,
-    )
-    plot.axis.visible = False
-    plot.grid.visible = False
-    light = theme.LIGHT
-    mapper = CategoricalColorMapper(
-        name="kinds", factors=list(KINDS), palette=[light[name] for name in COLOURS], nan_color=light["wait"]
-    )
-    tracks = Quad(
-        left="left",
-        right="right",
-        bottom=0,
-        top=1,
-        line_color=None,
-        fill_color=light["wait"],
-        hatch_pattern="pattern",
-        hatch_color=light["soft"],
-        hatch_alpha=0.22,
-        hatch_scale=7,
-        hatch_weight=1.2,
-    )
-    fill_color: Any = {"field": "kind", "transform": mapper}
-    fills = Quad(left="left", right="fill", bottom=0, top=1, line_color=None, fill_color=fill_color)
-    # The outline is of the paper's colour: it separates the segments by the same three pixels at every width, and
-    # rounds their corners, which clipping cannot do inside one canvas.
-    frames = Quad(
-        left="left",
-        right="right",
-        bottom=0,
-        top=1,
-        fill_color=None,
-        line_color=light["paper"],
-        line_width=3,
-    )
-    frames.update(border_radius=3)
-    for name, glyph in (("track", tracks), ("fill", fills), ("frame", frames)):
-        renderer = plot.add_glyph(source, glyph)
-        renderer.name = name
-        renderer.level = "glyph"
-    return plot
 
 
 def _label(phase: PhaseState, state: RunState, now: float) -> dict[str, Any]:

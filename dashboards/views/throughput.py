@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
-from bokeh.models import BasicTicker, ColumnDataSource, DataRange1d, HoverTool, NumeralTickFormatter
-from bokeh.plotting import figure
-
-from dashboards import theme
 from dashboards.session import RunModel
 from dashboards.views.base import View
-from dashboards.views.figures import item
 from streamer import words
 from streamer.state import PhaseState, RunState
-
-PLOT_HEIGHT = 124
 
 
 class ThroughputView(View):
@@ -26,6 +18,9 @@ class ThroughputView(View):
     model: RunModel
 
     def figure(self) -> str:
+        # Why not at the top: see `PhasesView.figure`.
+        from dashboards.views.figures import throughput_figure
+
         return throughput_figure()
 
     def looks_at(self) -> tuple[Any, ...]:
@@ -94,52 +89,3 @@ def _columns(points: tuple[tuple[float, float], ...]) -> dict[str, Any]:
 
 def _format(unit: str) -> str:
     return "0.[0] b" if words.in_bytes(unit) else "0.[0]a"
-
-
-@functools.cache
-def throughput_figure() -> str:
-    """Return the plot without a curve as JSON; it is the same for every run."""
-    return item(_figure(ColumnDataSource(_columns(()))))
-
-
-def _figure(source: ColumnDataSource) -> Any:
-    light = theme.LIGHT
-    plot = figure(
-        height=PLOT_HEIGHT,
-        sizing_mode="stretch_width",
-        x_range=DataRange1d(range_padding=0, min_interval=0.001),
-        y_range=DataRange1d(start=0, range_padding=0.12, min_interval=0.001),
-        toolbar_location=None,
-        tools="",
-        min_border=0,
-        min_border_top=6,
-        min_border_bottom=9,
-        outline_line_color=None,
-        background_fill_color=None,
-        border_fill_color=None,
-    )
-    plot.xaxis.visible = False
-    plot.xgrid.visible = False
-    plot.yaxis.ticker = BasicTicker(desired_num_ticks=3, num_minor_ticks=0)
-    plot.yaxis.formatter = NumeralTickFormatter(format=_format(""))
-    plot.yaxis.axis_line_color = None
-    plot.yaxis.major_tick_line_color = None
-    plot.yaxis.major_label_text_color = light["soft"]
-    plot.yaxis.major_label_text_font = theme.FONT
-    plot.yaxis.major_label_text_font_size = "12px"
-    plot.yaxis.major_label_standoff = 8
-    plot.ygrid.grid_line_color = light["line"]
-    plot.varea("t", 0, "rate", source=source, fill_color=light["accent-soft"], fill_alpha=1, name="area")
-    line = plot.line(
-        "t", "rate", source=source, line_color=light["accent"], line_width=2, line_join="round", name="line"
-    )
-    plot.add_tools(
-        HoverTool(
-            renderers=[line],
-            mode="vline",
-            line_policy="nearest",
-            point_policy="snap_to_data",
-            tooltips=[("per second", "@rate{0,0.[00]}"), ("after seconds", "@t{0,0.[0]}")],
-        )
-    )
-    return plot
