@@ -45,11 +45,8 @@ class BarsView(View):
 
 def _rows(state: RunState) -> Iterator[dict[str, Any]]:
     """Yield headings (depth 0) and bars, each under the one it is inside of."""
-    known = {bar.id for bar in state.bars}
     outer_shown = ROWS_SHOWN if state.is_over else OUTER_SHOWN
-    inner: dict[str | None, list[Bar]] = {}
-    for bar in state.bars:
-        inner.setdefault(bar.parent if bar.parent in known else None, []).append(bar)
+    inner = state.inner_bars()
     phases = [phase.name for phase in state.phases]
     tops = inner.get(None, [])
     others = [bar for bar in tops if bar.phase not in phases]
