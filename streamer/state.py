@@ -588,7 +588,9 @@ def _moved_on(phase: PhaseState, event: Progressed, time: float) -> PhaseState:
 
 def _progressed_alone(state: RunState, event: Progressed, time: float) -> RunState:
     """Progress of a run without phases: of `done` and `total`, or else as its producer says."""
-    outside = _moved_on(state.outside or PhaseState("", started=state.started), event, time)
+    # What `settle` wrote of a phase is of none here.
+    counted = replace(event, phase_progress=None)
+    outside = _moved_on(state.outside or PhaseState("", started=state.started), counted, time)
     done, total = _count(event.done), _count(event.total)
     progress = _percent(done, total, event.overall_progress)
     if progress is None and event.progress:
