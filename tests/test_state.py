@@ -6,7 +6,7 @@ import math
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
@@ -148,6 +148,18 @@ def test_a_state_is_read_back_as_it_was_written(drawn):
 
 
 @given(histories)
+@example(
+    # A phase that is over, and progress of none: what is filled in of the phase is not what is counted outside it.
+    (
+        [
+            PhaseChanged(phase="validate", phase_status="finished"),
+            Progressed(done=0, total=1),
+            Progressed(),
+        ],
+        [],
+        [0.0] * 30,
+    )
+)
 def test_a_settled_event_folds_as_the_bare_one_does(drawn):
     bare, settled = RunState(run="r1"), RunState(run="r1")
     for entry in history(drawn):
