@@ -1,10 +1,10 @@
 """Run every benchmark, one after the other, and keep what they print: `make bench` runs their short forms.
 
-    python benchmarks/everything.py [--write] [NAME ...]
+    python benchmarks/everything.py [--full] [--write] [NAME ...]
 
-Without `--write` the short forms, within some five minutes. With it the full ones, and RESULTS.md is written anew from
-what they printed, with versions and commands. Each program has a bound in time; one that fails is said, and the rest
-goes on.
+The short forms, within some five minutes, or the full ones. With `--write` RESULTS.md and the chart are written anew
+from what they printed, with versions and commands. Each program has a bound in time; one that fails is said, and the
+rest goes on.
 """
 
 from __future__ import annotations
@@ -65,22 +65,27 @@ def surroundings() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--write", action="store_true", help="the full forms; RESULTS.md is written anew")
+    parser.add_argument("--full", action="store_true", help="the full forms: most of an hour")
+    parser.add_argument("--write", action="store_true", help="write RESULTS.md anew")
     parser.add_argument("names", nargs="*", choices=[*PROGRAMS, []], metavar="NAME", help=", ".join(PROGRAMS))
     asked = parser.parse_args()
     parts, failed = [], 0
     for name in asked.names or PROGRAMS:
-        arguments = PROGRAMS[name][asked.write]
+        arguments = PROGRAMS[name][asked.full]
+        if name == "growth" and asked.write:
+            arguments = [*arguments, "--out", "benchmarks"]
         began = time.monotonic()
-        output = run(name, arguments, LONGEST_SECONDS[asked.write])
+        output = run(name, arguments, LONGEST_SECONDS[asked.full])
         failed += output.startswith(("did not end", "ended with"))
         command = " ".join(["python", f"benchmarks/{name}.py", *arguments])
         print(f"== {command} ({time.monotonic() - began:.0f} s)\n{output}\n", flush=True)
         parts.append(f"## {name}\n\n`{command}`\n\n```\n{output}\n```\n")
     if asked.write and not asked.names:
         head = (
-            "# Results\n\nThe last full run: `python benchmarks/everything.py --write`. Machines differ and are "
-            "shared: read the ratios.\nWhat each program measures, and against whom, says [README.md](README.md).\n\n"
+            "# Results\n\nThe last run that was kept: "
+            f"`python benchmarks/everything.py {'--full ' * asked.full}--write`. Machines"
+            " differ and are\nshared: read the ratios. What each program measures, and against whom, says "
+            "[README.md](README.md).\n\n"
         )
         chart = "## How costs grow\n\n![cost per delivery, page-open time, memory](growth.png)\n\n"
         chart += "The same as a page: `growth.html`.\n"
