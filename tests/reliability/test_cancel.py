@@ -49,7 +49,7 @@ async def test_however_a_cancel_ends_nothing_that_the_run_started_is_left(
     tmp_path, deaf, to_sigterm, how, steps
 ):
     async with with_processes(
-        tmp_path, pipelines=(PIPELINES,), cancel_grace_seconds=0.5 if deaf else 20, kill_grace_seconds=0.5
+        tmp_path, pipelines=(PIPELINES,), cancel_grace_seconds=2.5 if deaf else 20, kill_grace_seconds=0.5
     ) as api:
         run = await api.start("Parent", folder=str(tmp_path), deaf=deaf, deaf_to_sigterm=to_sigterm)
         await api.until((tmp_path / "pid").exists)
