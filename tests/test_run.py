@@ -510,11 +510,11 @@ def test_log_lines_become_events(run: Run, told: Recorder) -> None:
 
 
 def test_what_other_loggers_say_is_reported_while_the_run_is_open(opened: Run, told: Recorder) -> None:
-    logging.getLogger("some.library").info("hello")
-    logging.getLogger("some.library").debug("too fine")
+    logging.getLogger("some.module").info("hello")
+    logging.getLogger("some.module").debug("too fine")
     opened.close()
-    logging.getLogger("some.library").warning("later")
-    assert [("some.library", "hello")] == [(e.logger, e.message) for e in told.of(Logged)]
+    logging.getLogger("some.module").warning("later")
+    assert [("some.module", "hello")] == [(e.logger, e.message) for e in told.of(Logged)]
 
 
 def test_the_root_logger_is_left_as_it_was(told: Recorder) -> None:
