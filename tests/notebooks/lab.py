@@ -76,7 +76,9 @@ class Book:
         """Return when the kernel is in a state."""
         sessions = lambda: self.lab.api("GET", "/api/sessions").json()  # noqa: E731
         wait_until(
-            lambda: [s for s in sessions() if s["path"] == self.name and s["kernel"]["execution_state"] == status],
+            lambda: [
+                s for s in sessions() if s["path"] == self.name and s["kernel"]["execution_state"] == status
+            ],
             timeout=PATIENCE_SECONDS,
             message=f"the kernel is {status}",
         )
@@ -151,11 +153,25 @@ def lab(folder: Path, environment: dict[str, str]) -> Iterator[Lab]:
     settings = folder / "settings"
     notification = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     notification.parent.mkdir(parents=True)
-    notification.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}))
+    notification.write_text(
+        json.dumps({"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True})
+    )
     root.mkdir()
     token, port = secrets.token_hex(16), free_port()
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
-    command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}", "--LabApp.extension_manager=readonly"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+    ]
+    command += [
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={root}",
+        "--LabApp.extension_manager=readonly",
+    ]
     own = {
         "JUPYTER_TOKEN": token,
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
@@ -164,6 +180,8 @@ def lab(folder: Path, environment: dict[str, str]) -> Iterator[Lab]:
         "IPYTHONDIR": str(folder / "ipython"),
         **environment,
     }
-    server = ServerProcess(command, port=port, data=folder / "data", ready_path="/api", environment=own, timeout=90)
+    server = ServerProcess(
+        command, port=port, data=folder / "data", ready_path="/api", environment=own, timeout=90
+    )
     with server:
         yield Lab(server, token, root)

@@ -104,7 +104,9 @@ def test_a_tab_that_is_closed_and_opened_again_attaches_again(jupyter: Lab, brow
         shows(book, 0, 60)
 
 
-def test_a_kernel_that_is_restarted_shows_the_run_as_it_is_by_then(jupyter: Lab, browser: Browser, work: Work):
+def test_a_kernel_that_is_restarted_shows_the_run_as_it_is_by_then(
+    jupyter: Lab, browser: Browser, work: Work
+):
     work.progress(20)
     jupyter.write("restart.ipynb", [view_of(work.run)])
     with jupyter.open(browser, "restart.ipynb") as book:
@@ -117,7 +119,10 @@ def test_a_kernel_that_is_restarted_shows_the_run_as_it_is_by_then(jupyter: Lab,
 
 
 def test_a_form_starts_a_pipeline_and_shows_its_run(jupyter: Lab, browser: Browser):
-    jupyter.write("form.ipynb", ["from dashboards import RunsView, StartForm\nStartForm('Count')", "RunsView(pipeline='Count')"])
+    jupyter.write(
+        "form.ipynb",
+        ["from dashboards import RunsView, StartForm\nStartForm('Count')", "RunsView(pipeline='Count')"],
+    )
     with jupyter.open(browser, "form.ipynb") as book:
         book.run(0)
         field = book.output(0).locator("[name=n]")

@@ -26,7 +26,13 @@ threading.Event().wait(1)"""
 def test_a_loop_in_a_cell_shows_its_view_and_ends_as_it_ended(
     tmp_path: Path, own_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cells = [LOOP.format(title="Fit", body="pass"), OVER, "__vsc_ipynb_file__ = '/home/ada/bad.ipynb'\n" + LOOP.format(title="Bad", body="raise ValueError('no')"), OVER]
+    cells = [
+        LOOP.format(title="Fit", body="pass"),
+        OVER,
+        "__vsc_ipynb_file__ = '/home/ada/bad.ipynb'\n"
+        + LOOP.format(title="Bad", body="raise ValueError('no')"),
+        OVER,
+    ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     with ServerProcess.streamer(tmp_path / "server") as server:
         monkeypatch.setenv("STREAMER_URL", server.url)
@@ -40,5 +46,9 @@ def test_a_loop_in_a_cell_shows_its_view_and_ends_as_it_ended(
     assert ["bad.ipynb", "fit.ipynb"] == [one["program"] for one in runs]
     said = [str(output.get("text", "")) for output in notebook.cells[0].outputs]
     assert any(text.startswith("streamer: http://") for text in said)
-    shown = [output.data["text/plain"] for output in notebook.cells[0].outputs if output.output_type == "display_data"]
+    shown = [
+        output.data["text/plain"]
+        for output in notebook.cells[0].outputs
+        if output.output_type == "display_data"
+    ]
     assert [True] == [text.startswith("Fit") for text in shown]
