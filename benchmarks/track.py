@@ -100,18 +100,20 @@ def main() -> None:
         sys.path.insert(0, str(root))
         command = [sys.executable, "-m", "streamer.cli", "serve"]
         with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
-            assert server.stdout is not None
-            server.stdout.readline()
-            for form in FORMS.values():
-                measure(form, range(10_000))
-            seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in FORMS}
-            for _ in range(arguments.rounds):
-                for name in random.sample(list(FORMS), len(FORMS)):
-                    seconds[name].append(measure(FORMS[name], items))
-            from streamer.script import leave
+            try:
+                assert server.stdout is not None
+                server.stdout.readline()
+                for form in FORMS.values():
+                    measure(form, range(10_000))
+                seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in FORMS}
+                for _ in range(arguments.rounds):
+                    for name in random.sample(list(FORMS), len(FORMS)):
+                        seconds[name].append(measure(FORMS[name], items))
+                from streamer.script import leave
 
-            leave()
-            server.terminate()
+                leave()
+            finally:
+                server.terminate()
     print(f"{arguments.items:,} items, {arguments.rounds} rounds, medians over the bare loop, processor time")
     for number, words in enumerate(("the loop's thread", "the whole process")):
         medians = {name: statistics.median(each[number] for each in found) for name, found in seconds.items()}
