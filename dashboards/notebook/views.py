@@ -34,11 +34,11 @@ class _View:
 
     def first(self) -> Frame:
         """Return what is shown before anything is known."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of view says its own
 
     def feed(self, cell: Cell) -> _Feed:
         """Return what feeds a cell; called in the background's loop."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of view says its own
 
     def _cell(self) -> Cell:
         cell = Cell(self.first())

@@ -75,7 +75,7 @@ class _Bar:
 
     def read(self) -> dict[str, Any] | None:
         """Return what it shows; None when that is nothing, or the bar is gone."""
-        raise NotImplementedError
+        raise NotImplementedError  # each library keeps its count in another place
 
     def told(self, name: object, done: object, total: object, unit: object) -> dict[str, Any]:
         done, total = _number(done), _number(total)
@@ -400,7 +400,7 @@ class Inside:
         self.sample()
         until = time.monotonic() + LAST_WORDS_SECONDS
         while not self.link.flush() and time.monotonic() < until:
-            time.sleep(0.005)
+            time.sleep(0.005)  # at the program's end nothing tells when the last words are sent
 
 
 def _ended(told: dict[str, Any]) -> dict[str, Any]:

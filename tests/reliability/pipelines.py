@@ -51,7 +51,7 @@ class Careful(Pipeline):
         """Wait at the second item for ever."""
         if item == "beta":
             self.note("ready")
-            time.sleep(600)
+            time.sleep(600)  # user code that a cancel finds in a blocking call
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -135,4 +135,4 @@ class Slow(Pipeline):
     def work(self) -> None:
         """Do them."""
         for _ in self.track(range(self.n)):
-            time.sleep(self.seconds)
+            time.sleep(self.seconds)  # the work itself
