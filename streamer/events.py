@@ -324,20 +324,24 @@ def decode_envelope(data: bytes | str) -> Envelope:
 
 
 # -- times -------------------------------------------------------------------------------------------------------------
-# Events come many to the second, and in its order, and each time is written twice: caches spare what dates cost.
+# Events come many to the second, and in its order: caches of whole seconds spare what dates cost.
 
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
 #: 9999-12-31T23:59:59.999Z, the last time RFC 3339 can write.
 _LAST_TIME: Final = 253_402_300_799.999
+#: How a time that we write ends, by its milliseconds, and the other way round.
+_FRACTIONS: Final = tuple(f".{milliseconds:03d}Z" for milliseconds in range(1000))
+_MILLISECONDS: Final = {fraction: milliseconds for milliseconds, fraction in enumerate(_FRACTIONS)}
 
 
-@functools.lru_cache(1024)
 def format_time(time: float) -> str:
     """Write POSIX seconds as RFC 3339 in UTC with milliseconds, for example ``2026-01-31T09:41:32.118Z``."""
-    milliseconds = round(min(max(time, 0.0), _LAST_TIME) * 1000)
-    return f"{_format_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+    if not 0.0 <= time <= _LAST_TIME:
+        time = min(max(time, 0.0), _LAST_TIME)
+    milliseconds = round(time * 1000)
+    return _format_second(milliseconds // 1000) + _FRACTIONS[milliseconds % 1000]
 
 
 @functools.lru_cache(256)
@@ -352,10 +356,11 @@ def _parse_second(text: str) -> int:
 
 def parse_time(text: str) -> float:
     """Read an RFC 3339 time as POSIX seconds, to the millisecond. Raises `ValueError` naming what was received."""
-    if len(text) == 24 and text[19] == "." and text[23] == "Z" and text.isascii() and text[20:23].isdigit():
+    milliseconds = _MILLISECONDS.get(text[19:])
+    if milliseconds is not None:
         # As we write it ourselves.
         try:
-            return (_parse_second(text[:19]) * 1000 + int(text[20:23])) / 1000
+            return (_parse_second(text[:19]) * 1000 + milliseconds) / 1000
         except ValueError:
             # Said with the whole text.
             return _parse_time(text)

@@ -307,7 +307,7 @@ def advance(state: RunState, entries: Iterable[Entry]) -> tuple[RunState, list[E
             # By far the most frequent ones, and nothing that one of them is settled from changes with another.
             lines = tuple(group)
             state = _logged(state, lines)
-            settled += [_settled(state, line) for line in lines]
+            settled += [_settled_line(line, state.phase) for line in lines]
             continue
         for entry in group:
             state = apply(state, entry)
@@ -326,6 +326,23 @@ def _settled(state: RunState, entry: Entry) -> Entry:
     if event is entry.event:
         return entry
     return Entry(entry.offset, entry.run_id, entry.seq, entry.time, event)
+
+
+def _settled_line(line: Entry, phase: str | None) -> Entry:
+    event: Any = line.event
+    settled = _placed(event, line.time, phase)
+    if settled is event:
+        return line
+    return Entry(line.offset, line.run_id, line.seq, line.time, settled)
+
+
+def _placed(event: Logged, time: float, phase: str | None) -> Logged:
+    """Return a log line with its phase, `phase` where it says none, and its time."""
+    if event.phase is not None:
+        phase = event.phase
+    if event.timestamp and phase is event.phase:
+        return event
+    return replace(event, phase=phase, timestamp=event.timestamp or format_time(time))
 
 
 def settle(state: RunState, entry: Entry) -> Event:
@@ -360,10 +377,7 @@ def settle(state: RunState, entry: Entry) -> Event:
                 overall_progress=state.overall_progress,
             )
         case Logged():
-            phase_name = event.phase if event.phase is not None else state.phase
-            if event.timestamp and phase_name is event.phase:
-                return event
-            return replace(event, phase=phase_name, timestamp=event.timestamp or format_time(entry.time))
+            return _placed(event, entry.time, state.phase)
         case ItemFailed() if event.phase is None:
             return replace(event, phase=state.phase)
         case Completed():

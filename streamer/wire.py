@@ -7,7 +7,7 @@ An entry's JSON is its event's, with ``run``, ``seq`` and ``time`` in front, in 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +31,7 @@ SNAPSHOT: Final = "snapshot"
 RESET: Final = "reset"
 #: Every name an `event:` line of a stream can have.
 FRAME_KINDS: Final = (*KINDS, SNAPSHOT, RESET)
+_NAMES: Final = {name: name.encode() for name in KINDS}
 
 
 class WireError(ValueError):
@@ -117,17 +118,23 @@ def entry_frame(epoch: str, offset: int, name: str, data: bytes) -> bytes:
     return b"event: %b\nid: %b-%d\ndata: %b\n\n" % (name.encode(), epoch.encode(), offset, data)
 
 
-def framer(epoch: str, run_id: str) -> Callable[[int, str, int, float, bytes], bytes]:
-    """Return what makes frames of one run's entries, of `offset, name, seq, time, body`: `entry_frame` in one go."""
+#: Of what a frame is made: offset, kind, seq, time, and the event's JSON.
+Row = tuple[int, str, int, float, bytes]
+
+
+def framer(epoch: str, run_id: str) -> Callable[[Iterable[Row]], list[bytes]]:
+    """Return what makes frames of one run's entries: `entry_frame` of each, in one go."""
     run_field = run_id.encode().replace(b"%", b"%%")
     data = b"event: %b\nid: " + epoch.encode().replace(b"%", b"%%") + b'-%d\ndata: {"run":"' + run_field
     data += b'","seq":%d,"time":"%b",%b\n\n'
 
-    def frame(offset: int, name: str, seq: int, time: float, body: bytes) -> bytes:
-        rest = body[1:] if body.isascii() else ascii_json(body)[1:]
-        return data % (name.encode(), offset, seq, format_time(time).encode(), rest)
+    def frames(rows: Iterable[Row]) -> list[bytes]:
+        return [
+            data % (_NAMES[name], offset, seq, format_time(time).encode(), ascii_json(body)[1:])
+            for offset, name, seq, time, body in rows
+        ]
 
-    return frame
+    return frames
 
 
 def frame_of(entry: Entry, epoch: str) -> bytes:

@@ -100,7 +100,14 @@ events = st.one_of(
         results=st.builds(Results, success=st.integers(0, 9), failed=st.integers(0, 9)),
         bars=st.lists(bars, max_size=3).map(tuple),
     ),
-    st.builds(Logged, level=st.sampled_from(["INFO", "WARNING", "ERROR"]), message=st.text(max_size=5)),
+    st.builds(
+        Logged,
+        level=st.sampled_from(["INFO", "WARNING", "ERROR"]),
+        logger=st.sampled_from(["", "a.b", STREAMER_LOGGER]),
+        message=st.text(max_size=5),
+        timestamp=st.sampled_from(["", "2026-01-31T09:41:32.118Z"]),
+        phase=names,
+    ),
     st.builds(ItemFailed, item=st.text(max_size=5), error=st.just(ErrorInfo("ValueError", "no"))),
 )
 endings = st.sampled_from(

@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,11 +65,11 @@ _BETWEEN_SLICES: Final = 0.05
 _STATES_KEPT: Final = 500
 #: At most this many events share a commit, so that the first of them does not wait for ever.
 _EVENTS_PER_COMMIT: Final = 20_000
-#: Rows in one statement: for each statement the writer gives up the interpreter and may have to wait for it.
-_ROWS_PER_STATEMENT: Final = 100
-_ROW: Final = "(?, ?, ?, ?, ?, ?, ?)"
-_INSERT: Final = "INSERT INTO entries VALUES "
-_INSERT_MANY: Final = _INSERT + ", ".join([_ROW] * _ROWS_PER_STATEMENT)
+#: Statements by how many rows they insert: for each the writer gives up the interpreter and may have to wait for it.
+_INSERTS: Final = {
+    rows: "INSERT INTO entries VALUES " + ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * rows)  # noqa: S608 - constants
+    for rows in (100, 30, 10, 3, 1)
+}
 
 
 class _Run(msgspec.Struct):
@@ -238,24 +239,25 @@ class SqliteLog:
         with self._reading() as db:
             if run_id is None:
                 rows = db.execute(
-                    'SELECT e."offset", r.id, e.seq, e.time, e.kind, e.body FROM entries e JOIN runs r ON r.key = e.run'
+                    'SELECT e."offset", e.kind, e.seq, e.time, e.body, r.id FROM entries e JOIN runs r ON r.key = e.run'
                     ' WHERE e."offset" > ? ORDER BY e."offset" LIMIT ?',
                     (after, limit),
                 ).fetchall()
             else:
                 rows = db.execute(
-                    'SELECT "offset", ?, seq, time, kind, body FROM entries'
+                    'SELECT "offset", kind, seq, time, body, ? FROM entries'
                     ' WHERE run = (SELECT key FROM runs WHERE id = ?) AND "offset" > ? ORDER BY "offset" LIMIT ?',
                     (run_id, run_id, after, limit),
                 ).fetchall()
             # Only now: what these rows do not show any more was said to be gone before it went.
             if after < self._gap and not _holds(db, run_id, after):
                 raise EntriesGone(after)
-        frames = {run: framer(self.epoch, run) for run in {row[1] for row in rows}}
-        return [
-            Stored(offset, run, name, frames[run](offset, name, seq, when, body))
-            for offset, run, seq, when, name, body in rows
-        ]
+        found: list[Stored] = []
+        for run, group in groupby(rows, itemgetter(5)):
+            of_run = [row[:5] for row in group]
+            frames = framer(self.epoch, run)(of_run)
+            found += [Stored(row[0], run, row[1], frame) for row, frame in zip(of_run, frames, strict=True)]
+        return found
 
     def run(self, run_id: str) -> RunRecord | None:
         with self._reading() as db:
@@ -510,12 +512,12 @@ class SqliteLog:
 
     def _store(self) -> None:
         """Write the entries of this commit, and beside them, once, the state of every run that it appends to."""
-        rows = self._rows
-        whole = len(rows) // _ROWS_PER_STATEMENT * _ROWS_PER_STATEMENT
-        for first in range(0, whole, _ROWS_PER_STATEMENT):
-            values = tuple(chain.from_iterable(rows[first : first + _ROWS_PER_STATEMENT]))
-            self._db.execute(_INSERT_MANY, values)
-        self._db.executemany(_INSERT + _ROW, rows[whole:])
+        rows, stored = self._rows, 0
+        for number, statement in _INSERTS.items():
+            while len(rows) - stored >= number:
+                values = tuple(chain.from_iterable(rows[stored : stored + number]))
+                self._db.execute(statement, values)
+                stored += number
         rows.clear()
         now = self._now()
         self._db.executemany(
@@ -634,14 +636,16 @@ class SqliteLog:
                 for offset, draft in enumerate(drafts, first)
             ],
         )
-        size, key, frame, rows = run.bytes, run.key, framer(self.epoch, run_id), self._rows
-        frames: list[bytes] = []
-        for entry in entries:
-            event, offset, number, when = entry.event, entry.offset, entry.seq, entry.time
-            body, name = encode_event(event), kind(event)
-            size += len(body)
-            rows.append((offset, key, number, when, name, _level(event), body))
-            frames.append(frame(offset, name, number, when, body))
+        rows = [
+            (entry.offset, kind(entry.event), entry.seq, entry.time, encode_event(entry.event))
+            for entry in entries
+        ]
+        frames = framer(self.epoch, run_id)(rows)
+        self._rows += [
+            (offset, run.key, number, when, name, _level(entry.event), body)
+            for (offset, name, number, when, body), entry in zip(rows, entries, strict=True)
+        ]
+        size = run.bytes + sum([len(row[-1]) for row in rows])
         self._head += len(entries)
         run.state, run.acknowledged, run.bytes = state, acknowledged, size
         if first_seq is not None:
