@@ -1,10 +1,10 @@
 """What viewers cost the dashboards' process: to open a run's page, to keep it up to date; beside a plain Panel page.
 
-    python benchmarks/viewers.py [--short] [--many]
+    python benchmarks/viewers.py [--short]
 
 Both are served by `panel serve` in processes of their own, opened by the same reader (the session's page, its
 WebSocket, its document, then whatever comes), in turns. What is measured is the server's CPU time, which a machine that
-is shared with others changes little. `--many` also opens hundreds of viewers and says how often each hears something.
+is shared with others changes little.
 """
 
 from __future__ import annotations
@@ -153,10 +153,18 @@ class Viewer:
         with contextlib.suppress(EOFError):
             while True:
                 if await self._message() == "PATCH-DOC":
-                    now = time.perf_counter()
-                    self.longest, self._last = max(self.longest, now - self._last), now
-                    self.patches += 1
-                    self.streamed += '"ColumnsStreamed"' in self._content
+                    self.take(self._content)
+
+    def take(self, content: str) -> None:
+        """Count an update."""
+        now = time.perf_counter()
+        self.longest, self._last = max(self.longest, now - self._last), now
+        self.patches += 1
+        self.streamed += '"ColumnsStreamed"' in content
+
+    def pause(self) -> float:
+        """Return the longest time without an update, until now."""
+        return max(self.longest, time.perf_counter() - self._last)
 
     def forget(self) -> None:
         self.patches, self.streamed, self.longest, self._last = 0, 0, 0.0, time.perf_counter()
@@ -288,51 +296,11 @@ async def plain(viewers: int, seconds: float) -> dict[str, float]:
     return {"open ms": milliseconds, "open kB": kilobytes, "update ms": update, "messages/s": rate}
 
 
-async def many(viewers: int, processes: int, seconds: float) -> None:
-    """Open hundreds of viewers of one run, and say how often each hears something and how long a new page takes."""
-    server = Server(ROOT / "dashboards", "/dashboards", "--num-procs", str(processes))
-    try:
-        producer = Producer(server.api)
-        url = f"{server.url}?run={producer.run}"
-        opened: list[Viewer] = []
-        async with httpx.AsyncClient(timeout=300, limits=httpx.Limits(max_connections=8)) as client:
-            gate = asyncio.Semaphore(4)
-
-            async def one() -> None:
-                async with gate:
-                    viewer = Viewer()
-                    await viewer.open(url, client)
-                    opened.append(viewer)
-
-            await asyncio.gather(*(one() for _ in range(viewers)))
-            async with producer:
-                await asyncio.sleep(3)
-                for viewer in opened:
-                    viewer.forget()
-                begin = time.perf_counter()
-                await asyncio.sleep(seconds)
-                taken = time.perf_counter() - begin
-                slowest = min(viewer.patches for viewer in opened) / taken
-                longest = max(viewer.longest for viewer in opened)
-                new = await Viewer().open(url, client)
-        print(
-            f"{viewers} viewers, {processes} processes: slowest {slowest:.1f} updates/s, longest pause {longest:.2f} s,"
-        )
-        print(
-            f"    a new page in {new:.2f} s, {server.memory() / len(opened) / 1000:,.0f} kB a viewer in all"
-        )
-        for viewer in opened:
-            await viewer.close()
-    finally:
-        server.close()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--short", action="store_true", help="one round, few viewers")
-    parser.add_argument("--many", action="store_true", help="hundreds of viewers as well")
     asked = parser.parse_args()
     viewers, seconds, number = (8, 5.0, 1) if asked.short else (20, 15.0, 3)
     found: dict[str, list[dict[str, float]]] = {"a run's page": [], "plain Panel page": []}
@@ -349,10 +317,6 @@ def main() -> None:
     for key in ("open ms", "open kB", "update ms"):
         print(f"{key}: {us[key] / them[key]:.2f} of the plain page's", end=", ")
         print(f"{them[key] / us[key]:.1f} times as many at the same cost")
-    if asked.many:
-        asyncio.run(many(60 if asked.short else 200, 1, seconds))
-        if not asked.short:
-            asyncio.run(many(1000, 2, seconds))
 
 
 if __name__ == "__main__":
