@@ -14,7 +14,7 @@ import panel as pn
 from dashboards import theme
 from dashboards.literals import VIEWS, Replay
 from dashboards.session import RunModel, RunsModel, StartModel
-from dashboards.shell import PageFrame, make_page
+from dashboards.shell import make_where, show
 from dashboards.views import RunsView, RunView, StartView
 
 
@@ -32,7 +32,7 @@ def view_of(view: str, state: str) -> Any:
 
 
 CONTENTS_CSS = """
-:host { color: var(--st-ink); font: 14px/1.45 "Streamer Sans", Roboto, Inter, "DejaVu Sans", sans-serif; }
+:host > div { color: var(--st-ink); font: 14px/1.45 "Streamer Sans", Roboto, Inter, "DejaVu Sans", sans-serif; }
 h1 { font-size: 24px; margin: 0 0 22px; }
 h2 { font-size: 15px; margin: 26px 0 8px; }
 ul { columns: 210px; list-style: none; margin: 0; padding: 0; }
@@ -57,8 +57,8 @@ def contents() -> Any:
     )
 
 
-def page() -> Any:
-    """Return what the query asks for, in the dashboards' page."""
+def build() -> None:
+    """Build the page that the query asks for, in the dashboards' shell."""
     query = {key: values[0].decode() for key, values in pn.state.session_args.items() if values}
     view, state = query.get("view", ""), query.get("state", "")
     if (view, state) == ("run", "live"):
@@ -70,11 +70,9 @@ def page() -> Any:
     if hasattr(shown, "close"):
         pn.state.on_session_destroyed(lambda _context: shown.close())
     crumbs = [("Gallery", "?" if view else ""), *((text, "") for text in (view, state) if text)]
-    frame = PageFrame(owner="data-team")
     here = urlencode({key: value for key, value in query.items() if key != "theme"})
-    frame.present(crumbs, "Streamer", query=f"?{here}" if here else "")
-    return make_page(frame, shown, title="Streamer", site_url="?")
+    show(shown, make_where(crumbs, "Streamer", owner="data-team", query=f"?{here}" if here else ""))
 
 
 if pn.state.served:
-    page().servable(location=False)
+    build()

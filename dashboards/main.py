@@ -2,4 +2,4 @@
 
 from dashboards.pages import build
 
-build().servable(location=False)
+build()

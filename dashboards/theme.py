@@ -1,4 +1,4 @@
-"""The look: colours, light and dark, for Material, and a stylesheet. No components.
+"""The look: colours, light and dark, the font, and a stylesheet. No components.
 
 The views take their colours from CSS variables (`--st-…`). A page has them in its head, from the first frame;
 elsewhere, as in a notebook, `views/views.js` sets them from the same two palettes. A test holds both together.
@@ -6,7 +6,7 @@ elsewhere, as in a notebook, `views/views.js` sets them from the same two palett
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 FONT: Final = 'Roboto, Inter, "DejaVu Sans", sans-serif'
 
@@ -38,26 +38,6 @@ DARK: Final = {
     "bad": "#f0686d",
     "wait": "#323b48",
 }
-
-
-def _material(palette: dict[str, str]) -> dict[str, Any]:
-    return {
-        "palette": {
-            "primary": {"main": palette["accent"], "contrastText": palette["on-accent"]},
-            "success": {"main": palette["ok"]},
-            "warning": {"main": palette["warn"]},
-            "error": {"main": palette["bad"]},
-            "background": {"default": palette["bg"], "paper": palette["paper"]},
-            "text": {"primary": palette["ink"], "secondary": palette["soft"]},
-            "divider": palette["line"],
-        },
-        "typography": {"fontFamily": FONT},
-        "shape": {"borderRadius": 8},
-    }
-
-
-#: `theme_config` of a Material page.
-THEME_CONFIG: Final = {"light": _material(LIGHT), "dark": _material(DARK)}
 
 #: The stylesheet of a layout of Panel's own, outside the views' script.
 # Panel holds a layout to the height of what it is in, and the margin below would not be scrolled to.

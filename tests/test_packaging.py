@@ -29,6 +29,7 @@ CONDA_NAMES = {"playwright": "playwright-python"}
 USED_WITHOUT_IMPORT = {
     "ipykernel",
     "jupyterlab",
+    "panel-material-ui",  # pages have its fonts
     "pytest-asyncio",
     "pytest-timeout",
     "hatchling",

@@ -1,70 +1,112 @@
-"""What the pages share of Panel's work: the same as before, done once; and nothing of a page stays behind."""
+"""The document of every page: what Panel would make of it, done once; and nothing in it is markup that was data."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import panel as pn
 from bokeh.core.json_encoder import serialize_json
 from bokeh.document import Document
+from panel.io import server as panel_server
 from panel.io.resources import Resources
 from panel.io.state import set_curdoc
+from panel.models import tabulator  # noqa: F401 - with its model, its files are wanted wherever it is not said that they are not
 
-from dashboards.literals import RUNS
-from dashboards.shell import PageFrame, make_page
-from dashboards.shell.shared import share_resources
+from dashboards.literals import MARKUP, RUNS
+from dashboards.shell import make_where, show
 from dashboards.views import RunView
 
-
-def served() -> Document:
-    """Return the document of a run's page, as a session has it."""
-    document = Document()
-    with set_curdoc(document):
-        view = RunView(model=RUNS["running"]())
-        make_page(PageFrame(owner=""), view, title="Streamer", site_url="?").server_doc(
-            document, location=False
-        )
-    return document
+WHERE = make_where([("Runs", "?"), (MARKUP, "")], f"</script>{MARKUP}", owner=MARKUP, query="")
 
 
-def read(document: Document, whole: Any) -> dict[str, Any]:
+@dataclass
+class Served:
+    """A page as a browser gets it, the document of its session, and the server's other files."""
+
+    html: str
+    document: Document
+    resources: Resources
+    client: httpx.AsyncClient
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[Served]:
+    """Serve a run's page in this process, and ask for it."""
+    server = panel_server.get_server(lambda: show(RunView(model=RUNS["running"]()), WHERE), port=0)
+    server.start()
+    try:
+        async with httpx.AsyncClient(base_url=f"http://localhost:{server.port}") as client:
+            answer = await client.get("/")
+            (session,) = server.get_sessions("/")
+            resources = Resources.from_bokeh(server._tornado.resources())
+            yield Served(answer.text, session.document, resources, client)
+    finally:
+        server.stop()
+
+
+def read(whole: Any) -> dict[str, Any]:
     text: dict[str, Any] = json.loads(serialize_json(whole))
     return text
 
 
-def test_a_page_defines_the_components_that_it_has_and_no_other() -> None:
-    document = served()
-    own, all_loaded = read(document, document.to_json()), read(document, Document.to_json(document))
-    assert {"Page1", "PageFrame1", "Parts1"} == {one["name"] for one in own["defs"]}
-    assert len(all_loaded["defs"]) > 50
+async def test_a_page_is_one_component() -> None:
+    async with served() as page:
+        assert ["Parts"] == [root.class_name for root in page.document.roots]
 
 
-def test_but_for_that_it_is_the_document_that_bokeh_would_send() -> None:
-    document = served()
-    own, bokeh = read(document, document.to_json()), read(document, Document.to_json(document))
+async def test_a_page_defines_the_components_that_it_has_and_otherwise_is_what_bokeh_would_send() -> None:
+    async with served() as page:
+        own, bokeh = read(page.document.to_json()), read(Document.to_json(page.document))
+    assert ["Parts1"] == [one["name"] for one in own["defs"]]
     assert {**bokeh, "defs": own["defs"]} == own
     assert own["defs"] == [one for one in bokeh["defs"] if one in own["defs"]]
 
 
-def test_the_files_of_a_page_are_those_that_panel_finds() -> None:
-    share_resources()
-    look_up: Any = Resources.extra_resources
-    for kind in ("_bundle_css", "__css__", "__javascript__"):
-        found: list[list[str]] = [["first"], ["first"], ["first"]]
-        resources = Resources(mode="server")
-        look_up.__wrapped__(resources, found[0], kind)
-        look_up(resources, found[1], kind)
-        look_up(resources, found[2], kind)
-        assert found[0] == found[1] == found[2]
+async def test_the_files_of_a_page_are_those_that_panel_finds() -> None:
+    async with served() as page:
+        find: Any = panel_server.bundle_resources
+        with set_curdoc(page.document):
+            scripts, styles = find.__wrapped__(page.document.roots, page.resources)
+            again = find(page.document.roots, page.resources)
+    assert (scripts, styles) == again
+    assert scripts.strip() in page.html
 
 
-def test_no_page_stays_a_watcher_of_its_process() -> None:
-    def watchers() -> int:
-        return len(pn.state.param.watchers.get("busy", {}).get("value", ()))
+async def test_a_page_loads_nothing_of_what_else_this_process_has() -> None:
+    async with served() as page:
+        assert "tabulator" not in page.html
 
-    served()
-    before = watchers()
-    served()
-    served()
-    assert before == watchers()
+
+async def test_a_page_of_others_in_this_process_is_theirs() -> None:
+    server = panel_server.get_server(lambda: pn.Column("theirs"), port=0)
+    server.start()
+    try:
+        async with httpx.AsyncClient() as client:
+            html = (await client.get(f"http://localhost:{server.port}/")).text
+    finally:
+        server.stop()
+    assert ("tabulator" in html, "st-bar" in html) == (True, False)
+
+
+async def test_what_the_bar_shows_is_data_in_the_page() -> None:
+    async with served() as page:
+        data = re.search(r'<script type="application/json" id="st-page">(.*?)</script>', page.html)
+        assert data is not None
+        assert {"where": WHERE, "form": False} == json.loads(data[1])
+        assert "<img" not in page.html
+
+
+async def test_the_fonts_are_served() -> None:
+    async with served() as page:
+        link = re.search(r'rel="stylesheet" href="([^"]+)"', page.html)
+        assert link is not None
+        styles = await page.client.get(link[1])
+        font = re.search(r"roboto-latin-400[^\"]+", styles.text)
+        assert font is not None
+        assert 200 == (await page.client.get(str(httpx.URL(link[1]).join(font[0])))).status_code

@@ -12,7 +12,6 @@ import panel as pn
 import pytest
 from bokeh.document import Document
 from msgspec.structs import replace
-from panel.util import edit_readonly
 
 from dashboards import theme
 from dashboards.feed import log_line
@@ -30,8 +29,9 @@ from dashboards.literals import (
     running,
     some_runs,
 )
+from dashboards.pages.address import Address
+from dashboards.pages.where import OfRun, OfRuns, OfStart
 from dashboards.session import LogLine, LogWindow, PipelineSpec, RunModel, RunsModel, StartModel
-from dashboards.shell import PageFrame, make_page
 from dashboards.views import RunsView, RunView, StartView
 from dashboards.views.base import SCRIPT, Parts, Shown, View
 from dashboards.views.figures import phases_figure, throughput_figure
@@ -573,15 +573,6 @@ def test_a_second_going_by_changes_the_ages_only(messages: list[Any]) -> None:
     ]
 
 
-def test_a_page_does_not_say_that_it_is_busy() -> None:
-    page = make_page(PageFrame(owner=""), pn.Column(), title="Streamer", site_url="?")
-    with edit_readonly(pn.state):
-        pn.state.busy = True
-        said = page.busy
-        pn.state.busy = False
-    assert not said
-
-
 def test_log_lines_are_sent_once_and_alone(messages: list[Any]) -> None:
     run = drawn("running")
     line = LogLine(7, NOW, "INFO", "", "load", None, "one more")
@@ -970,6 +961,53 @@ def test_a_form_without_a_streamer_says_why_it_cannot_start() -> None:
 )
 def test_numbers_are_written_for_people(said: str, expected: str) -> None:
     assert expected == said
+
+
+# -- where the reader is -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "title", "crumbs"),
+    [
+        ("running", "63 % Import prices", ["Runs", "Import prices", "7k2m"]),
+        ("queued", "Queued Import prices", ["Runs", "Import prices", "q1"]),
+        ("failed", "Failed Import prices", ["Runs", "Import prices", "7k2m"]),
+        ("missing", "No such run · Streamer", ["Runs", "no-such-run"]),
+        ("away-at-first", "Streamer away · Streamer", ["Runs", "7k2m"]),
+    ],
+)
+def test_the_bar_says_where_the_reader_of_a_run_is(state: str, title: str, crumbs: list[str]) -> None:
+    where = OfRun(RUNS[state](), "ana").present()
+    assert (title, crumbs, "ana") == (where["title"], [text for text, _ in where["crumbs"]], where["owner"])
+
+
+def test_what_a_reader_chose_is_in_the_address() -> None:
+    run = RUNS["running"]()
+    run.update(level="ERROR", tab="failures", retry_run="n/3")
+    where = OfRun(run, "").present()
+    assert ("?run=7k2m&level=ERROR&tab=failures", "?run=n%2F3") == (where["query"], where["go"])
+
+
+def test_the_window_of_the_list_says_how_many_runs_are_under_way() -> None:
+    assert "2 running · Streamer" == OfRuns(OVERVIEWS["some"](), "").present()["title"]
+
+
+def test_the_form_leads_to_the_run_that_it_started() -> None:
+    form = STARTS["form"]()
+    where = OfStart(form, "", Address(start="Count"))
+    assert ("?start=ImportPrices", "") == (where.present()["query"], where.present()["go"])
+    form.update(run_id="n3tq")
+    assert "?run=n3tq" == where.present()["go"]
+
+
+def test_where_the_reader_is_comes_with_what_else_changed(messages: list[Any]) -> None:
+    model = RUNS["running"]()
+    run = RunView(model=model, where=OfRun(model, ""))
+    run.component._handle_msg({"type": "hello", "version": 0})
+    model.update(tab="failures")
+    (message,) = messages
+    assert {"details", "where"} == set(message["parts"])
+    assert {"query": "?run=7k2m&tab=failures"} == message["parts"]["where"]
 
 
 # -- the script --------------------------------------------------------------------------------------------------------

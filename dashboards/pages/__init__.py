@@ -1,4 +1,4 @@
-"""The pages: what a query asks for, in Panel's Material page. Builds models, links and views, and joins them."""
+"""The pages: what a query asks for, in the shell. Builds models, links and views, and joins them."""
 
 from dashboards.pages.build import build
 

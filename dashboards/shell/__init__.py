@@ -1,6 +1,6 @@
-"""The shell of every page: Panel's Material page with our head and look. Knows no run and no streamer."""
+"""The shell of every page: its document with our head, bar and look. Knows no run and no streamer."""
 
-from dashboards.shell.frame import PageFrame
-from dashboards.shell.page import make_page
+from dashboards.shell.page import show
+from dashboards.shell.where import make_where
 
-__all__ = ["PageFrame", "make_page"]
+__all__ = ["make_where", "show"]

@@ -1,6 +1,6 @@
 
 // Runs before anything is painted: says on the document whether the page is dark, and keeps that in step. What the query
-// asks for comes before what was chosen here, and that before what the browser prefers. Material follows the attribute.
+// asks for comes before what was chosen here, and that before what the browser prefers. Bar and views follow the attribute.
 (function () {
   const root = document.documentElement
   const preferred = matchMedia("(prefers-color-scheme: dark)")

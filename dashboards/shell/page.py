@@ -1,102 +1,70 @@
-"""`make_page`: Panel's Material page in this project's look, light or dark from its first frame."""
+"""`show`: puts a view into this project's own document: head, bar and look, light or dark from its first frame."""
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
 
+import jinja2
 import panel as pn
-import panel_material_ui as pmui
-from bokeh.themes import Theme
-from panel.util import edit_readonly
-from panel_material_ui.base import BASE_TEMPLATE
+from bokeh.embed.bundle import extension_dirs
 
 from dashboards import theme
-from dashboards.shell.shared import define_its_own, share_resources, watch_busy_no_more
-
-if TYPE_CHECKING:
-    from dashboards.shell.frame import PageFrame
+from dashboards.shell.shared import define_its_own, share_resources
 
 _HERE = Path(__file__).parent
-
-#: `sx` of the page: a quiet bar over a tinted ground. Colours are the head's variables, which are right before Material
-#: has learnt which theme it is; its own would be light for a moment.
-PAGE_SX: Final = {
-    "& .MuiAppBar-root": {
-        "backgroundColor": "var(--st-paper)",
-        "color": "var(--st-ink)",
-        "boxShadow": "none",
-        "backgroundImage": "none",
-        "borderBottom": "1px solid var(--st-line)",
-    },
-    "& .MuiAppBar-root .title": {"color": "var(--st-ink)", "fontSize": "15px", "fontWeight": 600},
-    "& .MuiAppBar-root a:focus-visible": {"outline": "2px solid var(--st-accent)", "outlineOffset": "2px"},
-    "& .MuiAppBar-root .MuiToolbar-root": {"minHeight": "52px", "px": {"xs": "14px", "sm": "28px"}},
-    "& .MuiAppBar-root .MuiLinearProgress-root": {"display": "none"},
-    "& .main": {"backgroundColor": "var(--st-bg)", "transition": "none"},
-    "& .main .MuiToolbar-root": {"minHeight": "52px", "margin": 0},
-}
-
-#: Material paints the figures of a document that has no theme of its own, light at first. What this names it leaves to
-#: the views, which paint their own.
-FIGURES: Final = Theme(json={"attrs": {"Figure": {}, "Axis": {}, "Grid": {}}})
+#: Where the list of runs is, from any page; paths stay as they are, whatever the prefix.
+HOME: Final = "?"
+#: Panel brings this package, of which pages have the font. Why not import it: that takes a fifth of the time to start.
+FONTS: Final = "panel-material-ui"
 
 
-def make_page(frame: PageFrame, view: Any, *, title: str, site_url: str) -> pmui.Page:
-    """Return the page around a view. Its toggle is the frame's: Material's forgets what was chosen."""
-    share_resources()
-    if pn.state.curdoc is not None:
-        pn.state.curdoc.theme = FIGURES
-        define_its_own(pn.state.curdoc)
-    page = pmui.Page(
-        header=[frame],
-        main=[view],
-        title=title,
-        site_url=site_url,
-        template=_template(),
-        theme_config=theme.THEME_CONFIG,
-        theme_toggle=False,
-        sx=PAGE_SX,
-        busy_indicator=None,
-        favicon=_icon(),
-        meta_viewport="width=device-width, initial-scale=1",
-    )
-    return still(page)
+def show(view: Any, where: dict[str, Any], *, form: bool = False) -> None:
+    """Put a view on the page of the session that is being made. `where`: what the bar shows at first, see `make_where`.
 
-
-def still(page: pmui.Page) -> pmui.Page:
-    """Return the page, which no longer tells its browser before and after every callback that the server is busy.
-
-    Nothing shows it here, and ten times a second it would cost more than the update that it surrounds.
+    With `form` the reader may have typed something: the page is not loaded anew without asking when its server is back.
     """
-    with edit_readonly(page):
-        page.busy = False
-    watch_busy_no_more(page)
-    return page
+    document, template = pn.state.curdoc, _template()
+    assert document is not None
+    share_resources(template)
+    define_its_own(document)
+    # Nothing here asks what a browser is like, or needs an extension of Panel's.
+    pn.config.browser_info = False
+    pn.state._extensions_.setdefault(document, [])
+    view.servable(title=where["title"], location=False)
+    document.template = template
+    document.template_variables["page"] = {"where": where, "form": form}
 
 
 @cache
-def _template() -> Any:
-    """Return Material's own document with our head before everything else in it, and our look while it loads."""
-    script = (_HERE / "head.js").read_text()
-    style = _colours() + (_HERE / "head.css").read_text()
-    return BASE_TEMPLATE.environment.from_string(
-        '{% extends "base.html" %}'
-        f"{{% block preamble %}}{{{{ super() }}}}{_raw('script', script)}{{% endblock %}}"
-        "{% block loader_css %}{% endblock %}"
-        f"{{% block postamble %}}{{{{ super() }}}}{_raw('style', style)}{{% endblock %}}"
-    )
+def _template() -> jinja2.Template:
+    """Return the document of all pages, with what is the same in all of them."""
+    same = {
+        "home": HOME,
+        "icon": f"data:image/svg+xml,{quote(_read('icon.svg').strip())}",
+        "head_js": _read("head.js"),
+        "style": _colours() + _read("head.css"),
+        "bar_js": _read("bar.js"),
+        "fonts": _fonts(),
+    }
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True)
+    return environment.from_string(_read("page.html"), globals=same)
 
 
-@cache
-def _icon() -> str:
-    return f"data:image/svg+xml,{quote((_HERE / 'icon.svg').read_text().strip())}"
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
 
 
-def _raw(tag: str, text: str) -> str:
-    return f"<{tag}>{{% raw %}}{text}{{% endraw %}}</{tag}>"
+def _fonts() -> str:
+    """Have the server serve the fonts as it would if their package were imported; return where their stylesheet is."""
+    package = importlib.util.find_spec(FONTS.replace("-", "_"))
+    if package is not None and package.origin is not None:
+        extension_dirs[FONTS] = Path(package.origin).parent / "dist"
+    return f"{FONTS}/{FONTS}.bundle.css?v={importlib.metadata.version(FONTS)}"
 
 
 def _colours() -> str:

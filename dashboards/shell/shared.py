@@ -1,8 +1,4 @@
-"""What Panel and Bokeh work out anew for every session and is the same for all: done once here. Shows nothing.
-
-Two thirds of what a page costs its server, once its own content is small, is the number of components that Material's
-package has: some 110, of which a page has two.
-"""
+"""What Panel and Bokeh work out anew for every session and is the same for all: done once here. Shows nothing."""
 
 from __future__ import annotations
 
@@ -11,33 +7,34 @@ from collections.abc import Callable
 from typing import Any
 
 import bokeh
+import jinja2
 import panel as pn
 from bokeh.core.serialization import Serialized, Serializer
 from bokeh.document import Document
 from bokeh.model import DataModel, Model
-from panel.io.resources import Resources
+from panel.io import server
 
 
 @functools.cache
-def share_resources() -> None:
-    """Have Panel look up which files the loaded components need once, not for each page. Idempotent."""
-    look_up: Callable[..., None] = Resources.extra_resources
-    found: dict[tuple[object, ...], list[str]] = {}
+def share_resources(template: jinja2.Template) -> None:
+    """Have Panel work out which files the pages of a template need once, not for each page. Idempotent."""
+    work_out: Callable[..., Any] = server.bundle_resources
+    found: dict[tuple[object, ...], tuple[str, str]] = {}
 
-    @functools.wraps(look_up)
-    def extra_resources(self: Any, resources: list[str], resource_type: str) -> None:
+    @functools.wraps(work_out)
+    def bundle_resources(roots: Any, resources: Any, **how: Any) -> Any:
+        document = pn.state.curdoc
+        if document is None or document.template is not template:
+            return work_out(roots, resources, **how)
         # Each component has a model: their number tells whether there are new ones.
         components = len(Model.model_class_reverse_map)
-        extensions = frozenset(pn.state._extensions or ())
-        key = (resource_type, self.mode, pn.state.rel_path, components, extensions, *resources)
+        key = (resources.mode, resources.root_url, pn.state.rel_path, components, *how.items())
         if key not in found:
-            before = len(resources)
-            look_up(self, resources, resource_type)
-            found[key] = resources[before:]
-        else:
-            resources += found[key]
+            scripts, styles = work_out(roots, resources, **how)
+            found[key] = scripts, styles
+        return found[key]
 
-    Resources.extra_resources = extra_resources  # type: ignore[method-assign]
+    server.bundle_resources = bundle_resources  # type: ignore[assignment]  # it is called as it is above
 
 
 def define_its_own(document: Document) -> None:
@@ -67,10 +64,3 @@ def define_its_own(document: Document) -> None:
         return Serialized(whole, buffers=serializer.buffers) if deferred else whole
 
     document.to_json = to_json  # type: ignore[method-assign]
-
-
-def watch_busy_no_more(page: Any) -> None:
-    """Have a page be told no more when its server is busy; Param would tell every page, closed ones too."""
-    for watcher in list(pn.state.param.watchers.get("busy", {}).get("value", ())):
-        if getattr(getattr(watcher.fn, "__self__", None), "self", None) is page:
-            pn.state.param.unwatch(watcher)

@@ -246,6 +246,11 @@ def _mapping(texts: Mapping[str, str]) -> str:
     return "{" + ",".join(f'"{name}":{text}' for name, text in texts.items() if text) + "}"
 
 
+def around(where: View | None) -> tuple[View, ...]:
+    """Return what a page has beside what it is about: where its reader is, for its bar; nothing where there is none."""
+    return () if where is None else (where,)
+
+
 def run_soon(action: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run what returns a coroutine on the session's loop."""
 

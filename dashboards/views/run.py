@@ -10,7 +10,7 @@ from panel.viewable import Viewer
 
 from dashboards.session import TABS, RunModel
 from dashboards.views.bars import BarsView
-from dashboards.views.base import Board, View, text_of
+from dashboards.views.base import Board, View, around, text_of
 from dashboards.views.care import CareView
 from dashboards.views.failures import FailuresView
 from dashboards.views.header import ErrorView, HeaderView, NoticeView
@@ -52,8 +52,8 @@ class RunView(Viewer):
     """A run as a page shows it: ``RunView(run_id)`` follows a streamer's run, ``RunView(model=…)`` shows a model.
 
     With a run id, the model comes from `dashboards.live.connect_run`, which keeps it up to date until `close`; `url`
-    is the streamer's (None: as configured). `run_href` and `again_href` are where other pages are: see
-    `CareView`. Raises `TypeError` when neither a run id nor a model is given, or both are.
+    is the streamer's (None: as configured). `where` is for the bar of a page; `run_href` and `again_href` are where
+    other pages are: see `CareView`. Raises `TypeError` when neither a run id nor a model is given, or both are.
     """
 
     compact = param.Boolean(default=False, doc="Without the page's margins, as in a notebook's cell.")
@@ -64,6 +64,7 @@ class RunView(Viewer):
         url: str | None = None,
         *,
         model: RunModel | None = None,
+        where: View | None = None,
         run_href: str = "",
         again_href: str = "",
         **params: Any,
@@ -98,9 +99,8 @@ class RunView(Viewer):
         self.details = DetailsView(model)
         above = (self.notice, self.header, self.care, self.error, self.progress, self.phases, self.bars)
         below = (self.throughput, self.stats, self.log, self.failures, self.parameters, self.result)
-        self.component = Board(
-            model, "run" if self.compact else "run-page", [*above, *below, self.details]
-        ).component
+        views = [*above, *below, self.details, *around(where)]
+        self.component = Board(model, "run" if self.compact else "run-page", views).component
 
     def close(self) -> None:
         """End what keeps the view up to date."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from panel.viewable import Viewer
 
 from dashboards.session import RunsModel
-from dashboards.views.base import Board, View, encode, run_soon, text_of
+from dashboards.views.base import Board, View, around, encode, run_soon, text_of
 from dashboards.views.header import notice
 from streamer import words
 from streamer.state import RunState
@@ -180,16 +180,22 @@ class RunsNoticeView(View):
 
 
 class RunsView(Viewer):
-    """The list of runs as a page shows it. `run_href` is a run's address with ``{}`` for its id."""
+    """The list of runs as a page shows it. `run_href`: a run's address with ``{}`` for its id; `where`: for the bar."""
 
     def __init__(
-        self, model: RunsModel, *, run_href: str = "?run={}", start_href: str = "?start=", **params: Any
+        self,
+        model: RunsModel,
+        *,
+        where: View | None = None,
+        run_href: str = "?run={}",
+        start_href: str = "?start=",
+        **params: Any,
     ) -> None:
         super().__init__(**params)
         self.model = model
         self.notice = RunsNoticeView(model)
         self.table = RunsTableView(model, run_href=run_href, start_href=start_href)
-        self.component = Board(model, "runs-page", [self.notice, self.table]).component
+        self.component = Board(model, "runs-page", [self.notice, self.table, *around(where)]).component
 
     def close(self) -> None:
         """End what keeps the view up to date."""

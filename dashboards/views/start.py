@@ -9,7 +9,7 @@ from panel.viewable import Viewer
 
 from dashboards.fields import fields_of, read_values
 from dashboards.session import PipelineSpec, StartModel
-from dashboards.views.base import Board, View, run_soon, text_of
+from dashboards.views.base import Board, View, around, run_soon, text_of
 from streamer import words
 from streamer.events import COUNT_LIMIT
 
@@ -135,11 +135,13 @@ def _read_limit(value: Any) -> tuple[float | None, str]:
 class StartView(Viewer):
     """The page that starts a pipeline. When `model.run_id` is set, the run was started: the page goes there."""
 
-    def __init__(self, model: StartModel, *, runs_href: str = "?", **params: Any) -> None:
+    def __init__(
+        self, model: StartModel, *, where: View | None = None, runs_href: str = "?", **params: Any
+    ) -> None:
         super().__init__(**params)
         self.model = model
         self.form = StartFormView(model, runs_href=runs_href)
-        self.component = Board(model, "start-page", [self.form]).component
+        self.component = Board(model, "start-page", [self.form, *around(where)]).component
 
     def close(self) -> None:
         """End what keeps the view up to date."""

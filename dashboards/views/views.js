@@ -342,7 +342,7 @@ function theme() {
   // A tone on its own tint needs a little more contrast than the tone on paper.
   const light = rules(PALETTES.light, {"scheme": "light", "chip-accent": "#0a5cae", "chip-ok": "#15693e", "chip-bad": "#a91f26"})
   const dark = rules(PALETTES.dark, {"scheme": "dark", "chip-accent": "#6fb2f5", "chip-ok": "#55c792", "chip-bad": "#f5868a"})
-  // A Material page brings Roboto in 400 and 700 only; the medium between them is taken where it is installed.
+  // A page of the dashboards brings Roboto in 400 and 700 only; the medium between them is taken where it is installed.
   const face = (weight, name) => `@font-face{font-family:"Streamer Sans";font-weight:${weight};src:local("${name}");}`
   const faces = [face(400, "Roboto"), face(500, "Roboto Medium"), face(600, "Roboto Medium"), face(700, "Roboto Bold")].join("")
   style.textContent = `${faces}:root{${light}}:root[data-st-theme=dark]{${dark}}`
@@ -1276,10 +1276,15 @@ function StartForm(page) {
 
 // -- the pages ---------------------------------------------------------------------------------------------------------
 
+// The bar of a page is there before this script is, and draws itself.
+function Where() {
+  return {node: document.createComment("where"), show: (state) => dispatchEvent(new CustomEvent("streamer-where", {detail: state}))}
+}
+
 const PARTS = {
   notice: Notice, header: RunHeader, care: RunCare, error: RunError, progress: RunProgress, phases: RunPhases, bars: RunBars, throughput: RunThroughput,
   stats: RunStats, log: RunLog, failures: RunFailures, parameters: RunValues, result: RunValues, details: DetailTabs, runs: RunsTable,
-  start: StartForm,
+  start: StartForm, where: Where,
 }
 
 // Where the parts stand: functions of `part`, which builds one and returns its element. What they return with it is called
@@ -1300,6 +1305,7 @@ function as_page(layout) {
   return (part) => {
     const made = layout(part)
     made.node.className = "page"
+    made.node.append(part("where"))
     return made
   }
 }

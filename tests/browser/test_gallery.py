@@ -72,14 +72,13 @@ PALE = f"""() => {{ {WALK}
 WIDE = f"""() => {{ {WALK}
   const scrolls = (e) => {{
     for (let at = parent(e); at != null; at = parent(at)) {{
-      if (at.classList.contains("main-content")) {{ return false }}
       if (["auto", "scroll", "hidden"].includes(getComputedStyle(at).overflowX)) {{ return true }}
     }}
     return false
   }}
   const sticks_out = (e) => e.getClientRects().length > 0 && e.getBoundingClientRect().right > innerWidth + 1
   const wide = all.filter((e) => sticks_out(e) && !scrolls(e))
-  const content = all.find((e) => e.classList.contains("main-content"))
+  const content = document.documentElement
   if (content.scrollWidth > content.clientWidth) {{ wide.push(content) }}
   return wide.map((e) => `${{e.tagName}}.${{e.className}}`)
 }}"""
@@ -238,7 +237,7 @@ def test_bars_inside_a_run_have_names_and_values_and_do_not_push_the_rest_away(
 
 def test_a_long_page_ends_with_a_margin(visit: Callable[..., Visit]) -> None:
     page = visit("runs", "many").page
-    page.locator(".main-content").evaluate("(e) => e.scrollTo(0, e.scrollHeight)")
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     assert page.locator(".runs").bounding_box()["y"] < 0
     assert 860 == page.locator(".runs").evaluate("(e) => Math.round(e.getBoundingClientRect().bottom)")
 
@@ -310,10 +309,6 @@ GROUNDS = """(() => {
 def test_a_page_is_as_dark_as_its_browser_prefers_from_the_first_frame(visit: Callable[..., Visit]) -> None:
     page = visit("run", "running", color_scheme="dark", script=GROUNDS).page
     assert ["rgb(14, 17, 22)"] == page.evaluate("[...window.seen]")
-    # Nor do figures: Material would give them a ground, a light one at first.
-    assert [None, None] == page.evaluate(
-        f"{MODELS}.filter((m) => m.type === 'Figure').map((m) => m.background_fill_color)"
-    )
 
 
 def test_the_theme_that_was_chosen_wins_and_is_remembered(visit: Callable[..., Visit]) -> None:

@@ -1,0 +1,104 @@
+"""Where the reader of each page is: links that lead there, the window's title, the address that shows the same."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import quote
+
+from dashboards.pages.address import Address
+from dashboards.session import RunModel, RunsModel, Session, StartModel
+from dashboards.shell import make_where
+from dashboards.views.base import View
+from streamer import words
+
+#: How a run's page, the form and the list are reached from any of them; paths stay as they are, whatever the prefix.
+RUN_HREF: Final = "?run={}"
+START_HREF: Final = "?start="
+AGAIN_HREF: Final = "?start={}&again={}"
+RUNS_HREF: Final = "?"
+#: How many characters of a run's id name it where it stands beside its title.
+SHORT_ID: Final = 4
+
+
+class WhereView(View):
+    """Where the reader of a page is, for the bar of the page. `owner` is who reads."""
+
+    part = "where"
+
+    def __init__(self, model: Session, owner: str) -> None:
+        super().__init__(model)
+        self.owner = owner
+
+    def looks_at(self) -> tuple[Any, ...]:
+        return (*super().looks_at(), self.owner)
+
+
+class OfRun(WhereView):
+    """On the page of a run."""
+
+    names = ("run_id", "state", "level", "search", "tab", "connection", "retry_run")
+    model: RunModel
+
+    def present(self) -> dict[str, Any]:
+        model, state = self.model, self.model.state
+        tab = "" if model.tab == "log" else model.tab
+        query = Address(run=model.run_id, level=model.level, search=model.search, tab=tab).query()
+        if state is None:
+            crumbs = [("Runs", RUNS_HREF), (words.cut(model.run_id, 20), "")]
+            name = {"missing": "No such run", "away": "Streamer away"}.get(model.connection, "Run")
+            return make_where(crumbs, f"{name} · Streamer", owner=self.owner, query=query)
+        title = state.title or state.pipeline or state.run
+        of_pipeline = "" if state.pipeline is None else Address(pipeline=state.pipeline).query()
+        is_going_on = not state.is_over and state.status != "queued"
+        head = words.percent(state.overall_progress) if is_going_on else words.status_word(state.status)
+        go = RUN_HREF.format(quote(model.retry_run, safe="")) if model.retry_run else ""
+        return make_where(
+            [("Runs", RUNS_HREF), (title, of_pipeline), (state.run[:SHORT_ID], "")],
+            f"{head} {title}",
+            owner=self.owner,
+            query=query,
+            go=go,
+        )
+
+
+class OfRuns(WhereView):
+    """On the list of runs."""
+
+    names = ("status", "pipeline", "search", "counts")
+    model: RunsModel
+
+    def present(self) -> dict[str, Any]:
+        model = self.model
+        query = Address(status=model.status, pipeline=model.pipeline, search=model.search).query()
+        running = model.counts.get("running") or 0
+        title = f"{running:,} running · Streamer" if running else "Runs · Streamer"
+        return make_where([("Runs", "")], title, owner=self.owner, query=query)
+
+
+class OfStart(WhereView):
+    """On the form that starts a pipeline; `address` is what was asked for, which stays until something is chosen."""
+
+    names = ("pipelines", "chosen", "again", "run_id")
+    model: StartModel
+
+    def __init__(self, model: StartModel, owner: str, address: Address) -> None:
+        super().__init__(model, owner)
+        self.address = address
+
+    def looks_at(self) -> tuple[Any, ...]:
+        return (*super().looks_at(), self.address)
+
+    def present(self) -> dict[str, Any]:
+        model, spec = self.model, self.model.pipeline
+        title = "Start a pipeline" if spec is None else f"Start {spec.title}"
+        query = Address(
+            start=model.chosen or self.address.start or "",
+            again=model.again if model.chosen else self.address.again,
+        ).query()
+        return make_where(
+            [("Runs", RUNS_HREF), ("Start a pipeline", "")],
+            f"{title} · Streamer",
+            owner=self.owner,
+            query=query,
+            go=RUN_HREF.format(quote(model.run_id, safe="")) if model.run_id else "",
+        )
