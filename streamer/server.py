@@ -27,10 +27,10 @@ from streamer.backends.process import ProcessBackend
 from streamer.catalog import Catalog
 from streamer.handlers.badge import BadgeHandler, LineHandler
 from streamer.handlers.base import NotFoundHandler, Parts
+from streamer.handlers.ingest import IngestHandler
 from streamer.handlers.runs import (
     CancelHandler,
     FailuresHandler,
-    IngestHandler,
     LinesHandler,
     PipelinesHandler,
     RetryHandler,

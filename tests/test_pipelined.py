@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from streamer.handlers.runs import IngestHandler
+from streamer.handlers.ingest import IngestHandler
 from streamer.log.base import LogUnavailable
 from tests.api_support import Api, Producer, Raw, ndjson, running
 

@@ -16,9 +16,12 @@ from tornado.iostream import IOStream
 
 #: Most requests that are taken along.
 _MOST: Final = 500
-#: Bytes that are enough to go on with.
-_ENOUGH_BYTES: Final = 65_536
-_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d{1,8})\r\n", re.IGNORECASE)
+#: Bytes that are enough to go on with, and that are read at a time.
+_ENOUGH_BYTES: Final = 262_144
+_READ_BYTES: Final = 65_536
+#: Digits of a body's size.
+_LONGEST_LENGTH: Final = 8
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d{1,%d})\r\n" % _LONGEST_LENGTH, re.IGNORECASE)
 
 
 class Ahead:
@@ -27,48 +30,56 @@ class Ahead:
     def __init__(self, request: HTTPServerRequest) -> None:
         self._request = request
         self._stream: IOStream | None = None
+        #: What stands before and behind the size in a head that is the same; empty until there was one.
+        self._same_head = b"", b""
         connection = request.connection
-        if isinstance(connection, HTTP1Connection) and _may_go_on(request):
+        if isinstance(connection, HTTP1Connection) and _may_go_on(request) and _is_known(connection.stream):
             self._stream = connection.stream
 
     def bodies(self, most_bytes: int) -> list[tuple[bytes, int]]:
         """Return the bodies of the requests that are here as a whole, and where in the bytes received each ends."""
         received = self._received()
         found: list[tuple[bytes, int]] = []
-        same: set[bytes] = set()
         begin = 0
         while len(found) < _MOST:
-            end = received.find(b"\r\n\r\n", begin)
-            if end < 0:
+            start, size = self._body_of(received, begin)
+            begin = start + size
+            if not start or begin > len(received) or begin > most_bytes:
                 break
-            head = bytes(received[begin : end + 4])
-            length = _LENGTH.search(head)
-            if length is None:
-                break
-            # Compared as headers once, and then byte by byte.
-            rest = head[: length.start(1)] + head[length.end(1) :]
-            if rest not in same:
-                if not self._is_same(head):
-                    break
-                same.add(rest)
-            begin = end + 4 + int(length[1])
-            if begin > len(received) or begin > most_bytes:
-                break
-            found.append((bytes(received[end + 4 : begin]), begin))
+            found.append((bytes(received[start:begin]), begin))
         return found
+
+    def _body_of(self, received: bytearray, begin: int) -> tuple[int, int]:
+        """Return where the body starts of the request that begins there, and its size; (0, 0) if it is not the same."""
+        before, after = self._same_head
+        if before and received.startswith(before, begin):
+            digits = begin + len(before)
+            end = received.find(b"\r", digits, digits + _LONGEST_LENGTH + 1)
+            if received.startswith(after, end) and received[digits:end].isdigit():
+                return end + len(after), int(received[digits:end])
+        end = received.find(b"\r\n\r\n", begin)
+        head = bytes(received[begin : end + 4])
+        length = _LENGTH.search(head)
+        if end < 0 or length is None or not self._is_same(head):
+            return 0, 0
+        # Compared as headers once, and then byte by byte.
+        self._same_head = head[: length.start(1)], head[length.end(1) :]
+        return end + 4, int(length[1])
 
     def look(self) -> bool:
         """Take in what has come meanwhile; False where there is nothing, or the answers so far were not read."""
         stream = self._stream
-        if stream is None or stream.closed() or stream.writing() or len(self._received()) >= _ENOUGH_BYTES:
+        if stream is None or stream.closed() or stream.writing():
             return False
-        buffer = bytearray(_ENOUGH_BYTES)
-        try:
-            size = stream.read_from_fd(buffer) or 0
-        except OSError:
-            # Tornado will see it too.
-            return False
-        if stream._read_buffer_size == len(stream._read_buffer):
+        buffer = bytearray(_READ_BYTES)
+        while len(self._received()) < _ENOUGH_BYTES:
+            try:
+                size = stream.read_from_fd(buffer)
+            except OSError:
+                # Tornado will see it too.
+                break
+            if not size:
+                break
             stream._read_buffer += memoryview(buffer)[:size]
             stream._read_buffer_size += size
         return bool(self._received())
@@ -86,10 +97,7 @@ class Ahead:
             self._stream.write(data)
 
     def _received(self) -> bytearray:
-        # Where another Tornado keeps it otherwise, there is nothing ahead, and each request waits for its commit.
-        buffer = getattr(self._stream, "_read_buffer", None)
-        size = getattr(self._stream, "_read_buffer_size", None)
-        return buffer if isinstance(buffer, bytearray) and len(buffer) == size else bytearray()
+        return bytearray() if self._stream is None else self._stream._read_buffer
 
     def _is_same(self, head: bytes) -> bool:
         """Say whether a head asks for what the present request asked for, in the same words."""
@@ -108,6 +116,13 @@ class Ahead:
             and len(headers.get_list("Content-Length")) == 1
             and _without_length(headers) == _without_length(request.headers)
         )
+
+
+def _is_known(stream: IOStream) -> bool:
+    """Say whether a stream keeps what it received as it is used here."""
+    # Where another Tornado keeps it otherwise, there is nothing ahead, and each request waits for its commit.
+    buffer = getattr(stream, "_read_buffer", None)
+    return isinstance(buffer, bytearray) and len(buffer) == getattr(stream, "_read_buffer_size", None)
 
 
 def _may_go_on(request: HTTPServerRequest) -> bool:

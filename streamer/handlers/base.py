@@ -380,16 +380,17 @@ class BaseHandler(RequestHandler):
     def _log(self) -> None:
         # Whatever application has these routes: its own line would repeat the token.
         self.count_request()
-        self.write_line()
+        if self.is_logged:
+            self.write_line(int(self._headers.get("Content-Length", "0")))
 
-    def write_line(self) -> None:
-        """Write this request's line, where it is asked for."""
-        if not is_logged(self.get_status()):
-            return
-        sent = self._headers.get("Content-Length", "0")
-        log_request(
-            self.logged, status=self.get_status(), seconds=self.request.request_time(), sent=int(sent)
-        )
+    @property
+    def is_logged(self) -> bool:
+        """Whether a line of this request is asked for."""
+        return is_logged(self.get_status())
+
+    def write_line(self, sent: int) -> None:
+        """Write a line of a request like this one, that was answered with so many bytes."""
+        log_request(self.logged, status=self.get_status(), seconds=self.request.request_time(), sent=sent)
 
     @property
     def logged(self) -> LoggedRequest:

@@ -15,20 +15,17 @@ from streamer.events import (
     NAME_LIMIT,
     PHASES_LIMIT,
     TERMINAL,
-    TERMINAL_TYPES,
     PhaseSpec,
     parse_time,
 )
 from streamer.follower import End
-from streamer.handlers.ahead import Ahead
 from streamer.handlers.badge import GlanceHandler
-from streamer.handlers.base import ApiError, BaseHandler, invalid, not_valid
-from streamer.handlers.batch import read_batch
+from streamer.handlers.base import BaseHandler, invalid, not_valid
 from streamer.handlers.stream import StreamHandler
-from streamer.log.base import Draft, Found, LogError
+from streamer.log.base import Found
 from streamer.spool import RUN_ID
 from streamer.state import RunState
-from streamer.wire import Cursor, entry_json, state_data, to_json
+from streamer.wire import Cursor, entry_json, state_data
 
 #: What `?status=` may say; "error" is what a failed run's terminal event says of itself.
 STATUSES: Final = {s: s for s in ("queued", "running", "stalled", "cancelling", *sorted(TERMINAL))} | {
@@ -348,142 +345,3 @@ class FailuresHandler(BaseHandler):
                 "total": state.results.failed,
             }
         )
-
-
-class IngestHandler(StreamHandler):
-    """``GET /api/runs/ID/events``: the stream. ``POST``: a producer's events, as NDJSON."""
-
-    body_limit = "max_ingest_bytes"
-
-    def _check_token(self) -> None:
-        # A producer has its run's token, which `Runs.ingest` checks; readers have the operators'.
-        if self.request.method != "POST":
-            super()._check_token()
-
-    async def get(self, run_id: str) -> None:
-        await self.stream_run(run_id)
-
-    async def post(self, run_id: str) -> None:
-        token = self.bearer()
-        if not token:
-            raise ApiError(
-                401,
-                "unauthorized",
-                "expected `Authorization: Bearer` with the run's token",
-                {"field": "Authorization"},
-            )
-        drafts, first_seq = self._batch(self.body(), run_id)
-        ahead = Ahead(self.request)
-        more, ends = self._batches_ahead(ahead, run_id, drafts, first_seq)
-        try:
-            acknowledged, requests = await self.or_leave(
-                self.parts.runs.ingest(run_id, token, drafts + more, first_seq)
-            )
-        except LogError:
-            if not more:
-                raise
-            # It may be the fault of those that were taken along: each for itself, then.
-            ends = []
-            acknowledged, requests = await self.or_leave(
-                self.parts.runs.ingest(run_id, token, drafts, first_seq)
-            )
-        answer, due = {"acknowledged": acknowledged, "requests": requests}, 1 + len(ends)
-        if ends and first_seq is not None:
-            ahead.skip(ends[-1])
-            answer, due = await self._go_on(ahead, run_id, token, drafts + more, first_seq, answer, due)
-        self.answer(answer)
-        self._answer_ahead(ahead, answer, due - 1)
-
-    async def _go_on(
-        self,
-        ahead: Ahead,
-        run_id: str,
-        token: str,
-        stored: list[Draft],
-        first_seq: int,
-        answer: dict[str, Any],
-        due: int,
-    ) -> tuple[dict[str, Any], int]:
-        """Store and answer what comes while this producer is served; return what is to be answered yet, and how often.
-
-        A request of its own, with all that Tornado does for one, costs as much as dozens of these. `due`: how many
-        requests `answer` is for. One answer is always left, as this request needs it.
-        """
-        for _ in range(_ROUNDS):
-            if not ahead.look():
-                break
-            more, ends = self._batches_ahead(ahead, run_id, stored, first_seq)
-            if not ends:
-                break
-            first_seq += len(stored)
-            self._answer_ahead(ahead, answer, due - 1)
-            due = 1
-            try:
-                acknowledged, requests = await self.or_leave(
-                    self.parts.runs.ingest(run_id, token, more, first_seq)
-                )
-            except LogError:
-                # None of these was taken away: each has its turn.
-                break
-            self._answer_ahead(ahead, answer, 1)
-            ahead.skip(ends[-1])
-            answer, due, stored = {"acknowledged": acknowledged, "requests": requests}, len(ends), more
-        return answer, due
-
-    def _answer_ahead(self, ahead: Ahead, answer: dict[str, Any], number: int) -> None:
-        """Give so many requests that were taken along their answer."""
-        if not number:
-            return
-        data = to_json(answer)
-        self.set_header("Content-Length", str(len(data)))
-        ahead.answer((self.head_bytes() + data) * number)
-        self.count_request(number)
-        for _ in range(number):
-            self.write_line()
-        # The next one may be longer, this request's own among them.
-        self.clear_header("Content-Length")
-
-    def _batch(self, body: bytes, run_id: str) -> tuple[list[Draft], int | None]:
-        runs, settings = self.parts.runs, self.parts.settings
-        return read_batch(body, run_id, now=runs.now(), most=settings.max_ingest_events)
-
-    def _together(self, bodies: list[bytes], run_id: str, drafts: list[Draft], first_seq: int) -> list[Draft]:
-        """Return the events of bodies that plainly continue each other, read as one; none when each needs a look."""
-        if not all(body.strip() for body in bodies):
-            return []
-        try:
-            more, seq = self._batch(b"\n".join(bodies), run_id)
-        except ApiError:
-            return []
-        continues = seq == first_seq + len(drafts)
-        fits = len(drafts) + len(more) <= self.parts.settings.max_ingest_events
-        ends = any(isinstance(draft.event, TERMINAL_TYPES) for draft in (*drafts, *more))
-        return more if continues and fits and not ends else []
-
-    def _batches_ahead(
-        self, ahead: Ahead, run_id: str, drafts: list[Draft], first_seq: int | None
-    ) -> tuple[list[Draft], list[int]]:
-        """Return the events of requests that continue this one, and where each of them ends."""
-        more: list[Draft] = []
-        ends: list[int] = []
-        if first_seq is None:
-            return more, ends
-        settings, last = self.parts.settings, drafts
-        bodies = ahead.bodies(settings.max_ingest_bytes)
-        together = self._together([body for body, _ in bodies], run_id, drafts, first_seq)
-        if together:
-            return together, [end for _, end in bodies]
-        for body, end in bodies:
-            # What follows the end of a run is refused, each for itself.
-            if any(isinstance(draft.event, TERMINAL_TYPES) for draft in last):
-                break
-            try:
-                last, seq = self._batch(body, run_id)
-            except ApiError:
-                break
-            number = len(drafts) + len(more)
-            if seq != first_seq + number or number + len(last) > settings.max_ingest_events:
-                break
-            more += last
-            ends.append(end)
-        return more, ends
