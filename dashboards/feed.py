@@ -25,6 +25,10 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two calls of a subscriber, at least.
 INTERVAL_SECONDS: Final = 0.1
+#: Seconds of the loop's time that calling subscribers takes before the loop has its turn, and how long that is, in
+#: parts of what was taken: whoever opens a page is not to wait for hundreds of others.
+TURN_SECONDS: Final = 0.01
+REST: Final = 0.5
 #: Seconds that the connection is kept after the last subscriber has left: a reload must not cost a new one.
 LINGER_SECONDS: Final = 30.0
 #: Seconds after which a run that is missing, or could not be read, is asked for again; they double up to the longest.
@@ -77,11 +81,40 @@ class Timers(Protocol):
     def call_later(self, delay: float, callback: Callable[[], None]) -> asyncio.TimerHandle: ...
 
 
+class _Turns:
+    """Calls who is due, first come, first served, and leaves the loop a part of its time however many there are."""
+
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
+        self._due: deque[Callable[[], None]] = deque()
+        self._rest: asyncio.TimerHandle | None = None
+
+    def add(self, call: Callable[[], None]) -> None:
+        """Call it: now, unless others have their turn or the loop has."""
+        self._due.append(call)
+        if self._rest is None:
+            self._go()
+
+    def _go(self) -> None:
+        self._rest = None
+        began, taken = self._timers.time(), 0.0
+        while self._due and taken < TURN_SECONDS:
+            self._due.popleft()()
+            taken = self._timers.time() - began
+        if taken > 0:
+            self._rest = self._timers.call_later(REST * taken, self._go)
+
+
 class _Subscriber:
     """One callback and what it has not been told yet."""
 
     def __init__(
-        self, run_id: str | None, callback: Callable[[Update], None], interval: float, timers: Timers
+        self,
+        run_id: str | None,
+        callback: Callable[[Update], None],
+        interval: float,
+        timers: Timers,
+        turns: _Turns,
     ) -> None:
         self.run_id = run_id
         self.interval = interval
@@ -92,6 +125,8 @@ class _Subscriber:
         self.ended = False
         self._callback = callback
         self._timers = timers
+        self._turns = turns
+        # Waits for its interval, then for its turn: in both cases what comes meanwhile is told then.
         self._handle: asyncio.TimerHandle | None = None
         self._last: float | None = None
 
@@ -100,10 +135,12 @@ class _Subscriber:
         if self._handle is None and not self.ended:
             since = None if self._last is None else self._timers.time() - self._last
             delay = 0.0 if since is None else max(self.interval - since, 0.0)
-            self._handle = self._timers.call_later(delay, lambda: self._call(update))
+            self._handle = self._timers.call_later(delay, lambda: self._turns.add(lambda: self._call(update)))
 
     def _call(self, update: Callable[[_Subscriber], Update]) -> None:
         self._handle = None
+        if self.ended:
+            return
         told = update(self)
         self.states, self.skipped, self.renewed = {}, False, False
         self.lines.clear()
@@ -147,6 +184,7 @@ class Feed:
         self._upstream = upstream
         self._describe = describe
         self._timers: Timers = timers or asyncio.get_running_loop()
+        self._turns = _Turns(self._timers)
         self._linger_seconds = linger_seconds
         self._runs_kept = runs_kept
         self._subscribers: dict[str | None, set[_Subscriber]] = {}
@@ -194,7 +232,7 @@ class Feed:
         It is called in the event loop, never from here: soon for the first time, and then at most every
         `interval_seconds`. What came last is always told.
         """
-        subscriber = _Subscriber(run_id, callback, interval_seconds, self._timers)
+        subscriber = _Subscriber(run_id, callback, interval_seconds, self._timers, self._turns)
         self._subscribers.setdefault(run_id, set()).add(subscriber)
         if self._linger is not None:
             self._linger.cancel()

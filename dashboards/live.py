@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 NOTEBOOK_SECONDS: Final = 0.25
 #: Seconds between two requests for what changes all the time: failed items at the end, lines that went by too fast.
 AGAIN_SECONDS: Final = 1.0
+#: Seconds after the whole second at which the clock moves on where nothing was told since.
+TICK_SECONDS: Final = 1.5 * INTERVAL_SECONDS
 #: Seconds after which the streamer is asked again for what it could not answer.
 RETRY_SECONDS: Final = 3.0
 #: Most seconds a page waits before it tries to reach the streamer again.
@@ -223,6 +225,9 @@ class RunLink:
             if changes:
                 model.update(**changes)
             return
+        if changes or update.lines:
+            # The clock goes with what is sent anyway: a message of its own costs as much as the rest.
+            changes["now"] = model.whole_second()
         self._take_lines(update, changes)
         self._ask_for_the_rest()
 
@@ -690,8 +695,9 @@ class _Ticker:
     def set(self, wanted: bool) -> None:
         """Go on, or stop."""
         if wanted and self._handle is None and not self._closed:
-            # On the whole second of the wall clock, as far as the loop is on time: all ages move on together.
-            self._handle = self._loop.call_later(1.0 - time.time() % 1.0, self._tick)
+            # Soon after the whole second of the wall clock, as far as the loop is on time: all ages move on together,
+            # those of runs that have something to tell with that.
+            self._handle = self._loop.call_later(1.0 + TICK_SECONDS - time.time() % 1.0, self._tick)
         elif not wanted and self._handle is not None:
             self._handle.cancel()
             self._handle = None

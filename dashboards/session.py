@@ -193,9 +193,13 @@ class Session(param.Parameterized):
         if not self.closed:
             self.param.update(**changes)
 
+    def whole_second(self) -> int:
+        """Return what `now` is to be."""
+        return math.floor(self._clock())
+
     def tick(self) -> None:
         """Move `now` on, to be called once a second."""
-        now = math.floor(self._clock())
+        now = self.whole_second()
         if now != self.now:
             self.update(now=now)
 

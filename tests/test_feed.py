@@ -52,7 +52,7 @@ class FakeTimers:
             self._waiting.remove(one)
             self.now = max(when, self.now)
             handle._run()
-        self.now = end
+        self.now = max(end, self.now)
 
     @property
     def waiting(self) -> int:
@@ -259,6 +259,22 @@ async def test_what_comes_after_a_silence_is_told_at_once(rig: Rig) -> None:
     await rig.settle()
     rig.timers.advance(0)
     assert 1 == rig.told["one"][-1].states[0].done
+
+
+async def test_many_subscribers_leave_the_loop_its_turns_and_are_all_told(rig: Rig) -> None:
+    told = []
+
+    def slow(_: Update) -> None:
+        rig.timers.now += 0.005
+        told.append(rig.timers.now)
+
+    unsubscribe = [rig.feed.subscribe("a", slow) for _ in range(100)]
+    rig.timers.advance(0)
+    assert len(told) <= 2
+    unsubscribe[-1]()
+    rig.timers.advance(1)
+    assert 99 == len(told)
+    assert told[-1] - told[0] > 1.4 * 98 * 0.005
 
 
 async def test_each_subscriber_has_its_own_pace(rig: Rig) -> None:
