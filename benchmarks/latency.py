@@ -16,7 +16,11 @@ import statistics
 import time
 from pathlib import Path
 
-from benchmarks.fanout import PEERS, Load, Peer
+from benchmarks.fanout import PEERS, Load, Peer, Reader
+
+#: What arrived is looked at only after so long without more: readers do not wait for others to be counted.
+QUIET_SECONDS = 0.002
+READ_BYTES = 1 << 13
 
 
 def measure(
@@ -31,8 +35,9 @@ def measure(
         number = 0
         for rate in rates:
             lags = found[rate] = []
+            arrived: list[tuple[Reader, bytes, float]] = []
             due, end = time.perf_counter(), time.perf_counter() + seconds
-            while time.perf_counter() < end or len(lags) % subscribers:
+            while time.perf_counter() < end or arrived or len(lags) % subscribers:
                 now = time.perf_counter()
                 if now >= due and now < end:
                     number += 1
@@ -40,20 +45,31 @@ def measure(
                     load.publisher.send(peer.post(number))
                     due += 1 / rate
                 load.deadline = time.monotonic() + 60
-                for fd, _ in load.epoll.poll(min(max(due - time.perf_counter(), 0.0), 0.05)):
+                ready = load.epoll.poll(min(max(due - time.perf_counter(), 0.0), QUIET_SECONDS))
+                for fd, _ in ready:
                     reader = load.readers.get(fd)
                     if reader is None:
                         load.answers()
                         continue
-                    before = reader.seen
-                    data = reader.connection.recv(1 << 16)
-                    if not data:
-                        raise SystemExit(f"{peer.name} closed a reader's connection")
-                    came = time.perf_counter()
-                    reader.take(data)
-                    lags.extend(1000 * (came - sent[one]) for one in range(before + 1, reader.seen + 1))
+                    data = reader.connection.recv(READ_BYTES)
+                    arrived.append((reader, data, time.perf_counter()))
+                if not ready:
+                    lags += lateness(arrived, sent)
+                    arrived.clear()
         load.close()
     return found
+
+
+def lateness(arrived: list[tuple[Reader, bytes, float]], sent: dict[int, float]) -> list[float]:
+    """Return the milliseconds from publication to arrival of every event in what arrived."""
+    lags: list[float] = []
+    for reader, data, came in arrived:
+        if not data:
+            raise SystemExit("a reader's connection was closed")
+        before = reader.seen
+        reader.take(data)
+        lags.extend(1000 * (came - sent[one]) for one in range(before + 1, reader.seen + 1))
+    return lags
 
 
 def percentile(values: list[float], part: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -79,6 +80,12 @@ class Style(Struct, frozen=True):
         )
 
 
+@functools.cache
+def style_of(*, data_only: bool, chunked: bool) -> Style:
+    """Return a style, the same object for all who ask for the same."""
+    return Style(data_only, chunked)
+
+
 class Owner(Protocol):
     """Who is told what becomes of a follower."""
 
@@ -102,8 +109,8 @@ class Follower:
 
     `after`: everything up to that offset was written. `expires`: when, on the loop's clock, its reader is asked to
     reconnect. `on_end` is told, once, that the connection is closed. `ended`: the run's terminal event was written.
-    `is_reading`: its owner reads the log for it. `written`: when the kernel last took something, and `sent`: how many
-    bytes in all.
+    `is_reading`: its owner reads the log for it. `takes_more`: it took all that was written, and its stream goes on.
+    `written`: when the kernel last took something, and `sent`: how many bytes in all.
     """
 
     __slots__ = (
@@ -121,6 +128,7 @@ class Follower:
         "run_id",
         "sent",
         "style",
+        "takes_more",
         "written",
     )
 
@@ -142,6 +150,7 @@ class Follower:
         self.ended = False
         self.is_open = True
         self.is_reading = False
+        self.takes_more = True
         self._owner = owner
         self._connection = connection
         self._on_end = on_end
@@ -153,17 +162,12 @@ class Follower:
         self._loop.add_reader(connection, self._hear)
 
     @property
-    def takes_more(self) -> bool:
-        """Whether it took all that was written, and its stream goes on."""
-        return self._rest is None and not self._ending
-
-    @property
     def is_blocked(self) -> bool:
         """Whether its reader has not made room for what was written."""
         return self._rest is not None
 
-    def write(self, data: bytes) -> None:
-        """Give the kernel what it takes now, and keep the rest until the reader made room."""
+    def write(self, data: bytes, now: float) -> None:
+        """Give the kernel what it takes, `now` on the loop's clock, and keep the rest until the reader made room."""
         if self._rest is not None:
             self._rest = memoryview(bytes(self._rest) + data)
             return
@@ -175,9 +179,10 @@ class Follower:
             self._fail(error)
             return
         if sent:
-            self.written = self._loop.time()
+            self.written = now
             self.sent += sent
         if sent < len(data):
+            self.takes_more = False
             self._rest = memoryview(data)[sent:]
             self._loop.add_writer(self._connection, self._go_on)
 
@@ -187,8 +192,9 @@ class Follower:
             return
         data = last_words + self.style.end
         if data:
-            self.write(data)
+            self.write(data, self._loop.time())
         self._ending = True
+        self.takes_more = False
         if self._rest is None:
             self.close()
 
@@ -201,6 +207,7 @@ class Follower:
         if self._ending and self._rest is None:
             how = "run over" if self.ended else "asked to reconnect"
         self._ending = True
+        self.takes_more = False
         self._loop.remove_reader(self._connection)
         if self._rest is not None:
             self._loop.remove_writer(self._connection)
@@ -233,6 +240,7 @@ class Follower:
         if self._ending:
             self.close()
         else:
+            self.takes_more = True
             self._owner.drained(self)
 
     def _hear(self) -> None:

@@ -479,15 +479,18 @@ class Runs:
         """
         live = self._live.get(run_id)
         note = await self._check_token(run_id, token)
+        appends = []
         if live is not None:
             live.seen = self._monotonic()
             begins = note.kind == "external" and live.state.status == "queued"
             first = drafts[0].event if drafts else None
             says_so = isinstance(first, StatusChanged) and first.status == "running"
             if (live.state.status == "stalled" or begins) and not says_so:
-                # Its first sign of life, or the first after a silence.
-                await self._append(run_id, StatusChanged(status="running"))
-        appended = await asyncio.wrap_future(self._log.append(run_id, drafts, first_seq=first_seq))
+                # Its first sign of life, or the first after a silence; stored with the batch, as it is not waited for.
+                running = Draft(StatusChanged(status="running"), self.now())
+                appends.append(self._log.append(run_id, [running]))
+        appends.append(self._log.append(run_id, drafts, first_seq=first_seq))
+        *_, appended = await asyncio.gather(*map(asyncio.wrap_future, appends))
         return appended.acknowledged, (["cancel"] if live is not None and live.cancelling else [])
 
     async def _check_token(self, run_id: str, token: str) -> Note:

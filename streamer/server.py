@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -275,6 +276,8 @@ async def serve(settings: Settings, *, on_open: Callable[[Streamer], None] | Non
         loop.add_signal_handler(number, stop.set)
     try:
         await streamer.open()
+        # What is here now stays: the collector need not look through it again and again while readers wait.
+        gc.freeze()
         if on_open is not None:
             on_open(streamer)
         await stop.wait()

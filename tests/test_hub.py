@@ -18,6 +18,7 @@ from streamer.log.base import Draft
 from streamer.log.sqlite import SqliteLog
 from streamer.metrics import StreamCounts
 from streamer.settings import Settings
+from streamer.tail import ENTRIES_PER_WRITE
 from tests.support import wait_until_async
 
 FIRST = [Draft(StatusChanged(status="queued", title="t"), 1000.0)]
@@ -137,6 +138,15 @@ async def test_what_was_published_meanwhile_comes_in_one_write(log, make_hub):
     assert [whole] * 3 == [await reader.until(b"\n\n\r\n") for reader in readers]
 
 
+async def test_readers_at_the_same_place_get_more_than_fits_in_a_write(log, make_hub):
+    hub = make_hub()
+    readers = [Reader(hub, "r1", log.head()) for _ in range(3)]
+    before = len(all_frames(log))
+    await append(log, "r1", lines(*map(str, range(3 * ENTRIES_PER_WRITE))))
+    added = all_frames(log)[before:]
+    assert [added] * 3 == [await reader.until(added[-100:]) for reader in readers]
+
+
 async def test_the_terminal_event_ends_a_stream_of_its_run(log, make_hub):
     ended = []
     reader = Reader(make_hub(), "r1", 0, on_end=ended.append)
@@ -174,8 +184,8 @@ async def test_whoever_leaves_is_forgotten_whatever_was_sent_before(log, make_hu
 async def test_whoever_reads_at_whatever_pace_gets_every_entry_once_in_order(
     log, make_hub, tail_bytes, seed, monkeypatch
 ):
-    # A fan-out is never done at once: commits come between any two followers.
-    monkeypatch.setattr("streamer.hub._PER_LOOK", 1)
+    # A fan-out is never done at once: commits come between any two followers, or a few of them.
+    monkeypatch.setattr("streamer.hub._TOGETHER", 1 + seed % 3)
     monkeypatch.setattr("streamer.hub._TURN_SECONDS", 0.0)
     chance = random.Random(seed)
     hub = make_hub(tail_bytes)

@@ -12,7 +12,7 @@ from typing import Final, cast
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 
-from streamer.follower import End, Style
+from streamer.follower import End, Style, style_of
 from streamer.handlers.base import ApiError, BaseHandler
 from streamer.log.base import LogError
 from streamer.logs import access, log_request
@@ -29,7 +29,7 @@ class StreamHandler(BaseHandler):
     def stream_style(self) -> Style:
         """Return what `?format=` and the version of HTTP ask for. Raises `ApiError` 400."""
         data_only = self.choice("format", {"sse": False, "data": True}, "sse")
-        return Style(data_only, chunked=self.request.version != "HTTP/1.0")
+        return style_of(data_only=data_only, chunked=self.request.version != "HTTP/1.0")
 
     async def stream_run(self, run_id: str) -> None:
         """Answer with the stream of one run. Raises `UnknownRun`."""
