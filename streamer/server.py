@@ -28,7 +28,7 @@ from streamer.backends.process import ProcessBackend
 from streamer.catalog import Catalog
 from streamer.handlers.badge import BadgeHandler, LineHandler
 from streamer.handlers.base import NotFoundHandler, Parts
-from streamer.handlers.ingest import IngestHandler
+from streamer.handlers.ingest import IDLE_SECONDS, IngestHandler
 from streamer.handlers.runs import (
     CancelHandler,
     FailuresHandler,
@@ -179,7 +179,7 @@ class Streamer:
             stack.push_async_callback(self._end_streams)
             if sockets:
                 self._server = HTTPServer(
-                    self.application(), max_header_size=32_768, idle_connection_timeout=120
+                    self.application(), max_header_size=32_768, idle_connection_timeout=IDLE_SECONDS
                 )
                 self.announce(_address(settings.host, sockets[0].getsockname()[1]))
                 stack.callback((settings.data / "streamer.json").unlink, missing_ok=True)

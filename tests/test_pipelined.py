@@ -214,6 +214,59 @@ async def test_what_comes_meanwhile_behind_the_end_of_a_run_is_refused(api, mean
     assert [f"{seq}" for seq in range(1, 5)] == await messages(api, producer)
 
 
+async def test_large_batches_that_are_sent_ahead_are_stored_whole_and_in_order(api):
+    producer = await api.register()
+    text, events = "x" * 7_000, 30
+    sent = b""
+    for first in range(3, 3 + 20 * events, events):
+        lines = [{"event": "log", "message": f"{seq} {text}"} for seq in range(first, first + events)]
+        sent += request(producer, ndjson(*lines, first=first))
+    async with await api.raw(requests(producer, 1, 2)) as raw:
+        # Whoever takes them waits for more now.
+        await answers(raw, 2)
+        raw.writer.write(sent)
+        found = await answers(raw, 20)
+    assert [200] * 20 == [status for status, _ in found]
+    assert 2 + 20 * events == found[-1][1]["acknowledged"]
+    stored = await messages(api, producer)
+    assert [f"{seq}" for seq in range(403, 603)] == [message.split()[0] for message in stored]
+
+
+async def test_another_request_behind_those_that_were_sent_ahead_has_its_turn(api):
+    producer = await api.register()
+    state = f"GET {producer.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    async with await api.raw(requests(producer, 1, 5)) as raw:
+        await answers(raw, 5)
+        for _ in range(2):
+            raw.writer.write(state)
+            assert [producer.run] == [body["run"] for _, body in await answers(raw, 1)]
+        raw.writer.write(requests(producer, 6, 10))
+        assert [200] * 5 == [status for status, _ in await answers(raw, 5)]
+
+
+async def test_each_request_that_was_sent_ahead_is_counted_once_it_is_answered(api):
+    producer = await api.register()
+    await producer.state()
+    before = await _counted(api)
+    async with await api.raw(requests(producer, 1, 50)) as raw:
+        await answers(raw, 50)
+        # The 50, and what asked for the number before.
+        assert before + 51 == await _counted(api)
+
+
+async def _counted(api: Api) -> float:
+    text = (await api.http.get("/metrics")).text
+    return float(text.partition('streamer_requests_total{status="200"} ')[2].partition("\n")[0])
+
+
+async def test_a_connection_on_which_nothing_more_is_sent_ahead_is_closed_in_time(api, monkeypatch):
+    monkeypatch.setattr("streamer.handlers.ingest.IDLE_SECONDS", 0.05)
+    producer = await api.register()
+    async with await api.raw(requests(producer, 1, 5)) as raw:
+        await answers(raw, 5)
+        assert b"" == await raw.reader.read()
+
+
 @pytest.mark.parametrize("seed", range(10))
 async def test_whatever_is_sent_ahead_is_answered_as_it_is_one_by_one(api, seed):
     chance = random.Random(seed)

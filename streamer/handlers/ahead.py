@@ -1,18 +1,19 @@
-"""Requests that a producer sent before it was answered: the same as the present one but for the body. Answers nothing.
+"""Requests of a producer that does not wait for its answers: the same as one before, but for the body. Answers nothing.
 
-Tornado handles the requests of a connection one after the other. A producer that does not wait for its answers would
-wait for a commit each time; so an ingest request takes along what is already here, and all are stored in one commit.
-Whatever is not plainly the same again is left where it is, and handled in its turn.
+Tornado handles the requests of a connection one after the other, each with all that it does for one. A producer that
+sends ahead would wait for a commit each time; so an ingest request takes along what is already here, all are stored in
+one commit, and it goes on with what comes. Whatever is not plainly the same again is given back, and has its turn.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-from typing import Final
+from typing import Final, Self
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPInputError, HTTPServerRequest, parse_request_start_line
-from tornado.iostream import IOStream
+from tornado.iostream import IOStream, StreamClosedError
 
 #: Most requests that are taken along.
 _MOST: Final = 500
@@ -20,84 +21,115 @@ _MOST: Final = 500
 _ENOUGH_BYTES: Final = 262_144
 _READ_BYTES: Final = 65_536
 #: Digits of a body's size.
-_LONGEST_LENGTH: Final = 8
-_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d{1,%d})\r\n" % _LONGEST_LENGTH, re.IGNORECASE)
+_LONGEST_SIZE: Final = 8
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d{1,%d})\r\n" % _LONGEST_SIZE, re.IGNORECASE)
 
 
 class Ahead:
-    """What is on a connection behind a request; used while the request is handled."""
+    """What comes on a connection behind a request, while that is handled. A context manager: gives back what is left.
 
-    def __init__(self, request: HTTPServerRequest) -> None:
+    `idle_seconds`: after so long without anything the connection is closed.
+    """
+
+    def __init__(self, request: HTTPServerRequest, *, idle_seconds: float) -> None:
         self._request = request
-        self._stream: IOStream | None = None
+        self._idle_seconds = idle_seconds
+        self._here = bytearray()
         #: What stands before and behind the size in a head that is the same; empty until there was one.
         self._same_head = b"", b""
+        self._stream: IOStream | None = None
         connection = request.connection
         if isinstance(connection, HTTP1Connection) and _may_go_on(request) and _is_known(connection.stream):
             self._stream = connection.stream
 
+    def __enter__(self) -> Self:
+        if self._stream is not None:
+            self._take_in(self._stream)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        stream = self._stream
+        if stream is not None:
+            stream._read_buffer[:0] = self._here
+            stream._read_buffer_size += len(self._here)
+
     def bodies(self, most_bytes: int) -> list[tuple[bytes, int]]:
         """Return the bodies of the requests that are here as a whole, and where in the bytes received each ends."""
-        received = self._received()
         found: list[tuple[bytes, int]] = []
         begin = 0
         while len(found) < _MOST:
-            start, size = self._body_of(received, begin)
+            start, size = self._body_of(begin)
             begin = start + size
-            if not start or begin > len(received) or begin > most_bytes:
+            if not start or begin > len(self._here) or begin > most_bytes:
                 break
-            found.append((bytes(received[start:begin]), begin))
+            found.append((bytes(self._here[start:begin]), begin))
         return found
 
-    def _body_of(self, received: bytearray, begin: int) -> tuple[int, int]:
+    def skip(self, size: int) -> None:
+        """Forget so many bytes: their requests were handled."""
+        del self._here[:size]
+
+    def is_part(self, most_bytes: int) -> bool:
+        """Say whether what is here, or nothing, may be the beginning of another request that is the same."""
+        here, (before, after) = self._here, self._same_head
+        start, size = self._body_of(0)
+        if start:
+            return len(here) < start + size <= most_bytes
+        is_short = len(here) < len(before) + _LONGEST_SIZE + len(after)
+        return before != b"" and is_short and here.startswith(before[: len(here)]) and b"\r\n\r\n" not in here
+
+    async def more(self) -> bool:
+        """Wait until more has come, and take it in; False when nothing will."""
+        stream = self._stream
+        if stream is None:
+            return False
+        try:
+            coming = asyncio.ensure_future(stream.read_bytes(_ENOUGH_BYTES, partial=True))
+            if not coming.done():
+                await asyncio.wait([coming], timeout=self._idle_seconds)
+            if not coming.done():
+                stream.close()
+            self._here += await coming
+            # The stream may have gone on reading since.
+            self._take_in(stream)
+            buffer = bytearray(_READ_BYTES)
+            while len(self._here) < _ENOUGH_BYTES and (size := stream.read_from_fd(buffer)):
+                self._here += memoryview(buffer)[:size]
+        except (StreamClosedError, OSError):
+            # Tornado sees it too.
+            return False
+        return True
+
+    async def answer(self, data: bytes) -> None:
+        """Write answers, in the order of the requests; wait until the producer reads them, or has left."""
+        if self._stream is not None:
+            try:
+                await self._stream.write(data)
+            except StreamClosedError:
+                # What was stored is stored; that there is nothing more to come is seen next.
+                return
+
+    def _take_in(self, stream: IOStream) -> None:
+        self._here += stream._read_buffer
+        stream._read_buffer.clear()
+        stream._read_buffer_size = 0
+
+    def _body_of(self, begin: int) -> tuple[int, int]:
         """Return where the body starts of the request that begins there, and its size; (0, 0) if it is not the same."""
-        before, after = self._same_head
-        if before and received.startswith(before, begin):
+        here, (before, after) = self._here, self._same_head
+        if before and here.startswith(before, begin):
             digits = begin + len(before)
-            end = received.find(b"\r", digits, digits + _LONGEST_LENGTH + 1)
-            if received.startswith(after, end) and received[digits:end].isdigit():
-                return end + len(after), int(received[digits:end])
-        end = received.find(b"\r\n\r\n", begin)
-        head = bytes(received[begin : end + 4])
+            end = here.find(b"\r", digits, digits + _LONGEST_SIZE + 1)
+            if here.startswith(after, end) and here[digits:end].isdigit():
+                return end + len(after), int(here[digits:end])
+        end = here.find(b"\r\n\r\n", begin)
+        head = bytes(here[begin : end + 4])
         length = _LENGTH.search(head)
         if end < 0 or length is None or not self._is_same(head):
             return 0, 0
         # Compared as headers once, and then byte by byte.
         self._same_head = head[: length.start(1)], head[length.end(1) :]
         return end + 4, int(length[1])
-
-    def look(self) -> bool:
-        """Take in what has come meanwhile; False where there is nothing, or the answers so far were not read."""
-        stream = self._stream
-        if stream is None or stream.closed() or stream.writing():
-            return False
-        buffer = bytearray(_READ_BYTES)
-        while len(self._received()) < _ENOUGH_BYTES:
-            try:
-                size = stream.read_from_fd(buffer)
-            except OSError:
-                # Tornado will see it too.
-                break
-            if not size:
-                break
-            stream._read_buffer += memoryview(buffer)[:size]
-            stream._read_buffer_size += size
-        return bool(self._received())
-
-    def skip(self, size: int) -> None:
-        """Take so many bytes away: their requests were handled."""
-        stream = self._stream
-        assert stream is not None
-        del stream._read_buffer[:size]
-        stream._read_buffer_size -= size
-
-    def answer(self, data: bytes) -> None:
-        """Write answers behind the one to the present request, which was finished."""
-        if self._stream is not None and not self._stream.closed():
-            self._stream.write(data)
-
-    def _received(self) -> bytearray:
-        return bytearray() if self._stream is None else self._stream._read_buffer
 
     def _is_same(self, head: bytes) -> bool:
         """Say whether a head asks for what the present request asked for, in the same words."""

@@ -381,16 +381,17 @@ class BaseHandler(RequestHandler):
         # Whatever application has these routes: its own line would repeat the token.
         self.count_request()
         if self.is_logged:
-            self.write_line(int(self._headers.get("Content-Length", "0")))
+            sent = self._headers.get("Content-Length", "0")
+            self.write_line(int(sent), self.request.request_time())
 
     @property
     def is_logged(self) -> bool:
         """Whether a line of this request is asked for."""
         return is_logged(self.get_status())
 
-    def write_line(self, sent: int) -> None:
-        """Write a line of a request like this one, that was answered with so many bytes."""
-        log_request(self.logged, status=self.get_status(), seconds=self.request.request_time(), sent=sent)
+    def write_line(self, sent: int, seconds: float) -> None:
+        """Write the line of a request like this one, that was answered with so many bytes after so long."""
+        log_request(self.logged, status=self.get_status(), seconds=seconds, sent=sent)
 
     @property
     def logged(self) -> LoggedRequest:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
+
+from tornado.httputil import format_timestamp
 
 from streamer.events import TERMINAL_TYPES
 from streamer.handlers.ahead import Ahead
@@ -12,14 +15,16 @@ from streamer.handlers.stream import StreamHandler
 from streamer.log.base import Draft, LogError
 from streamer.wire import to_json
 
-#: How often a request goes on with what has come meanwhile, before others have their turn with its connection.
-_ROUNDS: Final = 50
+#: Seconds without a request after which a connection is closed.
+IDLE_SECONDS: Final = 120.0
 
 
 class IngestHandler(StreamHandler):
     """``GET /api/runs/ID/events``: the stream. ``POST``: a producer's events, as NDJSON."""
 
     body_limit = "max_ingest_bytes"
+    #: Whether this request was answered, and counted, with others that were sent ahead.
+    _is_answered = False
 
     def _check_token(self) -> None:
         # A producer has its run's token, which `Runs.ingest` checks; readers have the operators'.
@@ -39,46 +44,59 @@ class IngestHandler(StreamHandler):
                 {"field": "Authorization"},
             )
         drafts, first_seq = self._read(self.body(), run_id)
-        self.answer(await self.or_leave(self._take(run_id, token, drafts, first_seq)))
+        answer = await self.or_leave(self._take(run_id, token, drafts, first_seq))
+        if answer is not None:
+            self.answer(answer)
+        else:
+            # Written already, past Tornado, which has nothing to add.
+            self._headers_written = True
+            self.finish()
 
     async def _take(
         self, run_id: str, token: str, drafts: list[Draft], first_seq: int | None
-    ) -> dict[str, Any]:
-        """Store these events, and what was sent ahead or comes meanwhile; return what answers this request.
+    ) -> dict[str, Any] | None:
+        """Store these events, and what was sent ahead; return what answers this request, None if it was answered.
 
-        A request of its own, with all that Tornado does for one, costs as much as dozens of these. One answer is
-        always left, as this request needs it; the others are written here.
+        The requests of a producer that sends ahead are all handled and answered here: one of its own, with all that
+        Tornado does for it, costs as much as dozens of these.
         """
         if first_seq is None:
             return await self._store(run_id, token, drafts, None)
-        ahead = Ahead(self.request)
-        more, ends = self._sent_ahead(ahead, run_id, drafts, first_seq)
-        try:
-            answer = await self._store(run_id, token, drafts + more, first_seq)
-        except LogError:
-            if not ends:
-                raise
-            # It may be the fault of those that were taken along: each for itself, then.
-            return await self._store(run_id, token, drafts, first_seq)
-        if ends:
-            ahead.skip(ends[-1])
-            ahead.answer(self._answered(answer, len(ends)))
-        next_seq = first_seq + len(drafts) + len(more)
-        for _ in range(_ROUNDS):
-            if not ahead.look():
-                break
-            more, ends = self._sent_ahead(ahead, run_id, [], next_seq)
-            if not ends:
-                break
+        began, most = time.monotonic(), self.parts.settings.max_ingest_bytes
+        with Ahead(self.request, idle_seconds=IDLE_SECONDS) as ahead:
+            more, ends = self._sent_ahead(ahead, run_id, drafts, first_seq)
             try:
-                newer = await self._store(run_id, token, more, next_seq)
+                answer = await self._store(run_id, token, drafts + more, first_seq)
             except LogError:
-                # None of these was taken away: each has its turn.
-                break
+                if not ends:
+                    raise
+                # It may be the fault of those that were taken along: each for itself, then.
+                return await self._store(run_id, token, drafts, first_seq)
+            if not ends and not ahead.is_part(most):
+                return answer
+            self._is_answered = True
+            ahead.skip(ends[-1] if ends else 0)
+            await ahead.answer(self._answers(answer, 1 + len(ends), time.monotonic() - began))
+            await self._go_on(ahead, run_id, token, first_seq + len(drafts) + len(more))
+        return None
+
+    async def _go_on(self, ahead: Ahead, run_id: str, token: str, next_seq: int) -> None:
+        """Store and answer what comes for as long as it is plainly the same; what is not has its turn behind this."""
+        most = self.parts.settings.max_ingest_bytes
+        while True:
+            began = time.monotonic()
+            drafts, ends = self._sent_ahead(ahead, run_id, [], next_seq)
+            if not ends:
+                if not ahead.is_part(most) or not await ahead.more():
+                    return
+                continue
+            try:
+                answer = await self._store(run_id, token, drafts, next_seq)
+            except LogError:
+                return
             ahead.skip(ends[-1])
-            ahead.answer(self._answered(answer, 1) + self._answered(newer, len(ends) - 1))
-            answer, next_seq = newer, next_seq + len(more)
-        return answer
+            await ahead.answer(self._answers(answer, len(ends), time.monotonic() - began))
+            next_seq += len(drafts)
 
     async def _store(
         self, run_id: str, token: str, drafts: list[Draft], first_seq: int | None
@@ -86,17 +104,20 @@ class IngestHandler(StreamHandler):
         acknowledged, requests = await self.parts.runs.ingest(run_id, token, drafts, first_seq)
         return {"acknowledged": acknowledged, "requests": requests}
 
-    def _answered(self, answer: dict[str, Any], number: int) -> bytes:
-        """Return what answers so many requests beside this one, and count them."""
-        if not number:
-            return b""
+    def _answers(self, answer: dict[str, Any], number: int, seconds: float) -> bytes:
+        """Return what answers so many requests like this one, which took so long, and count them."""
         data = to_json(answer)
         self.count_request(number)
         if self.is_logged:
             for _ in range(number):
-                self.write_line(len(data))
+                self.write_line(len(data), seconds)
+        self.set_header("Date", format_timestamp(time.time()))
         head = self.head_bytes().removesuffix(b"\r\n")
         return (head + b"Content-Length: %d\r\n\r\n%b" % (len(data), data)) * number
+
+    def _log(self) -> None:
+        if not self._is_answered:
+            super()._log()
 
     # -- what is sent --------------------------------------------------------------------------------------------------
 
