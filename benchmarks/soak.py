@@ -83,12 +83,17 @@ async def behind_nginx(folder: Path) -> str:
 
 
 async def long_run(folder: Path) -> str:
-    """Open the page of a run of a million lines and fifty thousand failed items; keep one open that becomes as long."""
+    """Open the page of a run of a million lines and fifty thousand failed items, keep one open, and halt one."""
 
     def both() -> str:
         with long_runs.pages(folder, lines=1_000_000) as pages:
-            said = long_runs.opened(pages, lines=1_000_000)
-            return f"{said}; {long_runs.growing(pages, lines=1_000_000, width=100)}"
+            return "; ".join(
+                (
+                    long_runs.opened(pages, lines=1_000_000),
+                    long_runs.growing(pages, lines=1_000_000, width=100),
+                    long_runs.halted(pages, lines=400_000),
+                )
+            )
 
     return await asyncio.to_thread(both)
 

@@ -82,6 +82,10 @@ class Server:
         self.folder.cleanup()
 
 
+#: A message of the page's parts that wants an answer; it is JSON in a text of JSON.
+ASKED = re.compile(r'\\"version\\":(\d+),[^{}]*\\"ask\\":true')
+
+
 class Viewer:
     """A reader of one page, as a browser is one, but for the drawing."""
 
@@ -94,6 +98,7 @@ class Viewer:
         self._connection: WebSocketClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None
         self._content = ""
+        self._parts = ""
 
     async def open(self, url: str, client: httpx.AsyncClient) -> float:
         """Open the page; return the seconds until its document was there."""
@@ -117,8 +122,8 @@ class Viewer:
         await self._say("document_ready", {})
         held = re.search(r'"name":"[\w.]+","id":"([^"]+)","attributes":\{"name":"Parts"', self._content)
         if held is not None:
-            data = {"type": "map", "entries": [["type", "hello"], ["version", -1]]}
-            await self._say("data_event", {"model": {"id": held[1]}, "data": data})
+            self._parts = held[1]
+            await self._tell("hello", -1)
         taken = time.perf_counter() - begin
         self._reading = asyncio.create_task(self._read())
         return taken
@@ -135,6 +140,11 @@ class Viewer:
         for _ in range(2 * header.get("num_buffers", 0)):
             await self._connection.read_message()
         return str(header["msgtype"])
+
+    async def _tell(self, kind: str, version: int) -> None:
+        """Say to the page's parts what `views.js` says."""
+        data = {"type": "map", "entries": [["type", kind], ["version", version]]}
+        await self._say("data_event", {"model": {"id": self._parts}, "data": data})
 
     async def _say(self, name: str, values: dict[str, object]) -> None:
         """Send an event of Bokeh's to the server."""
@@ -154,6 +164,9 @@ class Viewer:
             while True:
                 if await self._message() == "PATCH-DOC":
                     self.take(self._content)
+                    asked = ASKED.search(self._content)
+                    if asked is not None:
+                        await self._tell("seen", int(asked[1]))
 
     def take(self, content: str) -> None:
         """Count an update."""

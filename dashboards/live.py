@@ -190,8 +190,10 @@ class RunLink:
         self._pages = _Pages()
         self._window_known = self._asking_window = self._asking_failures = False
         self._ticker = _Ticker(place, self._tick)
+        self._pauses = _Pauses()
         model.commands = self
         model.on_close(self._ticker.close)
+        model.on_close(self._pauses.close)
         model.on_close(source.feed.subscribe(model.run_id, self._told, interval_seconds=interval_seconds))
 
     # -- what the feed tells -------------------------------------------------------------------------------------------
@@ -302,8 +304,7 @@ class RunLink:
             if not self._model.closed:
                 self._place.deliver(self._ask_for_the_rest)
 
-        handle = asyncio.get_running_loop().call_later(AGAIN_SECONDS, then)
-        self._model.on_close(handle.cancel)
+        self._pauses.after(AGAIN_SECONDS, then)
 
     # -- what the viewer asks for --------------------------------------------------------------------------------------
 
@@ -429,8 +430,10 @@ class RunsLink:
         self._known = self._asking = False
         self._total: dict[str, int] = {}
         self._ticker = _Ticker(place, self._tick)
+        self._pauses = _Pauses()
         model.commands = self
         model.on_close(self._ticker.close)
+        model.on_close(self._pauses.close)
         model.on_close(source.feed.subscribe(None, self._told, interval_seconds=interval_seconds))
 
     def _told(self, update: Update) -> None:
@@ -509,8 +512,7 @@ class RunsLink:
             else:
                 names = tuple(offer.name for offer in offers.pipelines)
                 model.update(pipelines=names, first_pipeline=_first(names))
-        handle = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._asked)
-        model.on_close(handle.cancel)
+        self._pauses.after(RETRY_SECONDS, self._asked)
 
     def _asked(self) -> None:
         self._asking = False
@@ -680,6 +682,34 @@ def _sentence(error: ApiError) -> str:
 
 
 # -- time --------------------------------------------------------------------------------------------------------------
+
+
+class _Pauses:
+    """Calls each action once, after its pause, until it is closed. Keeps nothing of those that are over."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._handles: dict[object, asyncio.TimerHandle] = {}
+        self._closed = False
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Call `action` in so many seconds."""
+        if self._closed:
+            return
+        key = object()
+
+        def then() -> None:
+            del self._handles[key]
+            action()
+
+        self._handles[key] = self._loop.call_later(seconds, then)
+
+    def close(self) -> None:
+        """Call none of them any more, and none that are still to come."""
+        self._closed = True
+        for handle in self._handles.values():
+            handle.cancel()
+        self._handles.clear()
 
 
 class _Ticker:

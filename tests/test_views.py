@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,11 @@ from dashboards.literals import (
 )
 from dashboards.pages.address import Address
 from dashboards.pages.where import OfRun, OfRuns, OfStart
-from dashboards.session import LogLine, LogWindow, PipelineSpec, RunModel, RunsModel, StartModel
+from dashboards.session import WINDOW_LINES, LogLine, LogWindow, PipelineSpec, RunModel, RunsModel, StartModel
 from dashboards.views import RunsView, RunView, StartView
 from dashboards.views.base import SCRIPT, Parts, Shown, View
 from dashboards.views.figures import phases_figure, throughput_figure
+from dashboards.views.pace import AHEAD
 from dashboards.views.progress import ProgressView
 from dashboards.views.stats import StatsView
 from dashboards.views.values import ROWS_SHOWN, show_value
@@ -619,6 +621,112 @@ def test_a_drawing_that_begins_later_begins_with_what_is_so_then() -> None:
     run = drawn("running")
     run.model.update(now=NOW + 1)
     assert 1 == json.loads(run.component.get_root().data.text)["version"]
+
+
+# -- a browser that does not keep up -----------------------------------------------------------------------------------
+
+
+class Reader:
+    """A page as `views.js` keeps one: what it knows after the messages that it took."""
+
+    def __init__(self, first: str) -> None:
+        self.version = -1
+        self.parts: dict[str, Any] = {}
+        self.lines: list[list[Any]] = []
+        self.take(json.loads(first))
+
+    def take(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Take a message, and return what the page says then."""
+        whole = message.get("whole", False)
+        if not whole and message["after"] != self.version:
+            return {"type": "hello", "version": self.version}
+        self.version = message["version"]
+        for part, change in message["parts"].items():
+            self.parts[part] = change if whole else merged(self.parts[part], change)
+        news = message["news"].get("log")
+        if news is not None:
+            rows = news["lines"]
+            joined = {
+                "replaced": rows,
+                "appended": [*self.lines, *rows][-WINDOW_LINES:],
+                "prepended": [*rows, *self.lines][:WINDOW_LINES],
+            }
+            self.lines = joined[news["kind"]]
+        return {"type": "seen", "version": self.version} if message["ask"] else {}
+
+
+def merged(state: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    grown = {name[1:]: (*change[name],) for name in change if name.startswith("+")}
+    plain = {name: value for name, value in change.items() if not name.startswith("+")}
+    return state | plain | {name: [*state[name][:kept], *rest] for name, (kept, rest) in grown.items()}
+
+
+def some_lines(first: int, many: int) -> list[LogLine]:
+    return [
+        LogLine(n, NOW, "INFO", "", "load", None, f"line {n} ".ljust(200, "x"))
+        for n in range(first, first + many)
+    ]
+
+
+def test_a_browser_that_takes_nothing_is_told_no_more_until_it_does_and_then_all_at_once(
+    messages: list[Any],
+) -> None:
+    run = drawn("running")
+    for first in range(1000, 6000, 100):
+        run.model.advance(state=replace(running(), seq=first), lines=some_lines(first, 100))
+    assert 2 * AHEAD > sum(len(json.dumps(message)) for message in messages)
+    told = len(messages)
+    run.component._handle_msg({"type": "seen", "version": messages[-1]["version"]})
+    assert told + 1 == len(messages)
+    news = messages[-1]["news"]["log"]
+    assert ("appended", 5500, 5999) == (news["kind"], news["lines"][0][0], news["lines"][-1][0])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_however_slow_a_browser_is_it_comes_to_know_what_is_shown(messages: list[Any], seed: int) -> None:
+    rng, run = random.Random(seed), drawn("running")
+    reader, model = Reader(run.component.board.whole()), run.model
+    newest = oldest = 10_000
+    for _ in range(80):
+        match rng.choice((*["lines"] * 5, "older", "state", "window", "second", "take", "draw")):
+            case "lines":
+                many = rng.randint(1, 60)
+                model.advance(state=further(model.state), lines=some_lines(newest, many))
+                newest += many
+            case "older":
+                many = rng.randint(1, 50)
+                oldest -= many
+                model._prepend(LogWindow(tuple(some_lines(oldest, many)), has_older=True))
+            case "state":
+                model.advance(state=replace(model.state, overall_progress=rng.uniform(0, 100)))
+            case "window":
+                model.show_log(LogWindow(tuple(some_lines(newest, 40))))
+                oldest, newest = newest, newest + 40
+            case "second":
+                model.update(now=model.now + 1)
+            case "take" if messages:
+                say(run, reader.take(messages.pop(0)))
+            case "draw" if rng.random() < 0.2:
+                run.component.get_root()
+    while messages:
+        say(run, reader.take(messages.pop(0)))
+    whole = Reader(run.component.board.whole())
+    assert (whole.version, whole.parts, whole.lines) == (reader.version, reader.parts, reader.lines)
+
+
+def say(run: RunView, said: dict[str, Any]) -> None:
+    if said:
+        run.component._handle_msg(said)
+
+
+@pytest.mark.parametrize("version", [None, "1", 10**30, -1, True, [1]])
+def test_whatever_a_browser_says_to_have_seen_the_page_goes_on(messages: list[Any], version: Any) -> None:
+    run = drawn("running")
+    run.model.advance(lines=some_lines(1000, 500))
+    run.component._handle_msg({"type": "seen", "version": version})
+    run.component._handle_msg({"type": "seen", "version": 1})
+    run.model.update(now=NOW + 1)
+    assert 2 == messages[-1]["version"]
 
 
 def test_only_the_rows_that_changed_are_sent(messages: list[Any]) -> None:

@@ -18,6 +18,7 @@ from panel.custom import JSComponent
 from panel.io.model import apply_changes_without_dispatch
 
 from dashboards.session import Session
+from dashboards.views.pace import Pace
 
 SCRIPT = Path(__file__).parent / "views.js"
 #: How many presentations are kept for other sessions: those of a few moments of a few runs.
@@ -124,8 +125,11 @@ class View:
         """Return as JSON the news that a drawing starts with; empty: this part has no news."""
         return ""
 
-    def news(self, changed: set[str]) -> str:
-        """Return as JSON what happened, beyond what is presented, when these parameters changed; empty: nothing."""
+    def note(self, changed: set[str]) -> None:
+        """Keep for `news` what happens, beyond what is presented, as these parameters change; within bounds."""
+
+    def news(self) -> str:
+        """Return as JSON what has happened, beyond what is presented, since the last call; empty: nothing."""
         return ""
 
     def figure(self) -> str:
@@ -188,6 +192,7 @@ class Board:
     """Keeps one component in step with a model: tells it what changed of its parts, joined. Ends with the model.
 
     Messages are numbered; a browser that missed one says `hello`, as one does that has drawn the page, and is told all.
+    One that does not keep up is told nothing until it has said that it has `seen` what is on its way, then all at once.
     """
 
     def __init__(self, model: Session, arrangement: str, views: Iterable[View]) -> None:
@@ -195,51 +200,96 @@ class Board:
         self._shown = {part: _presented().get(view) for part, view in self.views.items()}
         self._version = 0
         self._is_drawn = False
+        self._pace = Pace()
+        # The parameters that changed and were not told yet.
+        self._due: set[str] = set()
         self._model = model
         self.component = Parts(self, arrangement)
         model.listen(self._changed, sorted({name for view in self.views.values() for name in view.names}))
 
     def whole(self) -> str:
-        """Return all that is shown, as JSON."""
+        """Return all that is shown, as JSON. Another drawing that waits is told the same."""
+        self._tell()
+        return self._whole()
+
+    def _whole(self, ask: bool = False) -> str:
         parts = _mapping({part: shown.text for part, shown in self._shown.items()})
         news = _mapping({part: view.begin() for part, view in self.views.items()})
         figures = _mapping({part: view.figure() for part, view in self.views.items()})
-        return f'{{"version":{self._version},"whole":true,"parts":{parts},"news":{news},"figures":{figures}}}'
+        return (
+            f'{{"version":{self._version},"whole":true,"ask":{_boolean(ask)},'
+            f'"parts":{parts},"news":{news},"figures":{figures}}}'
+        )
 
     def _changed(self, *events: Any) -> None:
         names = {event.name for event in events}
+        for view in self.views.values():
+            if not names.isdisjoint(view.names):
+                view.note(names)
+        self._due |= names
+        if not self._is_drawn:
+            if self._advance():
+                self.component.keep(self._whole())
+        elif not self._pace.is_full:
+            self._tell()
+
+    def _tell(self) -> None:
+        before, news = self._version, self._advance()
+        if news and self._is_drawn:
+            ask = self._pace.sent(self._version, len(news))
+            self.component.send(
+                f'{{"version":{self._version},"after":{before},"ask":{_boolean(ask)},{news}}}'
+            )
+
+    def _advance(self) -> str:
+        """Take in what changed and was not told yet; return it as the inside of a message, empty: nothing to see."""
+        due, self._due = self._due, set()
         changes: dict[str, str] = {}
         news: dict[str, str] = {}
         for part, view in self.views.items():
-            if names.isdisjoint(view.names):
+            if due.isdisjoint(view.names):
                 continue
-            news[part] = view.news(names)
+            news[part] = view.news()
             shown, before = _presented().get(view), self._shown[part]
             self._shown[part] = shown
             changes[part] = shown.since(before)
         if not any(changes.values()) and not any(news.values()):
-            return
-        before_version, self._version = self._version, self._version + 1
-        if not self._is_drawn:
-            self.component.keep(self.whole())
-            return
-        self.component.send(
-            f'{{"version":{self._version},"after":{before_version},'
-            f'"parts":{_mapping(changes)},"news":{_mapping(news)}}}'
-        )
+            return ""
+        self._version += 1
+        return f'"parts":{_mapping(changes)},"news":{_mapping(news)}'
 
     def receive(self, message: Mapping[str, Any]) -> None:
         """Take what a browser says; what is not known is ignored."""
         if self._model.closed:
             return
-        if message["type"] == "hello":
-            self._is_drawn = True
-            if message.get("version") != self._version:
-                self.component.send(self.whole())
-            return
-        view = self.views.get(text_of(message, "part"))
-        if view is not None:
-            view.receive(message)
+        match message["type"]:
+            case "hello":
+                self._begin(message.get("version"))
+            case "seen":
+                self._seen(message.get("version"))
+            case _:
+                view = self.views.get(text_of(message, "part"))
+                if view is not None:
+                    view.receive(message)
+
+    def _begin(self, version: Any) -> None:
+        self._is_drawn = True
+        self._pace.clear()
+        self._advance()
+        if version != self._version:
+            text = self._whole(ask=True)
+            self._pace.sent(self._version, len(text))
+            self.component.send(text)
+
+    def _seen(self, version: Any) -> None:
+        if isinstance(version, int):
+            self._pace.taken(version)
+            if self._due and not self._pace.is_full:
+                self._tell()
+
+
+def _boolean(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _mapping(texts: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from dashboards.session import LogChange, LogLine, RunModel
+from dashboards.session import WINDOW_LINES, LogChange, LogLine, RunModel
 from dashboards.views.base import View, encode, run_soon, text_of
 from streamer import words
 from streamer.events import LEVELS
@@ -22,12 +22,23 @@ class LogView(View):
     names = ("state", "log", "log_change", "log_busy", "level", "search", "following", "connection")
     model: RunModel
 
+    def __init__(self, model: RunModel) -> None:
+        super().__init__(model)
+        self._change: LogChange | None = None
+
     def begin(self) -> str:
+        self._change = None
         return _news("replaced", self.model.log.lines)
 
-    def news(self, changed: set[str]) -> str:
+    def note(self, changed: set[str]) -> None:
         change: LogChange | None = self.model.log_change
-        return "" if change is None or "log_change" not in changed else _news(change.kind, change.lines)
+        if change is not None and "log_change" in changed:
+            joined = change if self._change is None else _joined(self._change, change)
+            self._change = joined or LogChange("replaced", self.model.log.lines)
+
+    def news(self) -> str:
+        change, self._change = self._change, None
+        return "" if change is None else _news(change.kind, change.lines)
 
     def looks_at(self) -> tuple[Any, ...]:
         return tuple(self.present().values())
@@ -63,6 +74,17 @@ class LogView(View):
                 run_soon(model.load_older)
             case "newer":
                 run_soon(model.load_newer)
+
+
+def _joined(change: LogChange, following: LogChange) -> LogChange | None:
+    """Return two changes as one; None: as a whole window only."""
+    if following.kind == "replaced":
+        return following
+    if following.kind != change.kind:
+        return None
+    if change.kind == "appended":
+        return change._replace(lines=(change.lines + following.lines)[-WINDOW_LINES:])
+    return change._replace(lines=(following.lines + change.lines)[:WINDOW_LINES])
 
 
 #: The same lines go to every session that shows them.

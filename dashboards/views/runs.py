@@ -16,6 +16,8 @@ from streamer.state import RunState
 
 #: The most rows a page draws; older ones are found with the filters.
 ROWS_SHOWN: Final = 500
+#: The parameters on which the rows depend.
+ROWS_OF: Final = ("rows", "status", "pipeline", "search", "now")
 #: How many characters of a run's id tell it from others of its name.
 SHORT_ID: Final = 4
 
@@ -43,6 +45,7 @@ class RunsTableView(View):
         super().__init__(model)
         self.run_href, self.start_href = run_href, start_href
         self._shown = self._rows()
+        self._is_stale = False
 
     def _rows(self) -> dict[str, dict[str, Any]]:
         now = self.model.now
@@ -51,9 +54,13 @@ class RunsTableView(View):
     def begin(self) -> str:
         return encode({"rows": list(self._shown.values()), "order": list(self._shown)})
 
-    def news(self, changed: set[str]) -> str:
-        if changed.isdisjoint(("rows", "status", "pipeline", "search", "now")):
+    def note(self, changed: set[str]) -> None:
+        self._is_stale = self._is_stale or not changed.isdisjoint(ROWS_OF)
+
+    def news(self) -> str:
+        if not self._is_stale:
             return ""
+        self._is_stale = False
         shown, self._shown = self._shown, self._rows()
         rows = [row for run, row in self._shown.items() if shown.get(run) != row]
         order = list(self._shown) if list(shown) != list(self._shown) else None

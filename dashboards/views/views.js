@@ -1356,6 +1356,14 @@ const Parts = {
     let asked = false
     const hello = () => model.send_msg({type: "hello", version})
     const take = (message) => {
+      try {
+        draw(message)
+      } finally {
+        // The server waits for it before it sends much more, whatever became of this message.
+        if (message.ask) { model.send_msg({type: "seen", version: message.version}) }
+      }
+    }
+    const draw = (message) => {
       if (!message.whole && message.after !== version) {
         // One was missed: all there is was asked for, or is now.
         if (!asked) { asked = true; hello() }

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SLACK_BYTES = 28_000_000
 #: And a page's heap without garbage.
 HEAP_SLACK_BYTES = 5_000_000
+#: What a page is sent that takes nothing for a while, until it shows what is newest: a few windows of lines.
+HALTED_BYTES = 700_000
 _BATCH = 500
 
 
@@ -158,6 +160,36 @@ def growing(parts: Pages, *, lines: int, width: int) -> str:
     return (
         f"from {lines // 5:,} to {lines:,} lines the streamer took {streamer / 1e6:.1f} MB more,"
         f" the dashboards {dashboards / 1e6:.1f} MB, the page {heap / 1e6:.1f} MB and {elements} elements"
+    )
+
+
+def halted(parts: Pages, *, lines: int) -> str:
+    """Halt a page while its run logs so many lines; it must be waited for, and then be told what there is to see."""
+    received = 0
+
+    def took(payload: str | bytes) -> None:
+        nonlocal received
+        received += len(payload)
+
+    with parts.page() as page, httpx.Client(base_url=parts.streamer.url) as http:
+        page.on("websocket", lambda socket: socket.on("framereceived", took))
+        run = _Growing(http, SMALL + lines, 100)
+        page.goto(f"{parts.dashboards.page_url}?run={run.id}")
+        page.get_by_text(run.grow(SMALL), exact=True).first.wait_for()
+        memory, before = parts.memory(), received
+        debugger = page.context.new_cdp_session(page)
+        debugger.send("Debugger.enable")
+        debugger.send("Debugger.pause")
+        last = run.grow(SMALL + lines)
+        grown = parts.memory()[1] - memory[1]
+        debugger.send("Debugger.disable")
+        page.get_by_text(last, exact=True).first.wait_for()
+    # One message was on its way, and one follows that has all since; more while the dashboards themselves are behind.
+    assert received - before < HALTED_BYTES, received - before
+    assert grown < SLACK_BYTES, grown
+    return (
+        f"a page that was halted for {lines:,} lines took {received - before:,} bytes to show the last one;"
+        f" the dashboards {grown / 1e6:+.1f} MB meanwhile"
     )
 
 

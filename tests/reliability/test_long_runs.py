@@ -25,3 +25,7 @@ def test_the_page_of_a_long_run_opens_as_that_of_a_short_one_and_finds_an_old_li
 
 def test_a_page_that_stays_open_while_its_run_grows_takes_no_more_memory_nor_do_the_servers(pages):
     long_runs.growing(pages, lines=20_000, width=100)
+
+
+def test_a_page_that_is_halted_while_its_run_goes_on_is_waited_for_and_then_shows_the_newest_line(pages):
+    long_runs.halted(pages, lines=60_000)
