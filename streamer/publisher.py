@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
-import logging
 import math
 import os
 import random
@@ -33,7 +32,7 @@ from streamer.settings import Settings
 from streamer.spool import Registration, Spool
 
 if TYPE_CHECKING:
-    import httpx
+    from streamer.exchange import Answer, Exchange
 
 #: Names of the threads that report begin so; what they log themselves is not reported, or it would never end.
 THREAD_PREFIX: Final = "streamer-"
@@ -118,24 +117,15 @@ class _Request(Struct):
         )
 
 
-class _NotOurs(logging.Filter):
-    """Keeps what the HTTP client says of each request of ours, one a second and more, out of everybody's log."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a record is of another thread than those that report."""
-        return not (record.threadName or "").startswith(THREAD_PREFIX)
-
-
-_NOT_OURS: Final = _NotOurs()
-
-
 class Publisher:
     """Sends a run's events from a thread of its own. Any thread may call it; `put` never waits for the network.
 
     `url_provider` says where the streamer is; it is asked again after an error. `on_request(name)` is called from the
     publisher's thread for what the streamer asks ("cancel"), at each answer that asks it; `on_refused(reason)` once,
     when the streamer will not have this producer's events any more: from then on everything is dropped.
-    `alive_seconds` is how often an idle producer gives a sign of life. `clock` measures delays, `rng` jitters them.
+    `alive_seconds` is how often an idle producer gives a sign of life; `linger_seconds` how long what comes in a stream
+    is kept, to be sent together: a request costs the running code half a millisecond of the interpreter's time.
+    `clock` measures delays, `rng` jitters them.
 
     `spool` is where events go while the streamer is away. `registration` is told to it, with the operators'
     `operators_token`, before anything else, of a run that it does not know; then `on_registered(answer)` is called.
@@ -151,7 +141,7 @@ class Publisher:
         on_refused: Callable[[str], None] = _ignore,
         clock: Callable[[], float] = _time.monotonic,
         rng: random.Random | None = None,
-        linger_seconds: float = 0.05,
+        linger_seconds: float = 0.1,
         alive_seconds: float = 1.0,
         limit_bytes: int = WAITING_BYTES,
         max_events: int = _BATCH_EVENTS,
@@ -194,6 +184,8 @@ class Publisher:
         self._url = ""
         self._disowning = 0
         self._flushing = 0
+        # Until its time is over it looks by itself, and need not be woken: that costs whoever reports something.
+        self._lingering = False
         self._closing = False
         self._retry_at = -math.inf
         self._last_sent = -math.inf
@@ -206,8 +198,6 @@ class Publisher:
 
     def start(self) -> None:
         """Start the thread."""
-        for logger in ("httpx", "httpcore.connection", "httpcore.http11"):
-            logging.getLogger(logger).addFilter(_NOT_OURS)
         name = f"{THREAD_PREFIX}publisher"
         self._thread = threading.Thread(target=self._send_forever, name=name, daemon=True)
         self._thread.start()
@@ -245,7 +235,7 @@ class Publisher:
         finally:
             self._busy = False
         waiting = self._outbox.waiting
-        if waiting == 1 or waiting >= _FLUSH_EVENTS:
+        if (waiting == 1 and not self._lingering) or waiting >= _FLUSH_EVENTS:
             self._wake.notify_all()
 
     @property
@@ -316,30 +306,21 @@ class Publisher:
     # -- the publisher's thread ----------------------------------------------------------------------------------------
 
     def _send_forever(self) -> None:
-        # Imported here because it takes a tenth of a second, which the thread that works need not spend.
-        import ssl
+        # Imported here because it takes a while, which the thread that works need not spend.
+        from streamer.exchange import Exchange
 
-        import httpx
-
-        timeout = httpx.Timeout(10.0, connect=2.0)
-        # Proxies of the environment are for the world outside, not for a streamer next door.
         self._url = self._url_provider()
-        # Reading the authorities' certificates takes longer than all the rest, and is of no use without encryption.
-        encrypted = self._url.startswith("https:")
-        verify = ssl.create_default_context() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        with httpx.Client(trust_env=False, timeout=timeout, verify=verify) as client:
-            self._send_with(client)
+        with contextlib.closing(Exchange()) as exchange:
+            self._send_with(exchange)
         if not self._closing and self._spool is not None:
             self._leave(self._spool)
 
-    def _send_with(self, client: httpx.Client) -> None:
+    def _send_with(self, exchange: Exchange) -> None:
         while (lines := self._next_batch()) is not None:
             try:
                 self._url = self._url or self._url_provider()
                 request = self._request(lines)
-                response = client.post(
-                    self._url + request.path, content=request.body, headers=request.headers
-                )
+                answer = exchange.post(self._url + request.path, request.body, request.headers)
             except Exception as error:  # noqa: BLE001 - whatever the network does, the events are kept and sent later
                 self._failed(f"{type(error).__name__}: {error}")
                 continue
@@ -347,9 +328,9 @@ class Publisher:
                 # Whoever closes has left what waits in the spool; sent twice, it is stored once.
                 return
             if self._registration is not None:
-                self._registered(response)
+                self._registered(answer)
             else:
-                self._answered(response, [seq for seq, _ in lines])
+                self._answered(answer, [seq for seq, _ in lines])
 
     def _request(self, lines: list[tuple[int, bytes]]) -> _Request:
         if self._registration is not None:
@@ -372,7 +353,11 @@ class Publisher:
                     due, spool_due = self._due(now), self._spool_due(now)
                     if min(due, spool_due) <= now:
                         break
-                    self._wake.wait(min(due, spool_due) - now)
+                    until = min(due, spool_due)
+                    sent_together = self._last_sent + self._linger_seconds
+                    self._lingering = now < sent_together
+                    self._wake.wait((min(until, sent_together) if self._lingering else until) - now)
+                    self._lingering = False
                 else:
                     return None
                 if due > now:
@@ -469,7 +454,7 @@ class Publisher:
 
     # -- answers -------------------------------------------------------------------------------------------------------
 
-    def _registered(self, response: httpx.Response) -> None:
+    def _registered(self, response: Answer) -> None:
         if response.status_code in (200, 201):
             try:
                 answer = msgspec.json.decode(response.content, type=Registered)
@@ -488,7 +473,7 @@ class Publisher:
         else:
             self._failed(said, _retry_after(response) if response.status_code in (429, 503) else None)
 
-    def _answered(self, response: httpx.Response, numbers: list[int]) -> None:
+    def _answered(self, response: Answer, numbers: list[int]) -> None:
         status = response.status_code
         code, message, details = _error_of(response) if status >= 400 else ("", "", {})
         said = f"{status} {code} {message}".strip()
@@ -507,7 +492,7 @@ class Publisher:
             wait = _retry_after(response) if status in (429, 503) else None
             self._failed(said, wait)
 
-    def _succeeded(self, response: httpx.Response, numbers: list[int]) -> None:
+    def _succeeded(self, response: Answer, numbers: list[int]) -> None:
         try:
             answer = msgspec.json.decode(response.content, type=_Answer)
         except msgspec.DecodeError as error:
@@ -596,7 +581,7 @@ class Publisher:
 _DEFAULTS: Final = Settings(data=Path())
 
 
-def _error_of(response: httpx.Response) -> tuple[str, str, dict[str, Any]]:
+def _error_of(response: Answer) -> tuple[str, str, dict[str, Any]]:
     """Return code, message and details of a streamer's error; empty when somebody else answered."""
     try:
         error = msgspec.json.decode(response.content)["error"]
@@ -606,7 +591,7 @@ def _error_of(response: httpx.Response) -> tuple[str, str, dict[str, Any]]:
         return "", "", {}
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after(response: Answer) -> float | None:
     """Return the seconds a server asks to wait, at most a minute; None when it does not say."""
     text = response.headers.get("Retry-After", "").strip()
     if not text:
