@@ -3,7 +3,7 @@
     python benchmarks/growth.py [--short] [--out FOLDER]
 
 - Server CPU time for a delivery, against the readers of one run; nchan.
-- Seconds until a run's page is there, against the lines of its log; a plain Panel page with those lines in a Tabulator.
+- Seconds until Chromium has drawn the log of a run's page, against its lines; a plain Panel page with a Tabulator.
 - Memory of the dashboards' process, against viewers of one run; a plain Panel page.
 """
 
@@ -25,6 +25,7 @@ from bokeh.resources import CDN, INLINE
 
 from benchmarks.fanout import PEERS, Result
 from benchmarks.fanout import measure as deliver
+from benchmarks.sight import seconds_to_see
 from benchmarks.size import fill
 from benchmarks.viewers import PLAIN, ROOT, Producer, Server, Viewer
 from streamer.log.sqlite import SqliteLog
@@ -46,18 +47,14 @@ def per_delivery(readers: Sequence[int], seconds: float) -> Series:
     return found
 
 
-async def opened(url: str, times: int) -> float:
-    async with httpx.AsyncClient(timeout=300) as client:
-        taken = []
-        for _ in range(times + 1):
-            viewer = Viewer()
-            taken.append(await viewer.open(url, client))
-            await viewer.close()
-    return statistics.median(taken[1:])
+def opened(url: str, pattern: str, times: int) -> float:
+    """Return the median of the seconds until Chromium has drawn what matches, once the first time is over."""
+    with chromium() as browser:
+        return statistics.median([seconds_to_see(browser, url, pattern) for _ in range(times + 1)][1:])
 
 
 def page_open(lines: Sequence[int], most_rows: int) -> Series:
-    """Return seconds to open a page, for each number of log lines."""
+    """Return seconds to see the log in a page that is opened, for each number of its lines."""
     found: Series = {"ours": [], "plain Panel page": []}
     for number in lines:
         with tempfile.TemporaryDirectory() as folder:
@@ -66,13 +63,14 @@ def page_open(lines: Sequence[int], most_rows: int) -> Series:
             log.close()
             server = Server(ROOT / "dashboards", "/dashboards", STREAMER_DATA=folder)
             try:
-                found["ours"].append((number, asyncio.run(opened(f"{server.url}?run=long", 5))))
+                newest = f"item {number} of {number} was read"
+                found["ours"].append((number, opened(f"{server.url}?run=long", newest, 5)))
             finally:
                 server.close()
         if number <= most_rows:
             server = Server(PLAIN, "/plain_page", PLAIN_PAGE_ROWS=str(number))
             try:
-                found["plain Panel page"].append((number, asyncio.run(opened(server.url, 3))))
+                found["plain Panel page"].append((number, opened(server.url, "row 0 was loaded", 3)))
             finally:
                 server.close()
     return found

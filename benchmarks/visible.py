@@ -20,6 +20,7 @@ from collections import defaultdict
 import httpx
 from playwright.async_api import Page, async_playwright
 
+from benchmarks.sight import PATIENCE, VIEWPORT, watch
 from benchmarks.viewers import ROOT, Server, Viewer
 from dashboards.feed import INTERVAL_SECONDS
 from tests.support import CHROMIUM_ARGUMENTS, chromium_path
@@ -28,41 +29,8 @@ from tests.support import CHROMIUM_ARGUMENTS, chromium_path
 TARGET = 150
 #: Events that go before the ones that count: until the page has settled.
 WARM = 20
-#: Seconds until all events must have come.
-PATIENCE = 60
-NUMBER = re.compile(r"event number (\d+) of this run")
+PATTERN = r"event number (\d+) of this run"
 
-#: Notes in a page when an event's number came through the WebSocket, into the tree, and onto the screen.
-WATCH = """
-window.seen = {socket: {}, tree: {}, drawn: {}}
-const now = () => performance.timeOrigin + performance.now()
-const numbers = (text) => [...text.matchAll(/event number (\\d+) of this run/g)].map((found) => found[1])
-const note = (place, some) => { const time = now(); for (const one of some) { window.seen[place][one] ??= time } }
-const Socket = window.WebSocket
-window.WebSocket = class extends Socket {
-  constructor(...values) {
-    super(...values)
-    this.addEventListener("message", ({data}) => { if (typeof data === "string") { note("socket", numbers(data)) } })
-  }
-}
-const observer = new MutationObserver((changes) => {
-  const some = changes.flatMap((change) => [...change.addedNodes]).flatMap((node) => numbers(node.textContent ?? ""))
-  if (some.length === 0) { return }
-  note("tree", some)
-  // A message that is sent before a frame is drawn arrives after it.
-  requestAnimationFrame(() => {
-    const {port1, port2} = new MessageChannel()
-    port1.onmessage = () => { note("drawn", some); port1.close() }
-    port2.postMessage(null)
-  })
-})
-const attach = Element.prototype.attachShadow
-Element.prototype.attachShadow = function (options) {
-  const root = attach.call(this, options)
-  observer.observe(root, {childList: true, subtree: true})
-  return root
-}
-"""
 STAGES = {
     "acknowledged": "acknowledged to its publisher",
     "readers": "at the other viewers",
@@ -82,7 +50,7 @@ class Reader(Viewer):
     def take(self, content: str) -> None:
         super().take(content)
         now = 1000 * time.time()
-        for found in NUMBER.findall(content):
+        for found in re.findall(PATTERN, content):
             self.had.setdefault(int(found), now)
 
 
@@ -113,7 +81,7 @@ async def publish(
 
 async def seen(page: Page, last: int) -> dict[str, dict[int, float]]:
     """Wait until a page has drawn an event; return when which came where."""
-    await page.wait_for_function(f"window.seen.drawn[{last}] !== undefined", timeout=1000 * PATIENCE)
+    await page.wait_for_function(f"window.seen.drawn[{last}] !== undefined", timeout=PATIENCE)
     line = page.get_by_text(f"event number {last} of this run", exact=True).first
     if not await line.evaluate("(node) => node.getBoundingClientRect().bottom <= innerHeight"):
         raise SystemExit("the newest line is outside of the window")
@@ -135,8 +103,8 @@ async def measure(viewers: int, rate: float, seconds: float) -> dict[str, list[f
             browser = await playwright.chromium.launch(
                 executable_path=chromium_path(), args=list(CHROMIUM_ARGUMENTS)
             )
-            page = await browser.new_page(viewport={"width": 1280, "height": 1600})
-            await page.add_init_script(WATCH)
+            page = await browser.new_page(viewport=VIEWPORT)
+            await page.add_init_script(watch(PATTERN))
             await page.goto(url)
             await page.get_by_role("table", name="Log").wait_for()
             last = WARM + round(rate * seconds)
