@@ -164,6 +164,10 @@ class Parts(JSComponent):
         # back to Python, at twice its cost, each change that Python made.
         return ()
 
+    def _update_design(self, *_: Any) -> None:
+        # It brings its own look: what a design of Panel's adds would change nothing of it, and is made anew for each page.
+        self._design = None
+
     def _get_properties(self, doc: Any) -> dict[str, Any]:
         with param.parameterized.discard_events(self):
             self.text = self.board.whole()
