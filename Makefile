@@ -7,10 +7,14 @@ ARGS ?=
 
 # The first Python that is new enough.
 ifndef PYTHON
-PYTHON := $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+PYTHON = $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$each"; exit; }; done)
 endif
 INSTALL = $(or $(PYTHON),$(error panel-streamer needs Python 3.11 or newer, and none was found; name one: make PYTHON=/path/to/python3)) tools/install.py
+
+# What the last installation left. When nothing changed since, `run` starts at once, without asking for one.
+STAMP := $(VENV)/installed.json
+CURRENT = [ $(STAMP) -nt pyproject.toml ] && [ -x $(BIN)/python ] && grep -qF '"root": "$(CURDIR)"' $(STAMP)
 
 CHECKED := streamer dashboards tests tools benchmarks
 QUICK := not slow and not browser and not notebook
@@ -22,8 +26,11 @@ help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 run: ## serve the dashboards on 127.0.0.1:5006 (another port: make run PORT=8006)
-	@$(INSTALL)
+	@$(CURRENT) || $(MAKE) --no-print-directory --always-make $(STAMP)
 	@exec $(BIN)/python tools/run.py $(PORT)
+
+$(STAMP):
+	@$(INSTALL)
 
 install: ## make .venv with all that run, test and lint need
 	@$(INSTALL) test lint

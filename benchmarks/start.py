@@ -52,7 +52,7 @@ def answers(command: Sequence[str], path: str) -> Callable[[], float]:
             own = {"STREAMER_DATA": folder, "STREAMER_PORT": str(port if "serve" in command else free_port())}
             begin = time.perf_counter()
             with subprocess.Popen(
-                [sys.executable, *(part.format(port=port) for part in command)],
+                [part.format(port=port) for part in command],
                 cwd=ROOT, env={**os.environ, **own}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             ) as server:  # fmt: skip
                 while not answered(port, path):
@@ -84,16 +84,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder) / "empty.py"
         empty.write_text(EMPTY_PAGE)
-        panel = ["-m", "panel", "serve", str(empty), "--port={port}", "--address=127.0.0.1"]
+        panel = [sys.executable, "-m", "panel", "serve", str(empty), "--port={port}", "--address=127.0.0.1"]
         pairs = {
             "import streamer / import tornado.web": (
                 ended("-c", "import streamer"), ended("-c", "import tornado.web"),
             ),
             "streamer serve to ready / import tornado.web": (
-                answers(["-m", "streamer.cli", "serve"], "/api/health/ready"), ended("-c", "import tornado.web"),
+                answers([sys.executable, "-m", "streamer.cli", "serve"], "/api/health/ready"),
+                ended("-c", "import tornado.web"),
             ),
             "make run (warm) to first page / panel serve of an empty page": (
-                answers(["tools/run.py", "{port}"], "/dashboards"), answers(panel, "/empty"),
+                answers(["make", "run", "PORT={port}"], "/dashboards"), answers(panel, "/empty"),
             ),
         }  # fmt: skip
         for name, (ours, theirs) in pairs.items():

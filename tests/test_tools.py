@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import json
 import os
 import re
 import shutil
@@ -359,6 +360,47 @@ def test_make_help_explains_every_target():
 
 def test_make_alone_explains_itself():
     assert make("help") == make()
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """A checkout in which all is installed, whose Pythons only say what they are to run; and what `make run` says."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    for path, word in ((python, "runs"), (tmp_path / "python", "asks")):
+        path.write_text(f'#!/bin/sh\necho {word} "$@"\n')
+        path.chmod(0o755)
+    (tmp_path / "pyproject.toml").touch()
+    stamp = tmp_path / ".venv" / "installed.json"
+    stamp.write_text(json.dumps({"root": str(tmp_path)}))
+    os.utime(tmp_path / "pyproject.toml", (1, 1))
+
+    def run():
+        command = ["make", "run", f"PYTHON={tmp_path / 'python'}"]
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        return ended.stdout.splitlines()
+
+    return tmp_path, run
+
+
+def test_make_run_starts_at_once_when_nothing_changed(prepared):
+    _, run = prepared
+    assert ["runs tools/run.py 5006"] == run()
+
+
+@pytest.mark.parametrize("change", ["pyproject", "python", "folder"])
+def test_make_run_asks_what_to_install_when_something_changed(prepared, change):
+    folder, run = prepared
+    match change:
+        case "pyproject":
+            os.utime(folder / "pyproject.toml")
+            os.utime(folder / ".venv" / "installed.json", (1, 1))
+        case "python":
+            (folder / ".venv" / "bin" / "python").unlink()
+        case "folder":
+            (folder / ".venv" / "installed.json").write_text(json.dumps({"root": "/elsewhere"}))
+    assert "asks tools/install.py" == run()[0]
 
 
 def test_a_machine_without_a_new_enough_python_is_told_so(tmp_path):
