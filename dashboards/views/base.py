@@ -165,8 +165,8 @@ class Parts(JSComponent):
         return ()
 
     def _update_design(self, *_: Any) -> None:
-        # It brings its own look: what a design of Panel's adds would change nothing of it, and is made anew for each page.
-        self._design = None
+        # It brings its own look: what a design of Panel's adds changes nothing of it, and would be made for each page.
+        self._design = None  # type: ignore[assignment]  # Panel asks whether there is one
 
     def _get_properties(self, doc: Any) -> dict[str, Any]:
         with param.parameterized.discard_events(self):
