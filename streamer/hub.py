@@ -10,9 +10,9 @@ import asyncio
 import logging
 import random
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Executor
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from streamer.follower import End, Follower, Style, prepare
 from streamer.log.base import Appended, EventLog, LogError
@@ -21,6 +21,7 @@ from streamer.settings import Settings
 from streamer.tail import ENTRIES_PER_WRITE, TERMINAL_KINDS, Frames, Tail, fitting
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 #: A fan-out is followed by a rest of this part of the time it took: more comes together meanwhile, and requests are
 #: served. Why not a quarter: what is published then is too little to be worth a write for each reader.
@@ -70,7 +71,8 @@ class Hub:
         self._rests_until = 0.0
         self._sweep_handle: asyncio.TimerHandle | None = None
         self._reads: dict[tuple[str | None, int], asyncio.Future[Frames]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -254,9 +256,7 @@ class Hub:
             frames = self._frames(follower.run_id, follower.after)
             if frames is None:
                 follower.is_reading = True
-                task = self._loop.create_task(self._read_log(follower))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._spawn(self._read_log(follower))
                 return
             self._deliver(follower, frames)
             if not frames.frames:
@@ -308,12 +308,24 @@ class Hub:
         """Read the log after a place, once for all who ask for the same at a time."""
         reading = self._reads.get(place)
         if reading is None:
-            # The tail's start before the log is read, and not when somebody joins: it moves on meanwhile.
-            reading = self._loop.run_in_executor(self._readers, self._stored, *place, self._tail.start)
-            self._reads[place] = reading
+            reading = self._reads[place] = self._spawn(self._read_in_turn(place))
             reading.add_done_callback(lambda _: self._reads.pop(place))
             self._counts.replays_from_log += 1
         return await asyncio.shield(reading)
+
+    async def _read_in_turn(self, place: tuple[str | None, int]) -> Frames:
+        # One read at a time, begun by the loop when it has come to it: a thread that reads one piece after the other
+        # would keep the interpreter from it, and what is live from its readers.
+        async with self._turn:
+            # The tail's start before the log is read: it moves on meanwhile.
+            return await self._loop.run_in_executor(self._readers, self._stored, *place, self._tail.start)
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start a task that `abort` ends."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _stored(self, run_id: str | None, after: int, start: int) -> Frames:
         stored = self._log.read(after, limit=ENTRIES_PER_WRITE, run_id=run_id)

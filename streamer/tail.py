@@ -9,9 +9,10 @@ from typing import Final
 
 from streamer.events import TERMINAL_TYPES, Entry
 
-#: Most entries, and about the most bytes, that a reader gets in one write.
-ENTRIES_PER_WRITE: Final = 500
-BYTES_PER_WRITE: Final = 256_000
+#: Most entries, and about the most bytes, that a reader gets in one write, and that are read of the log at a time:
+#: what others get now waits for it. Why not more: no more entries a second are replayed then.
+ENTRIES_PER_WRITE: Final = 100
+BYTES_PER_WRITE: Final = 40_000
 #: Most entries that are dropped together.
 _ENTRIES_PER_PIECE: Final = 50
 TERMINAL_KINDS: Final = frozenset(str(t.__struct_config__.tag) for t in TERMINAL_TYPES)

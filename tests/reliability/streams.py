@@ -37,7 +37,7 @@ from tests.support import ServerProcess, wait_until_async
 #: Seconds that a whole scenario may take.
 LONGEST = 600.0
 #: Of a reader that takes nothing, the streamer holds the rest of one write (`tail.BYTES_PER_WRITE`), and little else.
-BYTES_PER_STALLED_READER = 300_000
+BYTES_PER_STALLED_READER = 60_000
 #: What a busy process takes beside that, and what its allocator keeps.
 SLACK_BYTES = 20_000_000
 
