@@ -16,7 +16,7 @@ import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -479,7 +479,7 @@ class Runs:
         """
         live = self._live.get(run_id)
         note = await self._check_token(run_id, token)
-        appends = []
+        sign: Future[Appended] | None = None
         if live is not None:
             live.seen = self._monotonic()
             begins = note.kind == "external" and live.state.status == "queued"
@@ -487,10 +487,11 @@ class Runs:
             says_so = isinstance(first, StatusChanged) and first.status == "running"
             if (live.state.status == "stalled" or begins) and not says_so:
                 # Its first sign of life, or the first after a silence; stored with the batch, as it is not waited for.
-                running = Draft(StatusChanged(status="running"), self.now())
-                appends.append(self._log.append(run_id, [running]))
-        appends.append(self._log.append(run_id, drafts, first_seq=first_seq))
-        *_, appended = await asyncio.gather(*map(asyncio.wrap_future, appends))
+                sign = self._log.append(run_id, [Draft(StatusChanged(status="running"), self.now())])
+        batch = self._log.append(run_id, drafts, first_seq=first_seq)
+        if sign is not None:
+            await asyncio.wrap_future(sign)
+        appended = await asyncio.wrap_future(batch)
         return appended.acknowledged, (["cancel"] if live is not None and live.cancelling else [])
 
     async def _check_token(self, run_id: str, token: str) -> Note:

@@ -7,7 +7,7 @@ cannot disagree. Every value is immutable: a state can be shared between threads
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -307,7 +307,7 @@ def advance(state: RunState, entries: Iterable[Entry]) -> tuple[RunState, list[E
             # By far the most frequent ones, and nothing that one of them is settled from changes with another.
             lines = tuple(group)
             state = _logged(state, lines)
-            settled += [_settled_line(line, state.phase) for line in lines]
+            settled += _settled_lines(lines, state.phase)
             continue
         for entry in group:
             state = apply(state, entry)
@@ -328,21 +328,18 @@ def _settled(state: RunState, entry: Entry) -> Entry:
     return Entry(entry.offset, entry.run_id, entry.seq, entry.time, event)
 
 
-def _settled_line(line: Entry, phase: str | None) -> Entry:
-    event: Any = line.event
-    settled = _placed(event, line.time, phase)
-    if settled is event:
-        return line
-    return Entry(line.offset, line.run_id, line.seq, line.time, settled)
-
-
-def _placed(event: Logged, time: float, phase: str | None) -> Logged:
-    """Return a log line with its phase, `phase` where it says none, and its time."""
-    if event.phase is not None:
-        phase = event.phase
-    if event.timestamp and phase is event.phase:
-        return event
-    return replace(event, phase=phase, timestamp=event.timestamp or format_time(time))
+def _settled_lines(lines: Sequence[Entry], phase: str | None) -> Iterator[Entry]:
+    """Yield log lines with their times, and in `phase` where they say none."""
+    for line in lines:
+        event: Any = line.event
+        where, when = event.phase, event.timestamp
+        if when and (where is not None or phase is None):
+            yield line
+            continue
+        settled = replace(
+            event, phase=phase if where is None else where, timestamp=when or format_time(line.time)
+        )
+        yield Entry(line.offset, line.run_id, line.seq, line.time, settled)
 
 
 def settle(state: RunState, entry: Entry) -> Event:
@@ -377,7 +374,8 @@ def settle(state: RunState, entry: Entry) -> Event:
                 overall_progress=state.overall_progress,
             )
         case Logged():
-            return _placed(event, entry.time, state.phase)
+            (line,) = _settled_lines((entry,), state.phase)
+            return line.event
         case ItemFailed() if event.phase is None:
             return replace(event, phase=state.phase)
         case Completed():
@@ -413,20 +411,23 @@ def _logged(state: RunState, lines: Sequence[Entry]) -> RunState:
     """Return the state after log lines that follow each other: one copy of it for all."""
     counts = dict(state.log_counts)
     created, last, sign, gap = state.created, state.last_time, state.last_sign, state.longest_gap
+    if created is None or last is None or sign is None:
+        created = last = sign = lines[0].time
     for entry in lines:
-        event, time = entry.event, entry.time
-        assert isinstance(event, Logged)
-        level = event.level
+        event: Any = entry.event
+        time, level = entry.time, event.level
         # Levels are free text: the counts stay bounded, the odd ones together.
         if level not in counts and len(counts) >= 20:
             level = "OTHER"
         counts[level] = counts.get(level, 0) + 1
-        if created is None or last is None or sign is None:
-            created = last = sign = time
-        elif event.logger != STREAMER_LOGGER:
-            if state.started is not None and time - last > gap:
-                gap = max(gap, round(time - last, 3))
-            last, sign = max(time, last), max(time, sign)
+        if event.logger == STREAMER_LOGGER:
+            continue
+        if time - last > gap and state.started is not None:
+            gap = max(gap, round(time - last, 3))
+        if time > last:
+            last = time
+        if time > sign:
+            sign = time
     newest = lines[-1]
     return replace(
         state,

@@ -20,9 +20,11 @@ _MOST: Final = 500
 #: Bytes that are enough to go on with, and that are read at a time.
 _ENOUGH_BYTES: Final = 262_144
 _READ_BYTES: Final = 65_536
-#: Digits of a body's size.
-_LONGEST_SIZE: Final = 8
-_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d{1,%d})\r\n" % _LONGEST_SIZE, re.IGNORECASE)
+#: What is longer is not waited for here.
+_LONGEST_HEAD: Final = 32_768
+_SIZE: Final = rb"(\d{1,8})"
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *" + _SIZE + rb"\r\n", re.IGNORECASE)
+_NOTHING: Final = re.compile(rb"(?!)")
 
 
 class Ahead:
@@ -35,8 +37,9 @@ class Ahead:
         self._request = request
         self._idle_seconds = idle_seconds
         self._here = bytearray()
-        #: What stands before and behind the size in a head that is the same; empty until there was one.
-        self._same_head = b"", b""
+        #: A head that is the same, and what stands in it before the size; nothing until there was one.
+        self._same_head = _NOTHING
+        self._before = b""
         self._stream: IOStream | None = None
         connection = request.connection
         if isinstance(connection, HTTP1Connection) and _may_go_on(request) and _is_known(connection.stream):
@@ -71,12 +74,12 @@ class Ahead:
 
     def is_part(self, most_bytes: int) -> bool:
         """Say whether what is here, or nothing, may be the beginning of another request that is the same."""
-        here, (before, after) = self._here, self._same_head
+        here, before = self._here, self._before
         start, size = self._body_of(0)
         if start:
             return len(here) < start + size <= most_bytes
-        is_short = len(here) < len(before) + _LONGEST_SIZE + len(after)
-        return before != b"" and is_short and here.startswith(before[: len(here)]) and b"\r\n\r\n" not in here
+        is_part_of_head = b"\r\n\r\n" not in here and len(here) < _LONGEST_HEAD
+        return before != b"" and is_part_of_head and here.startswith(before[: len(here)])
 
     async def more(self) -> bool:
         """Wait until more has come, and take it in; False when nothing will."""
@@ -116,19 +119,17 @@ class Ahead:
 
     def _body_of(self, begin: int) -> tuple[int, int]:
         """Return where the body starts of the request that begins there, and its size; (0, 0) if it is not the same."""
-        here, (before, after) = self._here, self._same_head
-        if before and here.startswith(before, begin):
-            digits = begin + len(before)
-            end = here.find(b"\r", digits, digits + _LONGEST_SIZE + 1)
-            if here.startswith(after, end) and here[digits:end].isdigit():
-                return end + len(after), int(here[digits:end])
-        end = here.find(b"\r\n\r\n", begin)
-        head = bytes(here[begin : end + 4])
+        known = self._same_head.match(self._here, begin)
+        if known is not None:
+            return known.end(), int(known[1])
+        end = self._here.find(b"\r\n\r\n", begin)
+        head = bytes(self._here[begin : end + 4])
         length = _LENGTH.search(head)
         if end < 0 or length is None or not self._is_same(head):
             return 0, 0
         # Compared as headers once, and then byte by byte.
-        self._same_head = head[: length.start(1)], head[length.end(1) :]
+        self._before, after = head[: length.start(1)], head[length.end(1) :]
+        self._same_head = re.compile(re.escape(self._before) + _SIZE + re.escape(after))
         return end + 4, int(length[1])
 
     def _is_same(self, head: bytes) -> bool:
