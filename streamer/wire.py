@@ -118,8 +118,8 @@ def entry_frame(epoch: str, offset: int, name: str, data: bytes) -> bytes:
     return b"event: %b\nid: %b-%d\ndata: %b\n\n" % (name.encode(), epoch.encode(), offset, data)
 
 
-#: Of what a frame is made: offset, kind, seq, time, and the event's JSON.
-Row = tuple[int, str, int, float, bytes]
+#: An entry as it is stored: offset, its run's key, seq, time, kind, level, and the event's JSON.
+Row = tuple[int, int, int, float, str, int | None, bytes]
 
 
 def framer(epoch: str, run_id: str) -> Callable[[Iterable[Row]], list[bytes]]:
@@ -131,7 +131,7 @@ def framer(epoch: str, run_id: str) -> Callable[[Iterable[Row]], list[bytes]]:
     def frames(rows: Iterable[Row]) -> list[bytes]:
         return [
             data % (_NAMES[name], offset, seq, format_time(time).encode(), ascii_json(body)[1:])
-            for offset, name, seq, time, body in rows
+            for offset, _, seq, time, name, _, body in rows
         ]
 
     return frames

@@ -50,7 +50,7 @@ from streamer.log.salvage import find_damage, is_damage, salvage
 from streamer.log.schema import connect, prepare
 from streamer.log.witness import Testimony, Witness, Word
 from streamer.state import RunState, advance, decode_state, encode_state, with_retry
-from streamer.wire import framer
+from streamer.wire import Row, framer
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ class SqliteLog:
         self._touched: dict[str, _Run] = {}
         # Runs that other ones repeat, of this commit: their states changed without an entry of their own.
         self._linked: set[str] = set()
-        self._rows: list[tuple[Any, ...]] = []
+        self._rows: list[Row] = []
         self._trouble: str | None = None
         self._word: Word = "open"
         try:
@@ -239,13 +239,13 @@ class SqliteLog:
         with self._reading() as db:
             if run_id is None:
                 rows = db.execute(
-                    'SELECT e."offset", e.kind, e.seq, e.time, e.body, r.id FROM entries e JOIN runs r ON r.key = e.run'
+                    "SELECT e.*, r.id FROM entries e JOIN runs r ON r.key = e.run"
                     ' WHERE e."offset" > ? ORDER BY e."offset" LIMIT ?',
                     (after, limit),
                 ).fetchall()
             else:
                 rows = db.execute(
-                    'SELECT "offset", kind, seq, time, body, ? FROM entries'
+                    "SELECT *, ? FROM entries"
                     ' WHERE run = (SELECT key FROM runs WHERE id = ?) AND "offset" > ? ORDER BY "offset" LIMIT ?',
                     (run_id, run_id, after, limit),
                 ).fetchall()
@@ -253,10 +253,10 @@ class SqliteLog:
             if after < self._gap and not _holds(db, run_id, after):
                 raise EntriesGone(after)
         found: list[Stored] = []
-        for run, group in groupby(rows, itemgetter(5)):
-            of_run = [row[:5] for row in group]
+        for run, group in groupby(rows, itemgetter(-1)):
+            of_run: list[Row] = [row[:-1] for row in group]
             frames = framer(self.epoch, run)(of_run)
-            found += [Stored(row[0], run, row[1], frame) for row, frame in zip(of_run, frames, strict=True)]
+            found += [Stored(row[0], run, row[4], frame) for row, frame in zip(of_run, frames, strict=True)]
         return found
 
     def run(self, run_id: str) -> RunRecord | None:
@@ -636,15 +636,12 @@ class SqliteLog:
                 for offset, draft in enumerate(drafts, first)
             ],
         )
-        rows = [
-            (entry.offset, kind(entry.event), entry.seq, entry.time, encode_event(entry.event))
-            for entry in entries
+        rows: list[Row] = [
+            (e.offset, run.key, e.seq, e.time, kind(e.event), _level(e.event), encode_event(e.event))
+            for e in entries
         ]
         frames = framer(self.epoch, run_id)(rows)
-        self._rows += [
-            (offset, run.key, number, when, name, _level(entry.event), body)
-            for (offset, name, number, when, body), entry in zip(rows, entries, strict=True)
-        ]
+        self._rows += rows
         size = run.bytes + sum([len(row[-1]) for row in rows])
         self._head += len(entries)
         run.state, run.acknowledged, run.bytes = state, acknowledged, size
