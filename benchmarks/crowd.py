@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.fanout import raised_limit
 from benchmarks.viewers import ROOT, Producer, Server, Viewer
 
 #: Viewers in each process of them.
@@ -141,8 +141,7 @@ def main() -> None:
     if asked.watch:
         asyncio.run(watch(asked.watch, asked.viewers))
         return
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raised_limit()
     crowds = [(200, 1), (1000, 2)]
     if asked.short:
         crowds = [(100, 1)]

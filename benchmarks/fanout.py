@@ -25,7 +25,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
@@ -41,6 +43,8 @@ AHEAD = 64
 MARK = b"number="
 #: The first is the server's, the others are the load's.
 PROCESSORS = sorted(os.sched_getaffinity(0))
+#: Descriptors that a process needs beside those of the readers, at most.
+SPARE = 200
 #: Seconds after which something that must come soon counts as not coming.
 PATIENCE = 60.0
 
@@ -56,6 +60,8 @@ class Peer:
     """A server on a port of its own; a context manager. `get`: the request of a reader."""
 
     name = ""
+    #: Modules that it needs.
+    modules: tuple[str, ...] = ()
     get = b"GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
 
     def __init__(self) -> None:
@@ -63,6 +69,12 @@ class Peer:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self.folder = Path(tempfile.mkdtemp())
+
+    @classmethod
+    def missing(cls) -> str:
+        """Say what it needs and is not there; empty: nothing."""
+        missing = [name for name in cls.modules if find_spec(name) is None]
+        return f"{' and '.join(missing)}, of the extra bench" if missing else ""
 
     def command(self) -> list[str]:
         return [sys.executable, str(HERE / "peers" / f"{self.name}.py"), str(self.port)]
@@ -101,7 +113,11 @@ class Peer:
 
     def __enter__(self) -> Self:
         self.start()
-        self.prepare()
+        try:
+            self.prepare()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -130,17 +146,23 @@ class Naive(Peer):
 
 class Starlette(Peer):
     name = "starlette_sse"
+    modules = "sse_starlette", "uvicorn"
 
 
 class Nchan(Peer):
     name = "nchan"
+    module = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
+
+    @classmethod
+    def missing(cls) -> str:
+        there = shutil.which("nginx") and cls.module.exists()
+        return "" if there else f"nginx with {cls.module} (apt-get install nginx libnginx-mod-nchan)"
 
     def command(self) -> list[str]:
-        module = next(Path("/usr/lib/nginx/modules").glob("ngx_nchan_module.so"))
         user = "user root;" if os.geteuid() == 0 else ""
         configuration = self.folder / "nginx.conf"
         configuration.write_text(
-            f"""load_module {module}; {user}
+            f"""load_module {self.module}; {user}
 daemon off; worker_processes 1; worker_rlimit_nofile 20000; pid {self.folder}/pid; error_log {self.folder}/error.log;
 events {{ worker_connections 15000; }}
 http {{ access_log off; keepalive_requests 100000000; nchan_max_reserved_memory 512M;
@@ -177,6 +199,22 @@ class Ours(Peer):
 
 
 PEERS = {"ours": Ours, "nchan": Nchan, "starlette": Starlette, "naive": Naive}
+
+
+def present(names: Iterable[str]) -> list[str]:
+    """Return those of the servers that can be started, and say of the others why not."""
+    missing = {name: PEERS[name].missing() for name in names}
+    for name, what in missing.items():
+        if what:
+            print(f"{name} is left out: it needs {what}", flush=True)
+    return [name for name, what in missing.items() if not what]
+
+
+def raised_limit() -> int:
+    """Let this process, and those it starts, have as many descriptors as the system allows; return how many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 # -- load --------------------------------------------------------------------------------------------------------------
@@ -352,14 +390,22 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.short:
         arguments.subscribers, arguments.seconds, arguments.rounds = [1000], 2.0, 1
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    limit, names = raised_limit(), present(arguments.only)
     medians = {}
     for subscribers in arguments.subscribers:
-        results = {name: Result() for name in arguments.only}
+        if limit < subscribers + SPARE:
+            print(f"{subscribers:,} readers are left out: the system allows {limit:,} descriptors a process")
+            continue
+        results = {name: Result() for name in names}
         for _ in range(arguments.rounds):
-            for name, result in results.items():
-                measure(PEERS[name], subscribers, arguments.seconds, result)
+            for name in list(results):
+                try:
+                    measure(PEERS[name], subscribers, arguments.seconds, results[name])
+                except SystemExit as failure:
+                    if name == "ours":
+                        raise
+                    del results[name]
+                    print(f"{name} is left out with {subscribers:,} readers: {failure}", flush=True)
         print(
             f"\n{subscribers:,} readers, events of {EVENT} bytes, {arguments.seconds:g} s; "
             f"medians of {arguments.rounds} rounds"

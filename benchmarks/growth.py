@@ -23,7 +23,7 @@ from bokeh.models import Div
 from bokeh.plotting import figure
 from bokeh.resources import CDN, INLINE
 
-from benchmarks.fanout import PEERS, Result
+from benchmarks.fanout import PEERS, Result, present, raised_limit
 from benchmarks.fanout import measure as deliver
 from benchmarks.sight import seconds_to_see
 from benchmarks.size import fill
@@ -38,7 +38,7 @@ Series = dict[str, list[tuple[float, float]]]
 
 def per_delivery(readers: Sequence[int], seconds: float) -> Series:
     """Return microseconds of the server's processor for a delivery, for each number of readers."""
-    found: Series = {"ours": [], "nchan": []}
+    found: Series = {name: [] for name in present(("ours", "nchan"))}
     for number in readers:
         for name, points in found.items():
             result = Result()
@@ -125,6 +125,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE, help="folder of the chart")
     asked = parser.parse_args()
     short = asked.short
+    raised_limit()
     deliveries = per_delivery([100, 1000] if short else [100, 300, 1000, 3000, 5000], 1.0 if short else 3.0)
     pages = page_open([1000, 10_000] if short else [1000, 10_000, 100_000, 1_000_000], 100_000)
     megabytes = memory([1, 10] if short else [1, 10, 20, 40, 80])

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import select
 import socket
@@ -33,7 +34,7 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.fanout import EVENT, HERE, PATIENCE, PROCESSORS, Nchan, Ours, Peer
+from benchmarks.fanout import EVENT, HERE, PATIENCE, PROCESSORS, Nchan, Ours, Peer, present
 
 #: Requests that the producer sends before it reads an answer.
 AHEAD = {1: 64, 20: 16, 500: 4}
@@ -195,14 +196,17 @@ class Bare:
         result.costs.append(used / events * 1e6)
 
 
-def compare(batch: int, kinds: list[str], seconds: float, rounds: int) -> dict[str, Result]:
+def compare(
+    batch: int, kinds: list[str], seconds: float, rounds: int, *, beside_nchan: bool
+) -> dict[str, Result]:
     results = {f"ours, {kind}": Result() for kind in kinds}
     with Bare() as bare:
         for _ in range(rounds):
             for kind in kinds:
                 with_ours(kind, batch, seconds, results[f"ours, {kind}"])
             if batch == 1:
-                with_nchan(batch, seconds, results.setdefault("nchan", Result()))
+                if beside_nchan:
+                    with_nchan(batch, seconds, results.setdefault("nchan", Result()))
                 continue
             for name, size in (("bare", batch), ("joined", batch * AHEAD[batch])):
                 # As long as ours, about; transactions of 20 are bound by the disk.
@@ -223,9 +227,13 @@ def main() -> None:
     if arguments.short:
         arguments.kinds, arguments.seconds, arguments.rounds = ["log"], 1.5, 1
     medians = {}
+    beside_nchan = 1 in arguments.batches and bool(present(["nchan"]))
     for batch in arguments.batches:
-        results = compare(batch, arguments.kinds, arguments.seconds, arguments.rounds)
-        base = results["nchan" if batch == 1 else "bare"].rate
+        results = compare(
+            batch, arguments.kinds, arguments.seconds, arguments.rounds, beside_nchan=beside_nchan
+        )
+        peer = results.get("nchan" if batch == 1 else "bare")
+        base = math.nan if peer is None else peer.rate
         print(f"\nbatches of {batch}, {AHEAD[batch]} requests ahead; medians of {arguments.rounds} rounds")
         print(
             f"{'':>15} {'events/s':>10} {'/ ' + ('nchan' if batch == 1 else 'bare'):>8} {'CPU µs/event':>13}"

@@ -1,6 +1,6 @@
 """What being shown costs a job: under `streamer.run` and `track`, and adopted; beside the same job that is not shown.
 
-    python benchmarks/job.py [--short] [--rounds 15] [--seconds 2]
+    python benchmarks/job.py [--short] [--rounds 7] [--seconds 1.5]
 
 The job does some 100 µs of work an item, and logs 200 lines a second. It is done in two ways: Python alone, which never
 gives up the interpreter, and hashing, which does so for each item. In one process, with and without are done in turns,
@@ -29,7 +29,7 @@ import streamer
 
 LINES_A_SECOND = 200
 #: Seconds that are worked before counting begins: until threads and connection are there.
-WARM = 0.4
+WARM = 0.3
 BLOCK = b"x" * 60_000
 
 log = logging.getLogger("job")
@@ -115,11 +115,11 @@ def server() -> Iterator[None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--short", action="store_true", help="5 rounds of 1 s")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--short", action="store_true", help="3 rounds of 0.7 s")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=1.5)
     asked = parser.parse_args()
-    rounds, seconds = (5, 1.0) if asked.short else (asked.rounds, asked.seconds)
+    rounds, seconds = (3, 0.7) if asked.short else (asked.rounds, asked.seconds)
     logging.basicConfig(level=logging.INFO, handlers=[logging.NullHandler()])
     print(
         f"{LINES_A_SECOND} log lines/s, {rounds} pairs of {seconds:g} s; medians and quartiles of with over without"
