@@ -19,7 +19,7 @@ from dashboards.session import WINDOW_LINES, LogLine
 from streamer.client import Connection, Message, NotFound, OnConnection, StreamerAway, StreamerError
 from streamer.events import Entry, Logged
 from streamer.state import RunState, apply, with_retry
-from streamer.wire import Reset, Snapshot, SnapshotOfAll
+from streamer.wire import Removed, Reset, Snapshot, SnapshotOfAll
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Update(NamedTuple):
     `states` are those that changed: for a subscriber to one run that run's, if it did. `lines` are the run's new log
     lines, the last `WINDOW_LINES` of them; `skipped` says that there were more. `missing`: the streamer knows no such
     run. `renewed`: what was known before is void (the first time, and when the log is another one), so what was read
-    besides must be read again.
+    besides must be read again. `removed` are the runs that the streamer does not keep any more.
     """
 
     connection: Connection
@@ -59,6 +59,7 @@ class Update(NamedTuple):
     skipped: bool = False
     missing: bool = False
     renewed: bool = False
+    removed: frozenset[str] = frozenset()
 
 
 class Upstream(Protocol):
@@ -120,6 +121,7 @@ class _Subscriber:
         self.interval = interval
         self.states: dict[str, RunState] = {}
         self.lines: deque[LogLine] = deque(maxlen=WINDOW_LINES)
+        self.removed: set[str] = set()
         self.skipped = False
         self.renewed = True
         self.ended = False
@@ -144,6 +146,7 @@ class _Subscriber:
         told = update(self)
         self.states, self.skipped, self.renewed = {}, False, False
         self.lines.clear()
+        self.removed.clear()
         try:
             self._callback(told)
         except Exception:
@@ -339,6 +342,8 @@ class Feed:
                 self._take_snapshot(message)
             case Snapshot():
                 self._put(message.state)
+            case Removed():
+                self._take_removed(message.run_id)
             case Reset():
                 logger.info("the feed begins again: %s", message.reason)
 
@@ -379,6 +384,18 @@ class Feed:
         self._put(apply(state, entry))
         if entry.seq == 1:
             self._link(self._states[run_id])
+
+    def _take_removed(self, run_id: str) -> None:
+        """Forget a run that is not kept any more, and tell those who list it or look at it."""
+        reading = self._reading.pop(run_id, None)
+        if reading is not None:
+            reading.task.cancel()
+        self._states.pop(run_id, None)
+        self._is_missing(run_id)
+        for subscriber in self._subscribers.get(None, ()):
+            subscriber.states.pop(run_id, None)
+            subscriber.removed.add(run_id)
+            self._wake(subscriber)
 
     def _link(self, retry: RunState) -> None:
         """Let the state of the run that a new one repeats say so: no entry of its own does."""
@@ -491,6 +508,7 @@ class Feed:
             subscriber.skipped,
             subscriber.run_id in self._missing,
             subscriber.renewed,
+            frozenset(subscriber.removed),
         )
 
 

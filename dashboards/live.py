@@ -448,13 +448,13 @@ class RunsLink:
             changes.update(connection=update.connection, connection_message=update.message)
         if update.renewed:
             self._known = False
-        if self._known and update.states:
-            rows = self._joined(update.states)
+        if self._known and (update.states or update.removed):
+            rows = tuple(row for row in self._joined(update.states) if row.run not in update.removed)
             if rows != model.rows:
                 changes["rows"] = rows
         if changes:
             model.update(**changes)
-        if update.states:
+        if update.states or update.removed:
             self._count()
         self._ask_for_the_rest()
 

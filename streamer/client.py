@@ -443,7 +443,8 @@ class Client:
 
         With a `cursor` it begins with the entries after it, with `from_start` with the first one, of which there may be
         many; then no snapshot is needed. Where it cannot go on without a gap, now or later, a
-        `Reset` comes (what is known is void) and a new snapshot. It ends and raises as `entries`, but for the reset.
+        `Reset` comes (what is known is void) and a new snapshot. Among those of all runs `Removed` says that one is not
+        kept any more. It ends and raises as `entries`, but for the reset.
         """
         return Following(self, _stream_path(run_id), run_id, read_cursor(cursor), from_start, on_connection)
 

@@ -24,10 +24,10 @@ from streamer.answers import (
     reason_of,
 )
 from streamer.events import TERMINAL_TYPES, Entry, decode_envelope
-from streamer.wire import Cursor, Reset, Snapshot, SnapshotOfAll, WireError, read_frame
+from streamer.wire import Cursor, Removed, Reset, Snapshot, SnapshotOfAll, WireError, read_frame
 
 #: What `Client.follow` yields.
-Message = Entry | Snapshot | SnapshotOfAll | Reset
+Message = Entry | Snapshot | SnapshotOfAll | Reset | Removed
 #: What `on_connection` is told: a connection is being made, it is open, or the last attempt failed.
 Connection = Literal["connecting", "live", "away"]
 OnConnection = Callable[[Connection, str], None]
@@ -275,7 +275,7 @@ class Stream(abc.ABC, Generic[M]):
             message = read_frame(frame)
         except WireError as error:
             raise ProtocolError(str(error)) from error
-        if message is None or isinstance(message, Entry):
+        if message is None or isinstance(message, Entry | Removed):
             cursor = Cursor.parse(frame.id)
             if cursor is None or not self._moves(cursor):
                 return None
@@ -283,6 +283,9 @@ class Stream(abc.ABC, Generic[M]):
                 self._unknown(frame)
                 self.cursor = cursor
                 return None
+            if isinstance(message, Removed):
+                self.cursor = cursor
+                return self._removed(message)
             if self.run_id not in (None, message.run_id):
                 raise ProtocolError(
                     f"expected entries of run {self.run_id}, received one of {message.run_id}"
@@ -316,6 +319,10 @@ class Stream(abc.ABC, Generic[M]):
     @abc.abstractmethod
     def _entry(self, entry: Entry) -> M | None: ...
 
+    def _removed(self, removed: Removed) -> M | None:
+        """Return what the consumer gets of the word that a run was removed: nothing, where it wants entries."""
+        return None
+
     def _unknown(self, frame: sse.Frame) -> None:
         """Take note of an entry of a kind that this version does not know."""
 
@@ -331,6 +338,9 @@ class Following(Stream[Message]):
 
     def _entry(self, entry: Entry) -> Message:
         return entry
+
+    def _removed(self, removed: Removed) -> Message:
+        return removed
 
     def _reset(self, reset: Reset) -> Message:
         return reset

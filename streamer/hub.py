@@ -19,6 +19,7 @@ from streamer.log.base import Appended, EventLog, LogError
 from streamer.metrics import StreamCounts
 from streamer.settings import Settings
 from streamer.tail import ENTRIES_PER_WRITE, TERMINAL_KINDS, Frames, Tail, fitting
+from streamer.wire import Removed, removed_frame
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -90,7 +91,7 @@ class Hub:
 
     # -- what was stored -----------------------------------------------------------------------------------------------
 
-    def publish(self, appended: Sequence[Appended]) -> None:
+    def publish(self, appended: Sequence[Appended | Removed]) -> None:
         """Take what was committed. Called from the log's thread; the one crossing from it to the loop."""
         # RuntimeError: the loop is closed, so nobody follows any more.
         try:
@@ -99,9 +100,13 @@ class Hub:
             if not self._loop.is_closed():
                 raise
 
-    def _take(self, appended: Sequence[Appended], published: float) -> None:
+    def _take(self, appended: Sequence[Appended | Removed], published: float) -> None:
         for batch in appended:
             run_id = batch.run_id
+            if isinstance(batch, Removed):
+                self._changed.add(run_id)
+                self._tail.append_word(batch.offset, removed_frame(batch, self._log.epoch))
+                continue
             if batch.entries and run_id not in self._tail:
                 self._bring_forward(run_id, batch.entries[0].offset - 1)
             self._changed.add(run_id)

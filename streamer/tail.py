@@ -118,6 +118,16 @@ class Tail:
             size = sum(map(len, piece))
             self._pieces.append((run_id, len(piece), offsets[begin + len(piece) - 1], size))
             self.bytes += size
+        self._bound()
+
+    def append_word(self, offset: int, frame: bytes) -> None:
+        """Take a frame of no run, for those who read all, of an offset beyond all that are here."""
+        self._all.extend((offset,), (frame,))
+        self._pieces.append(("", 1, offset, len(frame)))
+        self.bytes += len(frame)
+        self._bound()
+
+    def _bound(self) -> None:
         while self.bytes > self._limit and len(self._pieces) > 1:
             self._drop()
 
@@ -126,10 +136,11 @@ class Tail:
         run_id, number, self.start, size = self._pieces.popleft()
         self.bytes -= size
         self._all.drop(number)
-        line = self._by_run[run_id]
-        line.drop(number)
-        if line.is_empty:
-            del self._by_run[run_id]
+        line = self._by_run.get(run_id)
+        if line is not None:
+            line.drop(number)
+            if line.is_empty:
+                del self._by_run[run_id]
 
     def after(self, run_id: str | None, offset: int) -> Frames | None:
         """Return what comes after an offset, of one run or of all, as much as fits in a write; None: ask the log."""

@@ -29,8 +29,9 @@ from streamer.state import RunState
 
 SNAPSHOT: Final = "snapshot"
 RESET: Final = "reset"
+REMOVED: Final = "removed"
 #: Every name an `event:` line of a stream can have.
-FRAME_KINDS: Final = (*KINDS, SNAPSHOT, RESET)
+FRAME_KINDS: Final = (*KINDS, SNAPSHOT, RESET, REMOVED)
 _NAMES: Final = {name: name.encode() for name in KINDS}
 
 
@@ -74,6 +75,14 @@ class Reset(Struct, frozen=True):
     """The reader's cursor is not of this log, or no longer: what it knows is void; a snapshot follows."""
 
     reason: str
+
+
+class Removed(Struct, frozen=True):
+    """A run that the streamer does not keep any more, said to who follows all runs. `time`: POSIX seconds."""
+
+    offset: int
+    run_id: str
+    time: float
 
 
 def _escape_non_ascii(error: UnicodeError) -> tuple[str, int]:
@@ -217,7 +226,13 @@ def reset_frame(reset: Reset, run_id: str | None = None) -> bytes:
     return sse.encode(reset_data(reset, run_id), event=RESET, id=None)
 
 
-def read_frame(frame: sse.Frame) -> Entry | Snapshot | SnapshotOfAll | Reset | None:
+def removed_frame(removed: Removed, epoch: str) -> bytes:
+    """Return the frame that says that a run was removed; its id is its place among the entries of all runs."""
+    data = {"run": removed.run_id, "time": format_time(removed.time), "event": REMOVED}
+    return entry_frame(epoch, removed.offset, REMOVED, to_json(data))
+
+
+def read_frame(frame: sse.Frame) -> Entry | Snapshot | SnapshotOfAll | Reset | Removed | None:
     """Read a frame of a stream; None for a kind that this version does not know. Raises `WireError`."""
     if frame.event not in FRAME_KINDS:
         return None
@@ -235,9 +250,18 @@ def read_frame(frame: sse.Frame) -> Entry | Snapshot | SnapshotOfAll | Reset | N
         cursor = Cursor.parse(frame.id)
         if cursor is None:
             raise WireError(f"expected an id EPOCH-OFFSET, received {frame.id!r}")
+        if frame.event == REMOVED:
+            return _read_removed(cursor.offset, msgspec.json.decode(frame.data))
         return read_entry(frame.data, cursor.offset)
     except (KeyError, TypeError, msgspec.DecodeError) as error:
         raise WireError(f"frame {frame.event} {frame.id}: {error}") from error
+
+
+def _read_removed(offset: int, data: Any) -> Removed:
+    try:
+        return Removed(offset, str(data["run"]), parse_time(data["time"]))
+    except (AttributeError, ValueError) as error:
+        raise WireError(f"expected a time in RFC 3339, received {str(data)[:100]!r}: {error}") from error
 
 
 def read_entry(data: bytes | str, offset: int) -> Entry:

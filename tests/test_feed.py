@@ -23,7 +23,7 @@ from dashboards.session import WINDOW_LINES
 from streamer.client import Forbidden, Message, NotFound, StreamerAway
 from streamer.events import Completed, Entry, Event, Logged, PhaseChanged, Progressed, StatusChanged
 from streamer.state import RunState, fold
-from streamer.wire import Cursor, Snapshot, SnapshotOfAll
+from streamer.wire import Cursor, Removed, Snapshot, SnapshotOfAll
 from tests.support import wait_until_async
 
 
@@ -154,6 +154,19 @@ def said(n: int) -> list[Event]:
 
 def after(entries: list[Entry], n: int) -> RunState:
     return fold(RunState(run=entries[0].run_id), entries[:n])
+
+
+async def test_a_run_that_was_removed_is_forgotten_and_its_page_says_so(rig: Rig) -> None:
+    rig.subscribe("all", None)
+    rig.subscribe("page", "a")
+    await rig.begin(after(story("a"), 2), after(story("b"), 2))
+    rig.upstream.send(Removed(30, "a", 1000.0))
+    await rig.settle()
+    rig.timers.advance(1)
+
+    assert ["b"] == [state.run for state in rig.feed.states()]
+    assert frozenset("a") == rig.told["all"][-1].removed
+    assert rig.told["page"][-1].missing
 
 
 # -- one connection ----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 from dashboards.live import LoopPlace, RunLink, RunsLink, StartLink, close_all, connect_run, live
 from dashboards.session import PAGE_FAILURES, WINDOW_LINES, RunModel, RunsModel, StartModel
 from streamer.client import LinesPage
+from streamer.log.sqlite import SqliteLog
 from tests.api_support import Api, Producer, running
 from tests.support import wait_until_async
 
@@ -314,7 +315,7 @@ async def test_a_page_says_that_the_streamer_is_away_and_goes_on_when_it_is_back
         run.http = api.http
         await run.log("after")
         await api.until(lambda: messages(model) == ["before", "after"])
-        assert "live" == model.connection == rows.connection
+        await api.until(lambda: "live" == model.connection == rows.connection)
         model.close()
         rows.close()
         await close_all()
@@ -353,6 +354,23 @@ async def test_the_list_is_live_and_newest_first(api: Api, open_runs: Callable[.
     await second.complete()
     await api.until(lambda: all(row.is_over for row in model.rows))
     await api.until(lambda: model.counts == {"running": 0, "queued": 0, "week": 2})
+
+
+async def test_a_run_that_is_not_kept_any_more_leaves_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SqliteLog.__init__.__kwdefaults__, "tend_seconds", 0.01)
+    async with running(tmp_path, keep_runs=1) as api:
+        old = await api.register("old")
+        await old.complete()
+        model = RunsModel(connection="connecting")
+        RunsLink(model, live(api.streamer.url), LoopPlace())
+        await api.until(lambda: [row.run for row in model.rows] == [old.run])
+        new = await api.register("new")
+        await new.complete()
+        await api.until(lambda: [row.run for row in model.rows] == [new.run])
+        model.close()
+        await close_all()
 
 
 async def test_the_list_is_filtered_by_the_streamer_beyond_what_is_at_hand(

@@ -18,8 +18,9 @@ from streamer.answers import Conflict, NotFound, Offer, Refused, StreamerError
 from streamer.client import Client
 from streamer.events import Entry, Logged
 from streamer.following import Connection
+from streamer.following import Message as Told
 from streamer.state import RunState, apply
-from streamer.wire import Reset, Snapshot, SnapshotOfAll
+from streamer.wire import Snapshot
 
 #: Seconds after which a streamer is asked again for what it did not know or would not give.
 AGAIN_SECONDS: Final = 2.0
@@ -217,7 +218,7 @@ class RunFeed:
                 self._say(f"The run cannot be read: {error}")
             await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _take(self, message: Entry | Snapshot | SnapshotOfAll | Reset) -> None:
+    async def _take(self, message: Told) -> None:
         match message:
             case Snapshot():
                 self._state = message.state

@@ -148,7 +148,9 @@ def _stream() -> dict[str, Any]:
     data = {
         "type": "string",
         "contentMediaType": _JSON,
-        "contentSchema": {"anyOf": [_ref(name) for name in ("Entry", "Snapshot", "SnapshotOfAll", "Reset")]},
+        "contentSchema": {
+            "anyOf": [_ref(name) for name in ("Entry", "Snapshot", "SnapshotOfAll", "Reset", "Removed")]
+        },
     }
     event = _object(
         {"data": data},
@@ -571,6 +573,9 @@ def _schemas() -> dict[str, Any]:
             {"event": {"const": "snapshot"}, "cursor": _TEXT, "runs": _array(_ref("RunState"))}
         ),
         "Reset": _object({"event": {"const": "reset"}, "reason": _TEXT}, {"run": _TEXT}),
+        "Removed": _object(
+            {"event": {"const": "removed"}, "run": _TEXT, "time": {"type": "string", "pattern": _TIME}}
+        ),
     }
 
 

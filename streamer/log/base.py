@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from streamer.events import Entry, Event
 from streamer.state import RunState
+from streamer.wire import Removed
 
 
 class LogError(Exception):
@@ -108,8 +109,8 @@ class RunRecord(Struct, frozen=True):
     note: bytes
 
 
-#: Called after each commit with what it stored, in order, from the log's own thread.
-Listener = Callable[[Sequence[Appended]], None]
+#: Called after each commit with what it stored or removed, in order, from the log's own thread.
+Listener = Callable[[Sequence[Appended | Removed]], None]
 
 
 class EventLog(Protocol):
@@ -159,7 +160,10 @@ class EventLog(Protocol):
         """Say whether all entries after an offset are there, of one run or of all: none was removed or lost."""
 
     def read(self, after: int, *, limit: int, run_id: str | None = None) -> list[Stored]:
-        """Return entries after an offset, oldest first, of one run or of all. Raises `EntriesGone`."""
+        """Return entries after an offset, oldest first, of one run or of all. Raises `EntriesGone`.
+
+        Among those of all runs are the words that a run was removed; their `kind` is ``removed``.
+        """
 
     def run(self, run_id: str) -> RunRecord | None:
         """Return a run as stored, or None."""

@@ -7,8 +7,14 @@ from typing import Final
 
 from msgspec import Struct
 
+from streamer.wire import REMOVED, Removed
+
 #: Entries looked at, and at most removed, in one slice: some milliseconds of the writer's time.
 _SLICE: Final = 2_000
+#: That a run was removed stands among the entries, of no run, for those who were away. So many of the newest are kept:
+#: who was away for longer begins anew.
+_WORDS_KEPT: Final = 1_000
+_NO_RUN: Final = 0
 
 
 class Retention(Struct, frozen=True):
@@ -31,19 +37,22 @@ KEEP_ALL: Final = Retention()
 class Slice(Struct, frozen=True):
     """What a slice did: the run it removed, if any; `gap`, the last offset it removed; whether there is more to do."""
 
-    removed: str | None = None
+    removed: Removed | None = None
     gap: int = 0
     more: bool = False
 
 
-def tend(db: sqlite3.Connection, keep: Retention, now: float) -> Slice:
-    """Remove one slice of what need not be kept, within the transaction that is open. `now`: POSIX seconds."""
+def tend(db: sqlite3.Connection, keep: Retention, now: float, head: int) -> Slice:
+    """Remove one slice of what need not be kept, within the transaction that is open.
+
+    `now`: POSIX seconds; `head`: the last offset, which moves on by one when a run is removed.
+    """
     row = db.execute("SELECT run FROM doomed LIMIT 1").fetchone()
     if row is not None:
         return _remove_entries(db, row[0])
     row = _surplus(db, keep, now)
     if row is not None:
-        return _remove_run(db, *row)
+        return _remove_run(db, *row, now, head + 1)
     if keep.compact_seconds > 0:
         row = db.execute(
             "SELECT key, compact FROM runs WHERE ended < ? AND compact IS NOT NULL LIMIT 1",
@@ -69,13 +78,24 @@ def _surplus(db: sqlite3.Connection, keep: Retention, now: float) -> tuple[int, 
     return row[:2] if surplus else None
 
 
-def _remove_run(db: sqlite3.Connection, key: int, run_id: str) -> Slice:
+def _remove_run(db: sqlite3.Connection, key: int, run_id: str, now: float, offset: int) -> Slice:
     """Take the run away at once; its entries, which nobody reaches any more, follow in slices."""
     gap = db.execute('SELECT max("offset") FROM entries WHERE run = ?', (key,)).fetchone()[0] or 0
     db.execute("DELETE FROM runs WHERE key = ?", (key,))
     db.execute("INSERT INTO doomed VALUES (?)", (key,))
+    db.execute(
+        "INSERT INTO entries VALUES (?, ?, 0, ?, ?, NULL, ?)",
+        (offset, _NO_RUN, now, REMOVED, run_id.encode()),
+    )
+    row = db.execute(
+        'SELECT "offset" FROM entries WHERE run = ? ORDER BY "offset" DESC LIMIT 1 OFFSET ?',
+        (_NO_RUN, _WORDS_KEPT),
+    ).fetchone()
+    if row is not None:
+        db.execute('DELETE FROM entries WHERE run = ? AND "offset" <= ?', (_NO_RUN, row[0]))
+        gap = max(gap, row[0])
     _move_gap(db, gap)
-    return Slice(run_id, gap, more=True)
+    return Slice(Removed(offset, run_id, now), gap, more=True)
 
 
 def _remove_entries(db: sqlite3.Connection, key: int) -> Slice:

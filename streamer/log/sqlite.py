@@ -50,7 +50,7 @@ from streamer.log.salvage import find_damage, is_damage, salvage
 from streamer.log.schema import connect, prepare
 from streamer.log.witness import Testimony, Witness, Word
 from streamer.state import RunState, advance, decode_state, encode_state, with_retry
-from streamer.wire import Row, framer
+from streamer.wire import REMOVED, Removed, Row, framer, removed_frame
 
 logger = logging.getLogger(__name__)
 
@@ -239,9 +239,9 @@ class SqliteLog:
         with self._reading() as db:
             if run_id is None:
                 rows = db.execute(
-                    "SELECT e.*, r.id FROM entries e JOIN runs r ON r.key = e.run"
-                    ' WHERE e."offset" > ? ORDER BY e."offset" LIMIT ?',
-                    (after, limit),
+                    "SELECT e.*, r.id FROM entries e LEFT JOIN runs r ON r.key = e.run"
+                    ' WHERE e."offset" > ? AND (r.id IS NOT NULL OR e.kind = ?) ORDER BY e."offset" LIMIT ?',
+                    (after, REMOVED, limit),
                 ).fetchall()
             else:
                 rows = db.execute(
@@ -255,9 +255,18 @@ class SqliteLog:
         found: list[Stored] = []
         for run, group in groupby(rows, itemgetter(-1)):
             of_run: list[Row] = [row[:-1] for row in group]
+            if run is None:
+                found += [self._word_of(row) for row in of_run]
+                continue
             frames = framer(self.epoch, run)(of_run)
             found += [Stored(row[0], run, row[4], frame) for row, frame in zip(of_run, frames, strict=True)]
         return found
+
+    def _word_of(self, row: Row) -> Stored:
+        """Return an entry of no run: that the run which it names was removed."""
+        offset, _, _, when, name, _, body = row
+        removed = Removed(offset, body.decode(), when)
+        return Stored(offset, removed.run_id, name, removed_frame(removed, self.epoch))
 
     def run(self, run_id: str) -> RunRecord | None:
         with self._reading() as db:
@@ -544,14 +553,18 @@ class SqliteLog:
         """Remove a slice of what need not be kept; say whether there is more."""
         try:
             with _transaction(self._db):
-                done = tend(self._db, self._keep, self._now())
+                done = tend(self._db, self._keep, self._now(), self._head)
                 # Before the commit: see `read`.
                 self._gap = max(self._gap, done.gap)
         except sqlite3.Error as error:
             logger.warning("cannot remove from the log what need not be kept: %s", error)
             return False
         if done.removed is not None:
-            self._runs.pop(done.removed, None)
+            self._runs.pop(done.removed.run_id, None)
+            self._committed_head = self._head = done.removed.offset
+            self._witness.write(self._epoch, self._head, self._word)
+            if self._listener is not None:
+                self._listener((done.removed,))
         return done.more
 
     def _touch(self) -> None:

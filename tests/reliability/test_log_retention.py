@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from streamer.client import Client
 from streamer.events import (
     Completed,
     ErrorInfo,
@@ -23,6 +25,7 @@ from streamer.log.base import Draft, EntriesGone, UnknownRun
 from streamer.log.retention import Retention
 from streamer.log.sqlite import SqliteLog
 from streamer.state import RunState, encode_state
+from streamer.wire import Cursor, read_frame
 from tests.api_support import data_of, running
 from tests.support import FakeClock, wait_until
 
@@ -133,7 +136,9 @@ def test_what_was_removed_is_known_after_a_restart_and_what_was_begun_is_finishe
     log = open_log()
     assert not log.holds(None, 0)
     with sqlite3.connect(path) as db:
-        wait_until(lambda: not db.execute("SELECT count(*) FROM entries").fetchone()[0])
+        wait_until(
+            lambda: not db.execute("SELECT count(*) FROM entries WHERE kind != 'removed'").fetchone()[0]
+        )
         wait_until(lambda: not db.execute("SELECT count(*) FROM doomed").fetchone()[0])
     db.close()
     begin(log, "r2")
@@ -203,6 +208,64 @@ async def test_readers_of_what_is_gone_are_told(open_log, path, clock, tmp_path)
         async with api.stream(f"/api/runs/r1/events?last_event_id={epoch}-{state.offset - 1}") as stream:
             assert ["complete"] == [frame.event for frame in await stream.rest()]
         assert epoch == api.streamer.log.epoch
+
+
+def test_that_a_run_was_removed_stands_among_the_entries_of_all(open_log, path, clock):
+    log = open_log(runs=1)
+    for run in ("r1", "r2"):
+        begin(log, run)
+        end(log, run)
+        clock.advance(1)
+    wait_until(lambda: log.run("r1") is None)
+    begin(log, "r3")
+    assert ["complete", "removed", "status"] == [one.kind for one in log.read(3, limit=10)]
+    assert [4, 5, 6] == [one.offset for one in log.read(3, limit=10)]
+    assert (6, []) == (
+        log.head(),
+        [one for one in log.read(0, limit=10, run_id="r2") if one.kind == "removed"],
+    )
+    epoch = log.epoch
+    log.close()
+    assert (6, epoch) == ((again := open_log()).head(), again.epoch)
+
+
+def test_who_was_away_for_longer_than_removals_are_kept_begins_anew(open_log, clock, monkeypatch):
+    monkeypatch.setattr(retention, "_WORDS_KEPT", 2)
+    log = open_log(seconds=60.0)
+    for number in range(5):
+        begin(log, f"r{number}")
+        end(log, f"r{number}")
+    clock.advance(61)
+    wait_until(lambda: not log.runs())
+    assert [14, 15] == [one.offset for one in log.read(13, limit=10)]
+    assert not log.holds(None, 12)
+
+
+async def test_who_follows_all_runs_is_told_of_one_that_was_removed_there_or_away(tmp_path, monkeypatch):
+    monkeypatch.setitem(SqliteLog.__init__.__kwdefaults__, "tend_seconds", 0.01)
+    async with running(tmp_path, keep_runs=1) as api, Client(api.streamer.url) as client:
+        first = await api.register("first")
+        await first.complete()
+        cursor = str(Cursor(api.streamer.log.epoch, api.streamer.log.head()))
+        async with api.stream("/api/events") as there, client.follow() as following:
+            await there.take(1)
+            await anext(following)
+            second = await api.register("second")
+            await second.complete()
+            frames = await there.take(4)
+            assert ["status", "status", "complete", "removed"] == [frame.event for frame in frames]
+            assert {"run": first.run, "event": "removed"} == {
+                k: data_of(frames[3])[k] for k in ("run", "event")
+            }
+            told = [await anext(following) for _ in range(4)][-1]
+            assert first.run == told.run_id
+            assert told == read_frame(frames[3])
+        async with api.stream(f"/api/events?last_event_id={cursor}") as away:
+            assert frames == await away.take(4)
+        async with client.entries(cursor=cursor) as entries:
+            third = asyncio.create_task(api.register("third"))
+            runs = [(await anext(entries)).run_id for _ in range(4)]
+            assert [*[second.run] * 3, (await third).run] == runs
 
 
 async def test_a_run_that_was_removed_is_not_found(open_log, path, clock, tmp_path):
