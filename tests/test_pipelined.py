@@ -194,6 +194,16 @@ async def test_what_comes_while_events_are_stored_is_stored_next_by_the_same_req
     assert [f"{seq}" for seq in range(1, 121)] == await messages(api, producer)
 
 
+async def test_what_comes_after_its_answer_is_stored_by_the_same_request(api, posts):
+    producer = await api.register()
+    async with await api.raw(b"") as raw:
+        for seq in range(1, 6):
+            raw.writer.write(request(producer, line(seq)))
+            assert [(200, seq)] == [(status, body["acknowledged"]) for status, body in await answers(raw, 1)]
+    assert 1 == len(posts)
+    assert ["1", "2", "3", "4", "5"] == await messages(api, producer)
+
+
 async def test_what_comes_meanwhile_and_cannot_be_stored_has_its_turn(api, posts, meanwhile):
     producer = await api.register()
     async with await api.raw(b"") as raw:

@@ -1,4 +1,4 @@
-"""Requests of a producer that does not wait for its answers: the same as one before, but for the body. Answers nothing.
+"""Requests that follow one of a producer on its connection: the same as that, but for the body. Answers nothing.
 
 Tornado handles the requests of a connection one after the other, each with all that it does for one. A producer that
 sends ahead would wait for a commit each time; so an ingest request takes along what is already here, all are stored in
@@ -75,6 +75,8 @@ class Ahead:
     def is_part(self, most_bytes: int) -> bool:
         """Say whether what is here, or nothing, may be the beginning of another request that is the same."""
         here, before = self._here, self._before
+        if not here:
+            return self._stream is not None
         start, size = self._body_of(0)
         if start:
             return len(here) < start + size <= most_bytes
