@@ -200,6 +200,7 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 .line > span { color: var(--st-soft); white-space: nowrap; overflow: hidden; text-overflow: ellipsis; padding-right: 10px; }
 .line > .message { color: var(--st-ink); white-space: pre-wrap; overflow-wrap: anywhere; padding-right: 0; unicode-bidi: plaintext;
   display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 12; }
+.line:focus-visible { outline-offset: -2px; }
 .line.open > .message { -webkit-line-clamp: none; display: block; }
 .line > .extra { grid-column: 4; color: var(--st-soft); white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .line.open > .extra { white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: plaintext; }
@@ -891,7 +892,7 @@ function RunLog(page) {
   const newer = h("div", {class: "edge"})
   const body = h("div", {role: "rowgroup"})
   const nothing = h("div", {class: "empty"})
-  const lines = h("div", {class: "lines", role: "table", "aria-label": "Log", tabindex: 0}, older, body, nothing, newer)
+  const lines = h("div", {class: "lines", role: "treegrid", "aria-label": "Log", tabindex: 0}, older, body, nothing, newer)
   const pill = h("button", {class: "btn pill", type: "button", hidden: true, onclick: () => set_following(true)})
   const node = h("div", null, h("div", {class: "tools"}, level, search, follow), h("div", {class: "lines-outer"}, lines, pill))
 
@@ -899,11 +900,11 @@ function RunLog(page) {
   let offsets = []
   const draw = ([offset, time, name, phase, message, fields]) => {
     const kind = {WARNING: "warning", ERROR: "error-line", CRITICAL: "error-line", DEBUG: "debug", INFO: "log-info"}[name] ?? ""
-    return h("div", {class: `line ${kind}`, role: "row"},
-      h("span", {class: "time", role: "cell", title: new Date(time * 1000).toISOString()}, time_to_ms(time)),
-      h("span", {class: "level", role: "cell"}, name), h("span", {class: "phase", role: "cell", title: phase}, phase),
-      h("span", {class: "message", role: "cell"}, message),
-      fields && h("div", {class: "extra", role: "cell"}, fields))
+    return h("div", {class: `line ${kind}`, role: "row", "aria-expanded": fields ? "false" : null},
+      h("span", {class: "time", role: "gridcell", title: new Date(time * 1000).toISOString()}, time_to_ms(time)),
+      h("span", {class: "level", role: "gridcell"}, name), h("span", {class: "phase", role: "gridcell", title: phase}, phase),
+      h("span", {class: "message", role: "gridcell"}, message),
+      fields && h("div", {class: "extra", role: "gridcell"}, fields))
   }
   const fill = (rows) => { body.replaceChildren(...rows.map(draw)); offsets = rows.map((row) => row[0]) }
   const at_end = () => lines.scrollHeight - lines.scrollTop - lines.clientHeight < 24
@@ -927,13 +928,60 @@ function RunLog(page) {
     show({...state, following})
     page.send({type: "follow", following})
   }
+  // Whether a line is open; null: all of it is seen anyway. A message is measured when somebody is there, not as it is drawn.
+  const openness = (line) => {
+    const message = line.querySelector(".message")
+    if (line.classList.contains("open")) { return true }
+    return message.scrollHeight > message.clientHeight + 2 || line.querySelector(".extra") != null ? false : null
+  }
+  const set_open = (line, open) => {
+    if (openness(line) === null) { return }
+    line.classList.toggle("open", open)
+    set_attribute(line, "aria-expanded", String(open))
+  }
   body.addEventListener("click", (event) => {
-    if (getSelection()?.toString()) { return }
     const line = event.target.closest(".line")
-    if (line == null) { return }
-    const [message, extra] = [line.querySelector(".message"), line.querySelector(".extra")]
-    const cut = message.scrollHeight > message.clientHeight + 2 || extra != null
-    if (cut || line.classList.contains("open")) { line.classList.toggle("open") }
+    if (line == null || getSelection()?.toString()) { return }
+    choose(line)
+    set_open(line, !openness(line))
+  })
+  // Tab reaches one line, the last that is seen; arrow keys the others from there. Who is there is not taken along to the end.
+  let current = null
+  const choose = (line) => {
+    if (line === current) { return }
+    current?.removeAttribute("tabindex")
+    current = line
+    current?.setAttribute("tabindex", "0")
+  }
+  const is_there = () => current?.matches(":focus") ?? false
+  lines.addEventListener("focus", () => {
+    const end = lines.getBoundingClientRect().bottom
+    let line = body.lastElementChild
+    while (line?.previousElementSibling != null && line.getBoundingClientRect().bottom > end + 2) { line = line.previousElementSibling }
+    choose(line)
+  })
+  body.addEventListener("focusin", () => {
+    if (state.following && current.matches(":focus-visible")) { set_following(false) }
+    const open = openness(current)
+    set_attribute(current, "aria-expanded", open === null ? null : String(open))
+  })
+  body.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey || !is_there()) { return }
+    const towards = {ArrowUp: current.previousElementSibling, ArrowDown: current.nextElementSibling,
+      Home: body.firstElementChild, End: body.lastElementChild}
+    if (event.key in towards) {
+      choose(towards[event.key] ?? current)
+      current.focus()
+    } else if (event.key === "Enter" || event.key === " ") {
+      set_open(current, !openness(current))
+    } else if (event.key === "Escape" && openness(current)) {
+      set_open(current, false)
+    } else if (event.key === "Escape") {
+      lines.focus()
+    } else {
+      return
+    }
+    event.preventDefault()
   })
   lines.addEventListener("scroll", () => {
     const top = lines.scrollTop
@@ -950,6 +998,7 @@ function RunLog(page) {
   })
   const receive = (message) => {
     const {kind, lines: rows} = message
+    const there = is_there()
     if (kind === "replaced") {
       fill(rows)
       missed = 0
@@ -968,6 +1017,8 @@ function RunLog(page) {
       expected = lines.scrollTop
       drop(offsets.length - WINDOW_LINES, "last")
     }
+    if (!there || !current.isConnected) { choose(body.lastElementChild) }
+    if (there && !is_there()) { lines.focus({preventScroll: true}) }
     show(state)
   }
   // Measured once before and once after: between two removals it would lay out all lines again for each.

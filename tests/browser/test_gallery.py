@@ -355,6 +355,42 @@ def test_what_was_logged_beside_a_line_is_one_line_until_it_is_opened(
     assert [] == visited.troubles
 
 
+def test_a_line_of_the_log_is_opened_and_closed_by_keys(visit: Callable[..., Visit]) -> None:
+    visited = visit("run", "long-names")
+    page = visited.page
+    line = page.locator(".line", has=page.locator(".extra"))
+    closed = line.bounding_box()["height"]
+    page.get_by_role("treegrid", name="Log").focus()
+    page.keyboard.press("Tab")
+    assert page.locator(".line").last.evaluate("(e) => e.matches(':focus-visible')")
+    for _ in range(page.locator(".line").count()):
+        if line.evaluate("(e) => e.matches(':focus')"):
+            break
+        page.keyboard.press("ArrowUp")
+    assert ("false", "solid") == (
+        line.get_attribute("aria-expanded"),
+        line.evaluate("(e) => getComputedStyle(e).outlineStyle"),
+    )
+    for key, expanded in (("Enter", "true"), ("Escape", "false"), (" ", "true"), (" ", "false")):
+        page.keyboard.press(key)
+        assert expanded == line.get_attribute("aria-expanded")
+        assert (expanded == "true") == (line.bounding_box()["height"] > closed)
+    page.keyboard.press("Escape")
+    assert page.evaluate(FOCUSED) == "Log"
+    assert [] == visited.troubles
+
+
+def test_who_is_at_a_line_by_keys_stays_there_while_more_come(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "live").page
+    wait_until(lambda: page.locator(".line").count() > 5, timeout=30)
+    page.get_by_role("treegrid", name="Log").focus()
+    page.keyboard.press("Tab")
+    wait_until(lambda: page.locator(".follow").get_attribute("aria-pressed") == "false")
+    text, drawn = page.evaluate(FOCUSED), page.locator(".line").count()
+    wait_until(lambda: page.locator(".line").count() > drawn + 3, timeout=30)
+    assert text == page.evaluate(FOCUSED)
+
+
 def test_the_log_stops_following_when_its_reader_scrolls_up(visit: Callable[..., Visit]) -> None:
     page = visit("run", "live").page
     lines = page.locator(".lines")
