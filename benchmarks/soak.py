@@ -10,19 +10,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import size as sizes
 from tests.reliability import long_runs, nginx, streams
-from tests.support import ROOT, ServerProcess
+from tests.support import ROOT, ServerProcess, wait_until
 
 
 def streamer(folder: Path, **settings: float) -> ServerProcess:
@@ -98,6 +103,46 @@ async def long_run(folder: Path) -> str:
     return await asyncio.to_thread(both)
 
 
+async def out_of_memory(folder: Path) -> str:
+    """Have the kernel kill a worker that takes more memory than its control group may have; that is its reason."""
+    return await asyncio.to_thread(_out_of_memory, folder)
+
+
+def _out_of_memory(folder: Path) -> str:
+    environment = {"STREAMER_PIPELINES": str(ROOT / "tests" / "reliability" / "pipelines.py")}
+    with contextlib.ExitStack() as stack:
+        try:
+            group = stack.enter_context(memory_group(30_000_000))
+        except OSError as error:
+            return f"not tried: no control group with a bound on memory can be made here ({error})"
+        server = stack.enter_context(ServerProcess.streamer(folder, environment=environment))
+        url, spec = f"{server.url}/api/pipelines/Hoards/runs", {"group": str(group)}
+        run = httpx.post(url, json=spec, timeout=30).json()["run"]
+        state = wait_until(lambda: _ended(server, run), timeout=60)
+    assert ("failed", "OutOfMemory") == (state["status"], state["error"]["type"]), state
+    return str(state["message"])
+
+
+def _ended(server: ServerProcess, run: str) -> dict[str, Any] | None:
+    state: dict[str, Any] = httpx.get(f"{server.url}/api/runs/{run}", timeout=30).json()
+    return state if state["ended"] is not None else None
+
+
+@contextlib.contextmanager
+def memory_group(limit: int) -> Iterator[Path]:
+    """Make a control group that may have so many bytes, by either version's names. Raises `OSError`."""
+    root, name = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"
+    if not root.exists():
+        root, name = Path("/sys/fs/cgroup"), "memory.max"
+    group = root / f"panel-streamer-{os.getpid()}"
+    group.mkdir()
+    try:
+        (group / name).write_text(str(limit))
+        yield group
+    finally:
+        group.rmdir()
+
+
 async def size(folder: Path) -> str:
     """Ask the log of a long run and of a short one for what their pages show."""
     return await asyncio.to_thread(sizes.compare, folder, 1_000_000)
@@ -130,6 +175,7 @@ SCENARIOS: dict[str, Callable[[Path], Awaitable[str | None]]] = {
     "drain": drain,
     "behind_nginx": behind_nginx,
     "long_run": long_run,
+    "out_of_memory": out_of_memory,
     "size": size,
     "logs": again("log_restarts", "log_retention", "log_unwritable", times=20),
     "runs": again("life", "cancel", "limits", times=20),

@@ -761,12 +761,21 @@ class Runs:
                 ):
                     await self._lose(run_id, live, silent)
                 continue
-            if live.state.status == "running" and silent > self._settings.stall_seconds:
+            stalls = live.state.status == "running" and silent > self._settings.stall_seconds
+            if stalls or (live.state.status == "stalled" and self._was_stopped_or_goes_on(live)):
                 with contextlib.suppress(RunEnded):
                     await self._append(run_id, self._stalled(live, silent))
             await self._keep_limit(run_id, live, now)
             if live.note.kind == "external" and silent > self._settings.lost_seconds:
                 await self._lose(run_id, live, silent)
+
+    def _was_stopped_or_goes_on(self, live: _Live) -> bool:
+        """Say whether the process of a stalled run was stopped since that was told, or is not any more."""
+        known = live.state.process
+        if live.handle is None or known is None:
+            return False
+        doing = live.handle.doing()
+        return doing != "" and (doing == "stopped") != (known.doing == "stopped")
 
     def _stalled(self, live: _Live, silent: float) -> StatusChanged:
         message = f"no sign of life for {silent:.0f} s"

@@ -33,6 +33,18 @@ class Plain(Pipeline):
         return {"n": self.n}
 
 
+class Hangs(Pipeline):
+    """Write its process id to a file, then hang in code that lets no other thread of it go on."""
+
+    folder = param.String("", doc="Where the file is.")
+
+    @phase
+    def hang(self) -> None:
+        """Hang."""
+        (Path(self.folder) / "pid").write_text(str(os.getpid()))
+        ctypes.PyDLL(None).sleep(600)
+
+
 class Waits(Pipeline):
     """Write its process id to a file, then wait until another file is there; a cancel ends it between two looks."""
 

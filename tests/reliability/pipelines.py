@@ -66,6 +66,20 @@ class Careful(Pipeline):
         (Path(self.folder) / name).touch()
 
 
+class Hoards(Pipeline):
+    """Join a control group, and take more and more memory."""
+
+    group = param.String("", doc="The folder of the control group.")
+
+    @phase
+    def hoard(self) -> None:
+        """Take it."""
+        (Path(self.group) / "cgroup.procs").write_text(str(os.getpid()))
+        held = [bytearray(os.urandom(1000)) * 1000]
+        while True:
+            held.append(bytearray(held[0]))
+
+
 class Parent(Pipeline):
     """Start children in the same group, in another group and in another session; then wait, deaf or not."""
 

@@ -56,6 +56,26 @@ async def test_a_worker_that_is_stopped_is_stalled_in_time_and_runs_again_when_i
 
 
 @pytest.mark.slow
+async def test_a_stalled_worker_that_is_stopped_then_is_said_to_be(tmp_path):
+    async with with_processes(tmp_path, stall_seconds=0.5) as api:
+        run = await api.start("Hangs", folder=str(tmp_path))
+        pid = await pid_of(tmp_path)
+        assert f"process {pid} is alive" in (await api.status(run, "stalled"))["message"]
+        for number, doing, word in (
+            (signal.SIGSTOP, "stopped", "stopped"),
+            (signal.SIGCONT, "sleeping", "alive"),
+        ):
+            os.kill(pid, number)
+
+            async def told(doing: str = doing):
+                state = await api.state(run)
+                return state if state["process"]["doing"] == doing else None
+
+            state = await wait_until_async(told)
+            assert ("stalled", True) == (state["status"], f"process {pid} is {word}" in state["message"])
+
+
+@pytest.mark.slow
 async def test_a_stopped_worker_that_is_killed_has_failed_with_the_signal(tmp_path):
     async with with_processes(tmp_path, stall_seconds=1.0) as api:
         run = await api.start("Waits", folder=str(tmp_path))
