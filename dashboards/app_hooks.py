@@ -21,6 +21,7 @@ from tornado.netutil import bind_sockets
 
 from dashboards.live import close_all
 from dashboards.local import is_wanted, local
+from dashboards.shell import serve_fonts
 from streamer.settings import SettingError, Settings
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ def on_server_loaded(server_context: Any) -> None:
     """Open the embedded streamer, unless STREAMER_URL names another."""
     server = find_server()
     _end_on_interrupt()
+    # Of several processes any may be asked for them, also one that has shown no page.
+    serve_fonts()
     page = ""
     if server is not None:
         stay_local(server)

@@ -7,10 +7,12 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 import panel as pn
+import pytest
 from bokeh.core.json_encoder import serialize_json
 from bokeh.document import Document
 from panel.io import server as panel_server
@@ -21,6 +23,7 @@ from panel.models import tabulator  # noqa: F401 - with its model, its files are
 from dashboards.literals import MARKUP, RUNS
 from dashboards.shell import make_where, show
 from dashboards.views import RunView
+from tests.support import ServerProcess
 
 WHERE = make_where([("Runs", "?"), (MARKUP, "")], f"</script>{MARKUP}", owner=MARKUP, query="")
 
@@ -100,6 +103,12 @@ async def test_what_the_bar_shows_is_data_in_the_page() -> None:
         assert data is not None
         assert {"where": WHERE, "form": False} == json.loads(data[1])
         assert "<img" not in page.html
+
+
+@pytest.mark.slow
+def test_pages_are_made_before_the_loop_runs_where_panel_warms_up(tmp_path: Path) -> None:
+    with ServerProcess.dashboards(tmp_path, arguments=["--dev"]) as server:
+        assert "Traceback" not in server.output()
 
 
 async def test_the_fonts_are_served() -> None:

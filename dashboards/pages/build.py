@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import panel as pn
+from tornado.ioloop import IOLoop
 
 from dashboards.live import Live, RunLink, RunsLink, StartLink, live
 from dashboards.pages.address import Address
@@ -39,16 +40,16 @@ def viewer() -> str:
 def _connect(model: Session, link: Callable[[Live], object]) -> None:
     """Link a model to the streamer until the session ends; where that cannot be, the page says why."""
     pn.state.on_session_destroyed(lambda _context: model.close())
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        # Warmed up before the loop runs: connected when it does.
-        pn.state.onload(lambda: _link(model, link))
-    else:
-        _link(model, link)
+    _link(model, link)
 
 
 def _link(model: Session, link: Callable[[Live], object]) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        # Warmed up before the loop runs: linked when it does.
+        IOLoop.current().add_callback(_link, model, link)
+        return
     if model.closed:
         return
     try:

@@ -113,7 +113,7 @@
     }
     const look = () => {
       const loader = document.getElementById("st-loader")
-      if (window.Bokeh == null) { problem = "Its scripts could not be loaded." }
+      if (window.Bokeh == null) { problem = "The page's scripts could not be loaded." }
       const root = window.Bokeh?.index.roots[0]
       if (root?.is_idle) {
         loader.remove()

@@ -30,6 +30,7 @@ def show(view: Any, where: dict[str, Any], *, form: bool = False) -> None:
     """
     document, template = pn.state.curdoc, _template()
     assert document is not None
+    serve_fonts()
     share_resources(template)
     define_its_own(document)
     # Nothing here asks what a browser is like, or needs an extension of Panel's.
@@ -41,6 +42,14 @@ def show(view: Any, where: dict[str, Any], *, form: bool = False) -> None:
 
 
 @cache
+def serve_fonts() -> None:
+    """Have this process serve the fonts as it would if their package were imported. Idempotent."""
+    package = importlib.util.find_spec(FONTS.replace("-", "_"))
+    if package is not None and package.origin is not None:
+        extension_dirs[FONTS] = Path(package.origin).parent / "dist"
+
+
+@cache
 def _template() -> jinja2.Template:
     """Return the document of all pages, with what is the same in all of them."""
     same = {
@@ -49,7 +58,7 @@ def _template() -> jinja2.Template:
         "head_js": _read("head.js"),
         "style": _colours() + _read("head.css"),
         "bar_js": _read("bar.js"),
-        "fonts": _fonts(),
+        "fonts": f"{FONTS}/{FONTS}.bundle.css?v={importlib.metadata.version(FONTS)}",
     }
     environment = jinja2.Environment(autoescape=True, trim_blocks=True)
     return environment.from_string(_read("page.html"), globals=same)
@@ -57,14 +66,6 @@ def _template() -> jinja2.Template:
 
 def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
-
-
-def _fonts() -> str:
-    """Have the server serve the fonts as it would if their package were imported; return where their stylesheet is."""
-    package = importlib.util.find_spec(FONTS.replace("-", "_"))
-    if package is not None and package.origin is not None:
-        extension_dirs[FONTS] = Path(package.origin).parent / "dist"
-    return f"{FONTS}/{FONTS}.bundle.css?v={importlib.metadata.version(FONTS)}"
 
 
 def _colours() -> str:
