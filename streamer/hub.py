@@ -61,7 +61,8 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._tail = Tail(log.head(), settings.tail_bytes)
         self._places: dict[tuple[str | None, int], Frames] = {}
-        self._followers: dict[str | None, set[Follower]] = {}
+        #: By run, in the order in which they came: a fan-out goes through memory, the kernel's too, as it was taken.
+        self._followers: dict[str | None, dict[Follower, None]] = {}
         self._number = 0
         #: Runs with entries that were not fanned out yet, and when those were published.
         self._changed: set[str] = set()
@@ -220,7 +221,7 @@ class Hub:
         follower = Follower(
             self, connection, run_id=run_id, after=after, style=style, expires=expires, on_end=on_end
         )
-        self._followers.setdefault(run_id, set()).add(follower)
+        self._followers.setdefault(run_id, {})[follower] = None
         self._number += 1
         self._counts.opened += 1
         self._empty.clear()
@@ -242,7 +243,7 @@ class Hub:
     def left(self, follower: Follower, *, stalled: bool) -> None:
         """Forget a follower whose connection is closed."""
         group = self._followers[follower.run_id]
-        group.discard(follower)
+        group.pop(follower, None)
         if not group:
             del self._followers[follower.run_id]
         self._number -= 1
