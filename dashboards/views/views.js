@@ -990,7 +990,7 @@ function RunLog(page) {
     if (own) { return }
     if (state.following && !at_end()) {
       set_following(false)
-    } else if (!state.following && at_end() && !state.newer && offsets.length > 0) {
+    } else if (!state.following && at_end() && !state.newer && offsets.length > 0 && !is_there()) {
       set_following(true)
     }
     if (top < 80 && state.older && !state.busy) { page.send({type: "older"}) }
