@@ -190,8 +190,12 @@ class Session(param.Parameterized):
 
     def update(self, **changes: Any) -> None:
         """Change several parameters at once; views see them together."""
-        if not self.closed:
-            self.param.update(**changes)
+        if self.closed:
+            return
+        # Why not `param.update`: it first reads every parameter there is.
+        with param.parameterized.batch_call_watchers(self):
+            for name, value in changes.items():
+                setattr(self, name, value)
 
     def whole_second(self) -> int:
         """Return what `now` is to be."""
