@@ -2,8 +2,8 @@
 
     python benchmarks/crowd.py [--short] [--viewers 200 --processes 1]
 
-The viewers are WebSocket clients that draw nothing (`viewers.py`), in processes of their own, so few in each that they are
-not what is slow. Ten times a second the run says how far it is, and logs 20 lines.
+The viewers are WebSocket clients that draw nothing (`viewers.py`), in processes of their own, so few in each that they
+are not what is slow. Ten times a second the run says how far it is, and logs 20 lines.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ async def measure(viewers: int, rate: float, seconds: float) -> dict[str, list[f
             page = await browser.new_page(viewport=VIEWPORT)
             await page.add_init_script(watch(PATTERN))
             await page.goto(url)
-            await page.get_by_role("table", name="Log").wait_for()
+            await page.get_by_role("tab", name="Log").wait_for()
             last = WARM + round(rate * seconds)
             sent, acknowledged = await publish(
                 server.api, made["run"], made["token"], range(1, last + 1), rate
