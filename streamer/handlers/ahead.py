@@ -88,13 +88,9 @@ class Ahead:
         stream = self._stream
         if stream is None:
             return False
+        idle = asyncio.get_running_loop().call_later(self._idle_seconds, stream.close)
         try:
-            coming = asyncio.ensure_future(stream.read_bytes(_ENOUGH_BYTES, partial=True))
-            if not coming.done():
-                await asyncio.wait([coming], timeout=self._idle_seconds)
-            if not coming.done():
-                stream.close()
-            self._here += await coming
+            self._here += await stream.read_bytes(_ENOUGH_BYTES, partial=True)
             # The stream may have gone on reading since.
             self._take_in(stream)
             buffer = bytearray(_READ_BYTES)
@@ -103,6 +99,8 @@ class Ahead:
         except (StreamClosedError, OSError):
             # Tornado sees it too.
             return False
+        finally:
+            idle.cancel()
         return True
 
     async def answer(self, data: bytes) -> None:

@@ -25,6 +25,9 @@ class IngestHandler(StreamHandler):
     body_limit = "max_ingest_bytes"
     #: Whether this request was answered, and counted, with others that were sent ahead.
     _is_answered = False
+    #: The head of answers but for their size, which says in which second it was made.
+    _head = b""
+    _head_second = 0
 
     def _check_token(self) -> None:
         # A producer has its run's token, which `Runs.ingest` checks; readers have the operators'.
@@ -111,9 +114,11 @@ class IngestHandler(StreamHandler):
         if self.is_logged:
             for _ in range(number):
                 self.write_line(len(data), seconds)
-        self.set_header("Date", format_timestamp(time.time()))
-        head = self.head_bytes().removesuffix(b"\r\n")
-        return (head + b"Content-Length: %d\r\n\r\n%b" % (len(data), data)) * number
+        second = int(time.time())
+        if second != self._head_second:
+            self.set_header("Date", format_timestamp(second))
+            self._head, self._head_second = self.head_bytes().removesuffix(b"\r\n"), second
+        return (self._head + b"Content-Length: %d\r\n\r\n%b" % (len(data), data)) * number
 
     def _log(self) -> None:
         if not self._is_answered:
