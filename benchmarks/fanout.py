@@ -231,22 +231,35 @@ class Reader:
         self.rest = b""
         self.started = False
 
+    def receive(self, buffer: bytearray) -> int | None:
+        """Read what is there, by way of a buffer; return how many events came, None when the connection is closed.
+
+        The buffer is looked at where it is: a copy of it would cost the load as much as the call of the system.
+        """
+        kept = len(self.rest)
+        buffer[:kept] = self.rest
+        size = self.connection.recv_into(memoryview(buffer)[kept:])
+        return self._count(buffer, kept + size) if size else None
+
     def take(self, data: bytes) -> int:
         """Return how many events came; stop when they are not the ones that come next."""
         data = self.rest + data
-        count = data.count(MARK)
-        last = data.rfind(MARK)
+        return self._count(data, len(data))
+
+    def _count(self, data: bytes | bytearray, size: int) -> int:
+        count = data.count(MARK, 0, size)
+        last = data.rfind(MARK, 0, size)
         if last < 0:
-            self.rest = data[-len(MARK) :]
+            self.rest = bytes(data[max(size - len(MARK), 0) : size])
             return 0
         end = last + len(MARK) + 8
-        if end > len(data):
+        if end > size:
             # The last one is cut in its number: it counts when that is whole.
             count -= 1
-            self.rest = data[last:]
+            self.rest = bytes(data[last:size])
             last = data.rfind(MARK, 0, last)
         else:
-            self.rest = data[max(end, len(data) - len(MARK)) :]
+            self.rest = bytes(data[max(end, size - len(MARK)) : size])
         if not count:
             return 0
         self.seen += count
@@ -298,16 +311,15 @@ class Load:
         if time.monotonic() > self.deadline:
             raise SystemExit(f"{self.peer.name} did not deliver everything within {PATIENCE:g} s")
         came = 0
-        view = memoryview(self.buffer)
         for fd, _ in self.epoll.poll(wait):
             reader = self.readers.get(fd)
             if reader is None:
                 self.answers()
                 continue
-            size = reader.connection.recv_into(self.buffer)
-            if not size:
+            count = reader.receive(self.buffer)
+            if count is None:
                 raise SystemExit(f"{self.peer.name} closed a reader's connection")
-            came += reader.take(bytes(view[:size]))
+            came += count
             reader.started = True
         return came
 

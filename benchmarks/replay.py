@@ -62,17 +62,14 @@ def replay(peer: Ours, entries: int, readers: int) -> tuple[float, float]:
         reading[connection.fileno()] = Reader(connection)
         poll.register(connection, select.EPOLLIN)
     buffer = bytearray(_READ_BYTES)
-    view = memoryview(buffer)
     while reading:
         ready = poll.poll(PATIENCE)
         if not ready:
             raise SystemExit("the streamer does not send")
         for fd, _ in ready:
             reader = reading[fd]
-            size = reader.connection.recv_into(buffer)
-            if not size:
+            if reader.receive(buffer) is None:
                 raise SystemExit(f"a reader's connection was closed after {reader.seen:,} entries")
-            reader.take(bytes(view[:size]))
             if reader.seen == entries:
                 del reading[fd]
                 poll.unregister(fd)
