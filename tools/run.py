@@ -99,7 +99,6 @@ def announce(port: int) -> None:
     pause = threading.Event()
     while (seen := status(port, PAGE_SECONDS)) is None:
         pause.wait(LOOK_SECONDS)
-    gc.freeze()
     gc.enable()
     if seen != 200:
         print(f"The page answers with {seen}; what went wrong stands above", file=sys.stderr, flush=True)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from dashboards.pages.address import Address
 from dashboards.session import RunModel, RunsModel, Session, StartModel
-from dashboards.shell import make_where
+from dashboards.shell import HOME, make_where
 from dashboards.views.base import View
 from streamer import words
 
@@ -15,7 +15,7 @@ from streamer import words
 RUN_HREF: Final = "?run={}"
 START_HREF: Final = "?start="
 AGAIN_HREF: Final = "?start={}&again={}"
-RUNS_HREF: Final = "?"
+RUNS_HREF: Final = HOME
 #: How many characters of a run's id name it where it stands beside its title.
 SHORT_ID: Final = 4
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 from functools import cache
 from pathlib import Path
@@ -30,7 +29,6 @@ def show(view: Any, where: dict[str, Any], *, form: bool = False) -> None:
     """
     document, template = pn.state.curdoc, _template()
     assert document is not None
-    serve_fonts()
     share_resources(template)
     define_its_own(document)
     # Nothing here asks what a browser is like, or needs an extension of Panel's.
@@ -42,11 +40,14 @@ def show(view: Any, where: dict[str, Any], *, form: bool = False) -> None:
 
 
 @cache
-def serve_fonts() -> None:
-    """Have this process serve the fonts as it would if their package were imported. Idempotent."""
+def serve_fonts() -> str:
+    """Have this process serve the fonts, as if their package were imported; return where their stylesheet is."""
     package = importlib.util.find_spec(FONTS.replace("-", "_"))
-    if package is not None and package.origin is not None:
-        extension_dirs[FONTS] = Path(package.origin).parent / "dist"
+    assert package is not None
+    assert package.origin is not None
+    folder = extension_dirs[FONTS] = Path(package.origin).parent / "dist"
+    name = f"{FONTS}.bundle.css"
+    return f"{FONTS}/{name}?v={int((folder / name).stat().st_mtime)}"
 
 
 @cache
@@ -58,7 +59,7 @@ def _template() -> jinja2.Template:
         "head_js": _read("head.js"),
         "style": _colours() + _read("head.css"),
         "bar_js": _read("bar.js"),
-        "fonts": f"{FONTS}/{FONTS}.bundle.css?v={importlib.metadata.version(FONTS)}",
+        "fonts": serve_fonts(),
     }
     environment = jinja2.Environment(autoescape=True, trim_blocks=True)
     return environment.from_string(_read("page.html"), globals=same)
