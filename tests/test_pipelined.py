@@ -204,6 +204,14 @@ async def test_what_comes_after_its_answer_is_stored_by_the_same_request(api, po
     assert ["1", "2", "3", "4", "5"] == await messages(api, producer)
 
 
+async def test_a_client_that_asks_for_what_is_so_anyway_is_served_by_the_same_request(api, posts):
+    producer = await api.register()
+    sent = b"".join(request(producer, line(seq), "Connection: keep-alive") for seq in range(1, 4))
+    async with await api.raw(sent) as raw:
+        assert [200] * 3 == [status for status, _ in await answers(raw, 3)]
+    assert 1 == len(posts)
+
+
 async def test_what_comes_meanwhile_and_cannot_be_stored_has_its_turn(api, posts, meanwhile):
     producer = await api.register()
     async with await api.raw(b"") as raw:

@@ -160,9 +160,12 @@ def _is_known(stream: IOStream) -> bool:
 
 def _may_go_on(request: HTTPServerRequest) -> bool:
     headers = request.headers
-    return request.version == "HTTP/1.1" and not any(
-        name in headers
-        for name in ("Connection", "Transfer-Encoding", "Expect", "Content-Encoding", "Upgrade")
+    return (
+        request.version == "HTTP/1.1"
+        and headers.get("Connection", "keep-alive").lower() == "keep-alive"
+        and not any(
+            name in headers for name in ("Transfer-Encoding", "Expect", "Content-Encoding", "Upgrade")
+        )
     )
 
 
