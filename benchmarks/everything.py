@@ -42,7 +42,7 @@ PROGRAMS: dict[str, tuple[list[str], list[str]]] = {
     "size": (["100000"], []),
     "growth": (["--short"], []),
 }
-LONGEST_SECONDS = {False: 120.0, True: 600.0}
+LONGEST_SECONDS = {False: 240.0, True: 600.0}
 PACKAGES = ("bokeh", "msgspec", "panel", "panel-material-ui", "tornado")
 
 
