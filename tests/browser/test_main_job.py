@@ -59,7 +59,7 @@ def percent(page: Page) -> int:
 
 def until_percent(page: Page, least: int) -> int:
     page.locator(".pct").wait_for()
-    wait_until(lambda: percent(page) >= least, timeout=60, message=lambda: f"{percent(page)} % of {least} %")
+    wait_until(lambda: percent(page) >= least, timeout=180, message=lambda: f"{percent(page)} % of {least} %")
     return percent(page)
 
 
