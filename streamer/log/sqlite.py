@@ -509,9 +509,7 @@ class SqliteLog:
         if self._head != before_head:
             # Before anybody is told: what somebody knows of, the witness knows of.
             self._witness.write(self._epoch, self._head, self._word)
-        stored = [result for _, result, _ in outcomes if isinstance(result, Appended) and result.entries]
-        if stored and self._listener is not None:
-            self._listener(stored)
+        self._tell([result for _, result, _ in outcomes if isinstance(result, Appended) and result.entries])
         for job, result, failure in outcomes:
             if failure is None:
                 job.future.set_result(result)
@@ -563,9 +561,14 @@ class SqliteLog:
             self._runs.pop(done.removed.run_id, None)
             self._committed_head = self._head = done.removed.offset
             self._witness.write(self._epoch, self._head, self._word)
-            if self._listener is not None:
-                self._listener((done.removed,))
+            self._tell((done.removed,))
         return done.more
+
+    def _tell(self, stored: Sequence[Appended | Removed]) -> None:
+        # Looked at once: another thread may take it away meanwhile.
+        listener = self._listener
+        if stored and listener is not None:
+            listener(stored)
 
     def _touch(self) -> None:
         # As much as a batch may be: room for a page or two is no room.
@@ -706,7 +709,8 @@ def _holds(db: sqlite3.Connection, run_id: str | None, after: int) -> bool:
         row = db.execute("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'gap'").fetchone()
     else:
         row = db.execute("SELECT gap FROM runs WHERE id = ?", (run_id,)).fetchone()
-    return row is None or after >= row[0]
+    # Without a row the run was removed, or is none, and the place lies before what went.
+    return row is not None and after >= row[0]
 
 
 def _lost(number: int, time: float) -> Draft:

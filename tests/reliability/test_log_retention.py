@@ -268,6 +268,19 @@ async def test_who_follows_all_runs_is_told_of_one_that_was_removed_there_or_awa
             assert [*[second.run] * 3, (await third).run] == runs
 
 
+def test_a_place_in_the_middle_of_a_run_that_was_removed_is_refused(open_log, clock):
+    log = open_log(seconds=60.0)
+    begin(log, "r1")
+    work(log, "r1")
+    over = end(log, "r1")
+    clock.advance(61)
+    wait_until(lambda: log.run("r1") is None)
+    for after in (1, over.offset - 1):
+        assert not log.holds("r1", after)
+        with pytest.raises(EntriesGone):
+            log.read(after, limit=10, run_id="r1")
+
+
 async def test_a_run_that_was_removed_is_not_found(open_log, path, clock, tmp_path):
     log = open_log(runs=1)
     for run in ("r1", "r2"):
