@@ -59,6 +59,8 @@ class Hub:
         self._on_appended = on_appended
         self._chance = chance or random.Random()  # noqa: S311 - jitter
         self._loop = asyncio.get_running_loop()
+        # The listener first: what is stored in between comes twice rather than never, and twice does no harm.
+        log.set_listener(self.publish)
         self._tail = Tail(log.head(), settings.tail_bytes)
         self._places: dict[tuple[str | None, int], Frames] = {}
         #: By run, in the order in which they came: a fan-out goes through memory, the kernel's too, as it was taken.
@@ -78,12 +80,16 @@ class Hub:
         self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
-        log.set_listener(self.publish)
 
     @property
     def followers(self) -> int:
         """How many streams are being followed."""
         return self._number
+
+    @property
+    def head(self) -> int:
+        """The offset up to which everything was taken, and `on_appended` told. The log may be farther already."""
+        return self._tail.head
 
     @property
     def is_closing(self) -> bool:

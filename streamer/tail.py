@@ -99,6 +99,11 @@ class Tail:
         """Say whether there is an entry of that run."""
         return run_id in self._by_run
 
+    @property
+    def head(self) -> int:
+        """The offset of the newest entry, of those that were dropped too."""
+        return self._pieces[-1][2] if self._pieces else self.start
+
     def append(self, entries: Sequence[Entry], frames: Sequence[bytes]) -> None:
         """Take entries of one run, oldest first, of offsets beyond all that are here; a terminal event is the last."""
         if not entries:

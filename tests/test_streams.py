@@ -12,6 +12,9 @@ import httpx
 import pytest
 
 from streamer import sse
+from streamer.events import Logged
+from streamer.handlers.stream import StreamHandler
+from streamer.log.base import Draft
 from tests.api_support import (
     NO_CERTIFICATES,
     PATIENCE,
@@ -416,6 +419,23 @@ async def test_the_end_of_one_run_does_not_end_the_stream_of_all(api, producer):
         snapshot, *frames = await stream.take(4)
     assert "snapshot" == snapshot.event
     assert other.run == data_of(frames[-1])["run"]
+
+
+async def test_what_the_loop_does_not_know_of_yet_comes_behind_the_snapshot_of_all(
+    api, producer, monkeypatch
+):
+    log, cursor = api.streamer.log, StreamHandler._cursor
+
+    def stored_just_before(handler):
+        # Not awaited: the loop, which waits here, does not know of it.
+        log.append(producer.run, [Draft(Logged(message="just before"), 1000.0)]).result(PATIENCE)
+        return cursor(handler)
+
+    monkeypatch.setattr(StreamHandler, "_cursor", stored_just_before)
+    async with api.stream("/api/events") as stream:
+        snapshot, line = await stream.take(2)
+    assert "just before" == data_of(line)["message"]
+    assert data_of(snapshot)["runs"][0]["lastSeq"] + 1 == data_of(line)["seq"]
 
 
 @pytest.mark.slow

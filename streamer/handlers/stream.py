@@ -61,8 +61,9 @@ class StreamHandler(BaseHandler):
         if reset is not None:
             first = style.reset(reset, None)
         if cursor is None or reset is not None:
-            # The head first: a state may be newer than that, and what is applied twice changes nothing.
-            after = self.parts.log.head()
+            # The head first: a state may be newer than that, and what is applied twice changes nothing. Not the log's:
+            # what was stored, and is not known to the loop yet, is in no state of a run under way.
+            after = self.parts.hub.head
             states = await self._states()
             first += style.snapshot(SnapshotOfAll(states, Cursor(self.parts.log.epoch, after)))
         else:
