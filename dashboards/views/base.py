@@ -164,8 +164,14 @@ class Parts(JSComponent):
         # back to Python, at twice its cost, each change that Python made.
         return ()
 
+    @property
+    def _synced_params(self) -> list[str]:
+        # It brings its own look. Panel's, for which it has no use, would come from the internet where a session is made
+        # for a WebSocket, as in another process than that of the page.
+        return [name for name in super()._synced_params if name != "stylesheets"]
+
     def _update_design(self, *_: Any) -> None:
-        # It brings its own look: what a design of Panel's adds changes nothing of it, and would be made for each page.
+        # What a design of Panel's adds changes nothing of it, and would be made for each page.
         self._design = None  # type: ignore[assignment]  # Panel asks whether there is one
 
     def _get_properties(self, doc: Any) -> dict[str, Any]:
