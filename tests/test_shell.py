@@ -63,6 +63,12 @@ async def test_a_page_is_one_component() -> None:
         assert ["Parts"] == [root.class_name for root in page.document.roots]
 
 
+async def test_a_page_brings_its_own_look_alone() -> None:
+    """Panel's stylesheets come from the internet in a session that was made for a WebSocket."""
+    async with served() as page:
+        assert [[]] == [root.stylesheets for root in page.document.roots]
+
+
 async def test_a_page_defines_the_components_that_it_has_and_otherwise_is_what_bokeh_would_send() -> None:
     async with served() as page:
         own, bokeh = read(page.document.to_json()), read(Document.to_json(page.document))
@@ -84,6 +90,13 @@ async def test_the_files_of_a_page_are_those_that_panel_finds() -> None:
 async def test_a_page_loads_nothing_of_what_else_this_process_has() -> None:
     async with served() as page:
         assert "tabulator" not in page.html
+
+
+async def test_a_page_can_be_put_into_one_of_another_site() -> None:
+    async with served() as page:
+        site = {"bokeh-autoload-element": "here", "bokeh-absolute-url": "https://jobs.example/"}
+        answer = await page.client.get("/autoload.js", params=site)
+    assert (200, True) == (answer.status_code, "https://jobs.example/static/js/bokeh" in answer.text)
 
 
 async def test_a_page_of_others_in_this_process_is_theirs() -> None:

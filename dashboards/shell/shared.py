@@ -24,7 +24,8 @@ def share_resources(template: jinja2.Template) -> None:
     @functools.wraps(work_out)
     def bundle_resources(roots: Any, resources: Any, **how: Any) -> Any:
         document = pn.state.curdoc
-        if document is None or document.template is not template:
+        # What puts a page into one of another site names that site, and is added to: it is each its own.
+        if document is None or document.template is not template or resources.absolute:
             return work_out(roots, resources, **how)
         # Each component has a model: their number tells whether there are new ones.
         components = len(Model.model_class_reverse_map)
