@@ -26,7 +26,7 @@
     document.title = where.title
     if (where.go !== "") {
       location.assign(where.go)
-    } else if (where.query !== kept(location.search)) {
+    } else if (kept(where.query) !== kept(location.search)) {
       // What a reader chose is no step to go back to; what they came by is.
       history.replaceState(history.state, "", `${location.pathname}${where.query}${theme(where.query)}${location.hash}`)
     }
@@ -78,22 +78,26 @@
       : "What is shown is how it was. This page goes on by itself as soon as its server is back."
     notice.append(title, text)
     bar.append(notice)
+    when_back(() => {
+      if (!page.form) { location.reload(); return }
+      const again = document.createElement("button")
+      again.type = "button"
+      again.textContent = "Load anew"
+      again.addEventListener("click", () => location.reload())
+      title.textContent = "The connection was lost. "
+      text.textContent = "Its server is back. What is typed here goes when the page is loaded anew. "
+      notice.append(again)
+    })
+  }
+
+  // Calls `then` when the server answers again.
+  function when_back(then) {
     const script = document.querySelector("script[src*='/js/bokeh']").src
     // All pages of a server lose it together, and must not come back together; one that is lost at once waits longer.
     let seconds = performance.now() < 10_000 ? 8 : 1
     const ask = async () => {
       const answer = await fetch(script, {method: "HEAD", cache: "no-store"}).catch(() => null)
-      if (answer?.ok && !page.form) { location.reload(); return }
-      if (answer?.ok) {
-        const again = document.createElement("button")
-        again.type = "button"
-        again.textContent = "Load anew"
-        again.addEventListener("click", () => location.reload())
-        title.textContent = "The connection was lost. "
-        text.textContent = "Its server is back. What is typed here goes when the page is loaded anew. "
-        notice.append(again)
-        return
-      }
+      if (answer?.ok) { then(); return }
       seconds = Math.min(seconds * 1.5, 10)
       later()
     }
@@ -101,7 +105,7 @@
     later()
   }
 
-  // Until the page is drawn its loader is there, or why it is not drawn.
+  // Until the page is drawn its loader is there, or why it is not drawn; then it is tried again when the server answers.
   function watch_loading() {
     const Socket = window.WebSocket
     let problem = ""
@@ -118,9 +122,11 @@
       if (root?.is_idle) {
         loader.remove()
         root.model.document.on_event("connection_lost", lost)
+        if (problem !== "") { lost() }
       } else if (problem !== "") {
-        loader.textContent = problem
+        loader.textContent = `${problem} The page is loaded anew when its server answers.`
         loader.className = "problem"
+        when_back(() => location.reload())
       } else {
         setTimeout(look, 50)
         return

@@ -255,3 +255,19 @@ def test_a_page_says_that_it_lost_its_server_and_comes_back_with_it(tmp_path, op
         page.get_by_text("The connection is lost.").wait_for(state="detached")
         until_percent(page, 2)
         assert "true" == page.get_by_role("tab", name="Parameters").get_attribute("aria-selected")
+
+
+def test_a_page_that_lost_its_server_before_it_was_drawn_comes_back_with_it(tmp_path, open_page):
+    with ServerProcess.dashboards(tmp_path) as server:
+        page = open_page("about:blank")
+
+        def kill_first(route):
+            answer = route.fetch()
+            server.kill()
+            route.fulfill(response=answer)
+
+        page.route("**/panel.min.js*", kill_first, times=1)
+        page.goto(server.page_url)
+        page.get_by_text("The page is loaded anew when its server answers.").wait_for()
+        server.restart()
+        page.get_by_role("heading", name="Runs", exact=True).wait_for()
