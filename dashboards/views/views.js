@@ -92,12 +92,15 @@ dialog::backdrop { background: rgb(8 12 18 / .5); }
 dialog p { margin: 8px 0 20px; color: var(--st-soft); }
 dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 
-/* time limit, cancel, retries */
-.care { display: flex; flex-wrap: wrap; justify-content: space-between; align-items: center; gap: 10px 24px; margin-top: 14px; }
+/* time limit, cancel, retries: beside the head where there is nothing but buttons and room for them */
+.top { display: flex; flex-wrap: wrap; align-items: center; gap: 14px 12px; }
+.top > .head { flex: 1 1 520px; min-width: 0; }
+.care { display: flex; flex-wrap: wrap; justify-content: space-between; align-items: center; gap: 10px 24px; margin-left: auto; }
+.care.told { flex: 1 1 100%; }
 .care .facts { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 2px 14px; flex: 1 1 320px; min-width: 0; }
 .care dt { color: var(--st-soft); } .care dd { overflow-wrap: anywhere; unicode-bidi: plaintext; }
 .care .row { flex-wrap: wrap; margin-left: auto; }
-@media (max-width: 640px) { .care { margin-top: 10px; } .care .row { margin-left: 0; } }
+@media (max-width: 640px) { .top { row-gap: 10px; } .care, .care .row { margin-left: 0; } }
 
 /* notice and error */
 .banner { display: flex; gap: 12px; align-items: flex-start; padding: 13px 18px; margin-bottom: 18px; border-radius: 12px;
@@ -562,6 +565,7 @@ function RunCare(page) {
       facts.replaceChildren(...state.facts.flatMap(({name, parts, tone}) => [h("dt", null, name), h("dd", {class: tone}, parts.map(
         (part) => typeof part === "string" ? part : part[1] === "" ? h("span", {class: "mono"}, part[0]) : h("a", {class: "mono", href: part[1]}, part[0])))]))
     }
+    node.classList.toggle("told", state.facts.length > 0)
     facts.style.display = state.facts.length ? "" : "none"
     retry.style.display = state.retry === "none" ? "none" : ""
     retry.disabled = state.retry !== "ask"
@@ -1341,7 +1345,7 @@ const PARTS = {
 // Where the parts stand: functions of `part`, which builds one and returns its element. What they return with it is called
 // with the states after each change.
 function run_layout(part) {
-  const known = h("div", null, part("header"), part("care"), part("error"),
+  const known = h("div", null, h("div", {class: "top"}, part("header"), part("care")), part("error"),
     h("div", {class: "card hero"}, part("progress"), part("phases"), part("bars")),
     h("div", {class: "beside"}, part("throughput"), part("stats")), part("details"))
   const node = h("div", null, part("notice"), known)
