@@ -6,6 +6,7 @@ it costs a tenth of a second. This one is answered for a fifth of that.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import selectors
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Bytes of an answer's body that are read; what is longer is nobody's that we know.
 ANSWER_BYTES: Final = 1_000_000
+#: Bytes of a request's body that are sent at a time.
+_PIECE_BYTES: Final = 65_536
 
 
 class Answer(Struct):
@@ -33,6 +36,7 @@ class Answer(Struct):
 class Exchange:
     """One thread at a time. It connects when it is asked for something; proxies and redirects are not followed.
 
+    `answer_seconds`: how long nothing may move, neither of what is sent nor of the answer.
     `post` raises `OSError`, `http.client.HTTPException`, or `ValueError` for what is no address; the next one connects
     anew. Without encryption no certificate is read, which takes longer than all the rest.
     """
@@ -53,14 +57,20 @@ class Exchange:
             self._connection = self._connect(parts.scheme, parts.hostname, parts.port)
             self._to = to
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        # In pieces: the time for sending is counted for each, not for all that a slow line has to carry.
+        pieces = [body[first : first + _PIECE_BYTES] for first in range(0, len(body), _PIECE_BYTES)]
+        is_sent = False
         try:
-            self._connection.request("POST", path, body, dict(headers))
+            # A server that will not have the body may have said so before it hung up.
+            with contextlib.suppress(ConnectionError):
+                self._connection.request("POST", path, pieces, {**headers, "Content-Length": str(len(body))})
+                is_sent = True
             response = self._connection.getresponse()
             content = response.read(ANSWER_BYTES)
         except BaseException:
             self.close()
             raise
-        if response.will_close or not response.isclosed():
+        if not is_sent or response.will_close or not response.isclosed():
             self.close()
         return Answer(response.status, response.headers, content)
 
@@ -76,12 +86,13 @@ class Exchange:
                 f"expected an address that begins http:// or https://, received {scheme}://{host}"
             )
         connection: http.client.HTTPConnection
+        # Without a port `http.client` takes the end of an IPv6 address for one.
         if scheme == "https":
             connection = http.client.HTTPSConnection(
-                host, port, timeout=self._connect_seconds, context=self._certificates()
+                host, port or 443, timeout=self._connect_seconds, context=self._certificates()
             )
         else:
-            connection = http.client.HTTPConnection(host, port, timeout=self._connect_seconds)
+            connection = http.client.HTTPConnection(host, port or 80, timeout=self._connect_seconds)
         connection.connect()
         connection.sock.settimeout(self._answer_seconds)
         return connection

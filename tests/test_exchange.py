@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -92,6 +94,61 @@ def test_a_server_that_is_not_there_is_an_error_of_the_system_and_found_when_it_
     with serving(port) as url:
         assert b"there" == exchange.post(f"{url}/", b"there", {}).content
         exchange.close()
+
+
+def test_an_answer_that_comes_before_the_whole_was_sent_is_read(exchange: Exchange) -> None:
+    with _listening() as (listener, url):
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n{}")
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        answer = exchange.post(url, bytes(20_000_000), {})
+        thread.join()
+    assert (413, b"{}") == (answer.status_code, answer.content)
+
+
+@pytest.mark.slow
+def test_a_body_may_take_longer_than_a_server_may_say_nothing() -> None:
+    body, patience = bytes(20_000_000), 0.5
+    with _listening() as (listener, url), contextlib.closing(Exchange(answer_seconds=patience)) as exchange:
+
+        def read_slowly() -> None:
+            connection, _ = listener.accept()
+            began = time.monotonic()
+            with connection, connection.makefile("rb") as file:
+                while file.readline() != b"\r\n":
+                    pass
+                for done in range(0, len(body), 100_000):
+                    file.read(100_000)
+                    # A line that carries a half in twice as long as nothing may be heard; the system keeps the rest.
+                    if done < len(body) // 2:
+                        pace.wait(max(began + 4 * patience * done / len(body) - time.monotonic(), 0))
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+        pace = threading.Event()
+        thread = threading.Thread(target=read_slowly)
+        thread.start()
+        answer = exchange.post(url, body, {})
+        thread.join()
+    assert (200, b"{}") == (answer.status_code, answer.content)
+
+
+@contextlib.contextmanager
+def _listening() -> Iterator[tuple[socket.socket, str]]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener, f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+@pytest.mark.parametrize("url", ["http://[::1]/", "https://[::1]/"])
+def test_an_ipv6_address_without_a_port_is_not_cut(exchange: Exchange, url: str) -> None:
+    # Nothing listens there, or nothing may: what counts is that it is the address that was tried.
+    with pytest.raises(OSError, match=r"refused|unreachable|assign"):
+        exchange.post(url, b"", {})
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "/api", "http:///api", "http://127.0.0.1:port/"])
