@@ -84,7 +84,7 @@ def _code(answer: httpx.Response) -> str:
     try:
         error: Any = msgspec.json.decode(answer.content)
         return str(error["error"]["code"])
-    except (msgspec.DecodeError, KeyError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
         return ""
 
 

@@ -458,7 +458,7 @@ class Publisher:
         if response.status_code in (200, 201):
             try:
                 answer = msgspec.json.decode(response.content, type=Registered)
-            except msgspec.DecodeError as error:
+            except _NO_JSON as error:
                 self._failed(f"not a streamer's answer: {error}")
                 return
             self._registration = None
@@ -495,7 +495,7 @@ class Publisher:
     def _succeeded(self, response: Answer, numbers: list[int]) -> None:
         try:
             answer = msgspec.json.decode(response.content, type=_Answer)
-        except msgspec.DecodeError as error:
+        except _NO_JSON as error:
             self._failed(f"not a streamer's answer: {error}")
             return
         if answer.acknowledged > self._outbox.last:
@@ -579,6 +579,8 @@ class Publisher:
 
 
 _DEFAULTS: Final = Settings(data=Path())
+#: What is raised over an answer that is not what a streamer says; its sender may be anybody.
+_NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def _error_of(response: Answer) -> tuple[str, str, dict[str, Any]]:
@@ -587,7 +589,7 @@ def _error_of(response: Answer) -> tuple[str, str, dict[str, Any]]:
         error = msgspec.json.decode(response.content)["error"]
         details = error.get("details")
         return str(error["code"]), str(error.get("message", "")), details if isinstance(details, dict) else {}
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+    except (*_NO_JSON, KeyError, TypeError, AttributeError):
         return "", "", {}
 
 

@@ -92,6 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._hang_up()
             elif mode == "busy":
                 self._answer(503, {"error": {"code": "unavailable", "message": "", "details": {}}})
+            elif mode == "deep":
+                self._send(502, b'{"error": ' + b"[" * 100_000)
+            elif mode == "not UTF-8":
+                self._send(200, b'{"acknowledged": 1, "requests": ["\xff"]}')
             elif mode == "broken":
                 self._answer(200, "no answer of a streamer")
             elif self.path == "/api/runs":
@@ -141,7 +145,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.close()
 
     def _answer(self, status: int, value: Any) -> None:
-        data = json.dumps(value).encode()
+        self._send(status, json.dumps(value).encode())
+
+    def _send(self, status: int, data: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.send_header("Content-Type", "application/json")

@@ -196,6 +196,14 @@ def test_a_stranger_on_the_streamers_port_is_not_believed() -> None:
     assert messages(ingest.of()) == ["a"]
 
 
+@pytest.mark.parametrize("mode", ["deep", "not UTF-8"])
+def test_an_answer_that_nobody_can_read_is_a_failed_attempt(mode: str) -> None:
+    with FakeIngest(lambda n: mode if n == 1 else "ok") as ingest, publishing(ingest) as publisher:
+        publisher.put(line("a"), TIME)
+        assert publisher.flush(5)
+    assert messages(ingest.of()) == ["a"]
+
+
 def test_retry_after_is_honoured() -> None:
     clock = [0.0]
     with FakeIngest() as ingest:
