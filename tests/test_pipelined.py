@@ -9,6 +9,7 @@ import pytest
 
 from streamer.handlers.ingest import IngestHandler
 from streamer.log.base import LogUnavailable
+from streamer.pickup import Forbidden
 from tests.api_support import Api, Producer, Raw, ndjson, running
 
 
@@ -220,6 +221,26 @@ async def test_what_comes_meanwhile_and_cannot_be_stored_has_its_turn(api, posts
         assert [200] * 6 == [status for status, _ in await answers(raw, 6)]
     assert 1 < len(posts)
     assert [f"{seq}" for seq in range(1, 7)] == await messages(api, producer)
+
+
+@pytest.mark.parametrize("error", [Forbidden("another token by now"), RuntimeError("nobody expected it")])
+async def test_after_any_error_meanwhile_there_is_one_answer_for_each_request(api, meanwhile, error):
+    producer = await api.register()
+    async with await api.raw(b"") as raw:
+        meanwhile += [(raw, requests(producer, 4, 6)), (raw, error)]
+        raw.writer.write(requests(producer, 1, 3))
+        assert [200] * 6 == [status for status, _ in await answers(raw, 6)]
+        raw.writer.write(request(producer, line(7)))
+        assert [(200, 7)] == [(status, body["acknowledged"]) for status, body in await answers(raw, 1)]
+
+
+async def test_a_head_with_other_ends_of_lines_does_not_wait_for_more(api):
+    producer = await api.register()
+    odd = request(producer, line(3)).replace(b"\r\n\r\n", b"\n\n")
+    async with await api.raw(requests(producer, 1, 2)) as raw:
+        await answers(raw, 2)
+        raw.writer.write(odd)
+        assert [(200, 3)] == [(status, body["acknowledged"]) for status, body in await answers(raw, 1)]
 
 
 async def test_what_comes_meanwhile_behind_the_end_of_a_run_is_refused(api, meanwhile):

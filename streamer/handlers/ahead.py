@@ -24,6 +24,8 @@ _READ_BYTES: Final = 65_536
 _LONGEST_HEAD: Final = 32_768
 _SIZE: Final = rb"(\d{1,8})"
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *" + _SIZE + rb"\r\n", re.IGNORECASE)
+#: Where a head ends for Tornado.
+_BLANK_LINE: Final = re.compile(rb"\r?\n\r?\n")
 _NOTHING: Final = re.compile(rb"(?!)")
 
 
@@ -80,7 +82,7 @@ class Ahead:
         start, size = self._body_of(0)
         if start:
             return len(here) < start + size <= most_bytes
-        is_part_of_head = b"\r\n\r\n" not in here and len(here) < _LONGEST_HEAD
+        is_part_of_head = len(here) < _LONGEST_HEAD and _BLANK_LINE.search(here) is None
         return before != b"" and is_part_of_head and here.startswith(before[: len(here)])
 
     async def more(self) -> bool:
@@ -125,15 +127,15 @@ class Ahead:
         end = self._here.find(b"\r\n\r\n", begin)
         head = bytes(self._here[begin : end + 4])
         length = _LENGTH.search(head)
-        if end < 0 or length is None or not self._is_same(head):
+        if end < 0 or length is None or not self._is_same(head, length[1].decode()):
             return 0, 0
         # Compared as headers once, and then byte by byte.
         self._before, after = head[: length.start(1)], head[length.end(1) :]
         self._same_head = re.compile(re.escape(self._before) + _SIZE + re.escape(after))
         return end + 4, int(length[1])
 
-    def _is_same(self, head: bytes) -> bool:
-        """Say whether a head asks for what the present request asked for, in the same words."""
+    def _is_same(self, head: bytes, length: str) -> bool:
+        """Say whether a head asks for what the present request asked for, in the same words, and has that length."""
         request = self._request
         if head.count(b"\n") != head.count(b"\r\n"):
             # Another blank line might end it earlier for Tornado.
@@ -146,7 +148,7 @@ class Ahead:
             return False
         return (
             (asked.method, asked.path, asked.version) == (request.method, request.uri, request.version)
-            and len(headers.get_list("Content-Length")) == 1
+            and headers.get_list("Content-Length") == [length]
             and _without_length(headers) == _without_length(request.headers)
         )
 

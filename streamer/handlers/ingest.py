@@ -51,8 +51,6 @@ class IngestHandler(StreamHandler):
         if answer is not None:
             self.answer(answer)
         else:
-            # Written already, past Tornado, which has nothing to add.
-            self._headers_written = True
             self.finish()
 
     async def _take(
@@ -77,7 +75,8 @@ class IngestHandler(StreamHandler):
                 return await self._store(run_id, token, drafts, first_seq)
             if not ends and not ahead.is_part(most):
                 return answer
-            self._is_answered = True
+            # Past Tornado, which has nothing to add, whatever happens from here on.
+            self._is_answered = self._headers_written = True
             ahead.skip(ends[-1] if ends else 0)
             await ahead.answer(self._answers(answer, 1 + len(ends), time.monotonic() - began))
             await self._go_on(ahead, run_id, token, first_seq + len(drafts) + len(more))
