@@ -162,6 +162,11 @@ class Follower:
         self._loop.add_reader(connection, self._hear)
 
     @property
+    def is_ready(self) -> bool:
+        """Whether something can be written to it now: it takes more, and nothing is being read for it."""
+        return self.takes_more and not self.is_reading
+
+    @property
     def is_blocked(self) -> bool:
         """Whether its reader has not made room for what was written."""
         return self._rest is not None

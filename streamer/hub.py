@@ -131,7 +131,7 @@ class Hub:
         if run_id in self._changed or run_id in self._fanned_out:
             return
         for follower in self._followers.get(run_id, ()):
-            if follower.takes_more and not follower.is_reading:
+            if follower.is_ready:
                 follower.after = max(follower.after, offset)
 
     def _plan(self) -> None:
@@ -146,22 +146,26 @@ class Hub:
         published, self._published = self._published, []
         self._fanned_out = frozenset(self._changed)
         self._changed.clear()
-        self._write_some(self._due((*self._fanned_out, None)), published, self._loop.time())
+        self._write_some(self._writes((*self._fanned_out, None)), published, self._loop.time())
 
-    def _due(self, keys: Sequence[str | None]) -> Iterator[list[Follower]]:
-        """Yield followers of these runs, some of one run at a time."""
+    def _writes(self, keys: Sequence[str | None]) -> Iterator[None]:
+        """Write what there is now to the followers of these runs: at each step once, to a few of one run."""
+        # What is published meanwhile is the next fan-out's, or the first ones would keep the others waiting.
+        head = self._tail.head
         for key in keys:
             group = list(self._followers.get(key, ()))
             for first in range(0, len(group), _TOGETHER):
-                yield group[first : first + _TOGETHER]
+                followers = group[first : first + _TOGETHER]
+                while followers:
+                    followers = [one for one in self._write_to(followers) if one.after < head]
+                    yield
 
-    def _write_some(self, due: Iterator[list[Follower]], published: list[float], began: float) -> None:
+    def _write_some(self, writes: Iterator[None], published: list[float], began: float) -> None:
         """Write to some of those that are due, and let requests have their turn before the others have theirs."""
         until = self._loop.time() + _TURN_SECONDS
-        for followers in due:
-            self._write_to(followers)
+        for _ in writes:
             if self._loop.time() > until and not self._closing:
-                self._fan_out_handle = self._loop.call_soon(self._write_some, due, published, began)
+                self._fan_out_handle = self._loop.call_soon(self._write_some, writes, published, began)
                 return
         self._fan_out_handle = None
         self._fanned_out = frozenset()
@@ -172,34 +176,34 @@ class Hub:
         if self._changed and not self._closing:
             self._plan()
 
-    def _write_to(self, followers: Sequence[Follower]) -> None:
-        """Advance some followers of one run, for less where they are at the same place, as most of them are."""
-        first = followers[0]
+    def _write_to(self, followers: Sequence[Follower]) -> list[Follower]:
+        """Write once to some followers of one run, and return those for whom there may be more.
+
+        It costs less where they are at the same place, as most of them are.
+        """
+        first = next((one for one in followers if one.is_ready), None)
+        if first is None:
+            return []
         run_id, after, style = first.run_id, first.after, first.style
         frames = self._frames(run_id, after)
         if frames is None or frames.ended or not frames.frames:
-            for follower in followers:
-                self._advance(follower)
-            return
+            return [one for one in followers if self._step(one)]
         data, last, now = style.entries(frames), frames.last, self._loop.time()
+        together: list[Follower] = []
         others: list[Follower] = []
         for follower in followers:
-            if (
-                follower.after == after
-                and follower.style is style
-                and follower.takes_more
-                and not follower.is_reading
-            ):
+            # Nothing is being read for who is here: this place is in the tail.
+            if follower.after == after and follower.style is style and follower.takes_more:
                 follower.after = last
                 follower.write(data, now)
+                together.append(follower)
             else:
                 others.append(follower)
-        number = len(followers) - len(others)
-        self._counts.delivered += number * len(frames.frames)
-        self._counts.delivered_bytes += number * len(data)
+        self._counts.delivered += len(together) * len(frames.frames)
+        self._counts.delivered_bytes += len(together) * len(data)
         more = self._frames(run_id, last)
-        for follower in followers if more is None or more.frames else others:
-            self._advance(follower)
+        waiting = together if more is None or more.frames else []
+        return waiting + [one for one in others if self._step(one)]
 
     # -- followers -----------------------------------------------------------------------------------------------------
 
@@ -264,15 +268,20 @@ class Hub:
 
     def _advance(self, follower: Follower) -> None:
         """Write what comes after the cursor, until the follower has all or takes no more."""
-        while follower.takes_more and not follower.is_reading:
-            frames = self._frames(follower.run_id, follower.after)
-            if frames is None:
-                follower.is_reading = True
-                self._spawn(self._read_log(follower))
-                return
-            self._deliver(follower, frames)
-            if not frames.frames:
-                return
+        while self._step(follower):
+            pass
+
+    def _step(self, follower: Follower) -> bool:
+        """Write once what comes after the cursor, or begin to read it; say whether there may be more to write."""
+        if not follower.is_ready:
+            return False
+        frames = self._frames(follower.run_id, follower.after)
+        if frames is None:
+            follower.is_reading = True
+            self._spawn(self._read_log(follower))
+            return False
+        self._deliver(follower, frames)
+        return bool(frames.frames)
 
     def _frames(self, run_id: str | None, after: int) -> Frames | None:
         """Return what the tail has after an offset, once for all who are there; None: ask the log."""

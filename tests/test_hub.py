@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import socket
 import sqlite3
@@ -145,6 +146,23 @@ async def test_readers_at_the_same_place_get_more_than_fits_in_a_write(log, make
     await append(log, "r1", lines(*map(str, range(3 * ENTRIES_PER_WRITE))))
     added = all_frames(log)[before:]
     assert [added] * 3 == [await reader.until(added[-100:]) for reader in readers]
+
+
+async def test_however_much_is_published_the_loop_has_its_turn_after_one_write_to_a_few(
+    log, make_hub, monkeypatch
+):
+    monkeypatch.setattr("streamer.hub._TURN_SECONDS", 0.0)
+    monkeypatch.setattr("streamer.hub._TOGETHER", 2)
+    hub = make_hub()
+    for _ in range(4):
+        Reader(hub, "r1", log.head())
+    appending = asyncio.create_task(append(log, "r1", lines(*map(str, range(3 * ENTRIES_PER_WRITE)))))
+    delivered = [0]
+    while delivered[-1] < 4 * 3 * ENTRIES_PER_WRITE:
+        await asyncio.sleep(0)
+        delivered.append(hub._counts.delivered)
+    await appending
+    assert 2 * ENTRIES_PER_WRITE == max(b - a for a, b in itertools.pairwise(delivered))
 
 
 async def test_the_terminal_event_ends_a_stream_of_its_run(log, make_hub):
