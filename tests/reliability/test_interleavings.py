@@ -56,6 +56,7 @@ class Reader:
             self.states, self.cursor = {}, None
         resume = "" if self.cursor is None else f"Last-Event-ID: {self.cursor}\r\n"
         path = "/api/events" if self.run_id is None else f"/api/runs/{self.run_id}/events"
+        path += chance.choice(("", "?from=start"))
         connection = socket.create_connection(("127.0.0.1", int(api.streamer.url.rpartition(":")[2])))
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_000)
         reader, writer = await asyncio.open_connection(sock=connection, limit=2000)
