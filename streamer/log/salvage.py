@@ -156,12 +156,14 @@ class _Found(Struct):
 
 
 def _take_over(source: sqlite3.Connection, target: sqlite3.Connection, head: int) -> tuple[int, int]:
-    found = _runs(source)
+    found, doomed = _runs(source), _doomed(source)
     head = max(head, _sequence(source, "entries"))
     number = 0
     last = 0
     for row in _rows(source, 'SELECT "offset", * FROM entries', '"offset"', head):
         offset, _, key, seq, time, kind, level, body = row
+        if key in doomed:
+            continue
         try:
             event = decode_event(body)
         except (msgspec.DecodeError, TypeError):
@@ -213,6 +215,13 @@ def _runs(source: sqlite3.Connection) -> dict[int, _Found]:
                 with contextlib.suppress(msgspec.DecodeError, TypeError):
                     run.state = decode_state(more[0])
     return found
+
+
+def _doomed(source: sqlite3.Connection) -> set[int]:
+    """Read of which runs, that were removed, entries are still there; of none when it cannot be read."""
+    with contextlib.suppress(sqlite3.DatabaseError):
+        return {key for (key,) in source.execute("SELECT run FROM doomed")}
+    return set()
 
 
 def _sequence(source: sqlite3.Connection, table: str) -> int:

@@ -23,6 +23,7 @@ from streamer.events import (
 from streamer.log import retention
 from streamer.log.base import Draft, EntriesGone, UnknownRun
 from streamer.log.retention import Retention
+from streamer.log.salvage import salvage
 from streamer.log.sqlite import SqliteLog
 from streamer.state import RunState, encode_state
 from streamer.wire import Cursor, read_frame
@@ -279,6 +280,20 @@ def test_a_place_in_the_middle_of_a_run_that_was_removed_is_refused(open_log, cl
         assert not log.holds("r1", after)
         with pytest.raises(EntriesGone):
             log.read(after, limit=10, run_id="r1")
+
+
+def test_what_was_removed_does_not_come_back_when_the_log_is_salvaged(open_log, path, clock, monkeypatch):
+    monkeypatch.setattr("streamer.log.sqlite._BETWEEN_SLICES", 60.0)
+    log = open_log(seconds=60.0)
+    for run in ("r1", "r2"):
+        begin(log, run)
+    end(log, "r1")
+    clock.advance(61)
+    wait_until(lambda: log.run("r1") is None)
+    log.close()
+    salvaged = salvage(path, head=log.head(), stamp="now")
+    assert (1, 1) == (salvaged.runs, salvaged.entries)
+    assert ["r2"] == [state.run for state in open_log().runs()]
 
 
 async def test_a_run_that_was_removed_is_not_found(open_log, path, clock, tmp_path):
