@@ -45,7 +45,10 @@ class Ahead:
         self._stream: IOStream | None = None
         connection = request.connection
         if isinstance(connection, HTTP1Connection) and _may_go_on(request) and _is_known(connection.stream):
-            self._stream = connection.stream
+            stream = connection.stream
+            # Of a producer that sends something else again and again, more may be read each time than is handled. With
+            # so much here each request has its turn, until there is less.
+            self._stream = stream if len(stream._read_buffer) <= _ENOUGH_BYTES else None
 
     def __enter__(self) -> Self:
         if self._stream is not None:
