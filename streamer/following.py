@@ -380,7 +380,7 @@ class Entries(Stream[Entry]):
     def _unknown(self, frame: sse.Frame) -> None:
         try:
             self._seq = decode_envelope(frame.data).seq if self.run_id is not None else None
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             self._seq = None
 
     def _reset(self, reset: Reset) -> None:

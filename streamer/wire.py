@@ -253,7 +253,7 @@ def read_frame(frame: sse.Frame) -> Entry | Snapshot | SnapshotOfAll | Reset | R
         if frame.event == REMOVED:
             return _read_removed(cursor.offset, msgspec.json.decode(frame.data))
         return read_entry(frame.data, cursor.offset)
-    except (KeyError, TypeError, msgspec.DecodeError) as error:
+    except (KeyError, TypeError, msgspec.DecodeError, RecursionError) as error:
         raise WireError(f"frame {frame.event} {frame.id}: {error}") from error
 
 

@@ -13,6 +13,7 @@ from streamer.events import Entry, Logged, PhaseChanged, PhaseSpec, Progressed, 
 from streamer.state import RunState, fold
 from streamer.wire import (
     Cursor,
+    Removed,
     Reset,
     Snapshot,
     SnapshotOfAll,
@@ -21,6 +22,7 @@ from streamer.wire import (
     frame_of,
     read_frame,
     read_state,
+    removed_frame,
     reset_frame,
     snapshot_frame,
     state_data,
@@ -110,6 +112,13 @@ def test_what_is_no_cursor_belongs_to_no_log(text):
     assert Cursor.parse(text) is None
 
 
+def test_the_word_that_a_run_was_removed_is_read_as_it_was_written():
+    removed = Removed(7, "r", 1000.5)
+    (frame,) = sse.Decoder().feed(removed_frame(removed, "e1"))
+    assert ("removed", "e1-7") == (frame.event, frame.id)
+    assert removed == read_frame(frame)
+
+
 def test_an_epoch_may_contain_a_dash():
     assert Cursor("a-b", 3) == Cursor.parse("a-b-3")
 
@@ -128,7 +137,14 @@ def test_an_epoch_may_contain_a_dash():
         sse.Frame(event="snapshot", data="[]", id="e1-1"),
         sse.Frame(event="reset", data="{}", id=""),
         sse.Frame(event="reset", data="not json", id=""),
+        sse.Frame(event="removed", data='{"run":"r"}', id="e1-1"),
+        sse.Frame(event="removed", data='{"run":"r","time":"yesterday"}', id="e1-1"),
+        sse.Frame(event="removed", data='{"run":"r","time":null}', id="e1-1"),
+        sse.Frame(event="removed", data='{"run":"r","time":"1970-01-01T00:00:00Z"}', id=""),
+        sse.Frame(event="snapshot", data="[" * 100_000, id="e1-1"),
+        sse.Frame(event="log", data='{"fields":' + "[" * 100_000, id="e1-1"),
     ],
+    ids=lambda frame: f"{frame.event} {frame.data[:60]}",
 )
 def test_a_frame_that_is_not_of_the_contract_is_refused(frame):
     with pytest.raises(WireError):
