@@ -74,7 +74,8 @@ class Hub:
         self._fan_out_handle: asyncio.Handle | None = None
         self._rests_until = 0.0
         self._sweep_handle: asyncio.TimerHandle | None = None
-        self._reads: dict[tuple[str | None, int], asyncio.Future[Frames]] = {}
+        #: By place, who waits for a read of the log, and the read.
+        self._reads: dict[tuple[str | None, int], tuple[list[Follower], asyncio.Task[Frames]]] = {}
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
@@ -309,7 +310,7 @@ class Hub:
     async def _read_log(self, follower: Follower) -> None:
         """Bring a follower that is behind the tail nearer to it, by one read of the log."""
         try:
-            frames = await self._read((follower.run_id, follower.after))
+            frames = await self._read(follower)
         except LogError:
             # The reader will try again, and be told what is wrong with a status.
             follower.close()
@@ -325,19 +326,25 @@ class Hub:
         self._deliver(follower, frames)
         self._advance(follower)
 
-    async def _read(self, place: tuple[str | None, int]) -> Frames:
-        """Read the log after a place, once for all who ask for the same at a time."""
+    async def _read(self, follower: Follower) -> Frames:
+        """Read the log after a follower's place, once for all who ask for the same at a time."""
+        place = follower.run_id, follower.after
         reading = self._reads.get(place)
         if reading is None:
-            reading = self._reads[place] = self._spawn(self._read_in_turn(place))
-            reading.add_done_callback(lambda _: self._reads.pop(place))
-            self._counts.replays_from_log += 1
-        return await asyncio.shield(reading)
+            waiting: list[Follower] = []
+            reading = self._reads[place] = waiting, self._spawn(self._read_in_turn(place, waiting))
+            reading[1].add_done_callback(lambda _: self._reads.pop(place))
+        reading[0].append(follower)
+        return await asyncio.shield(reading[1])
 
-    async def _read_in_turn(self, place: tuple[str | None, int]) -> Frames:
+    async def _read_in_turn(self, place: tuple[str | None, int], waiting: Sequence[Follower]) -> Frames:
         # One read at a time, begun by the loop when it has come to it: a thread that reads one piece after the other
         # would keep the interpreter from it, and what is live from its readers.
         async with self._turn:
+            if not any(one.takes_more for one in waiting):
+                # All have left. Who comes in this very moment finds itself where it was, and asks again.
+                return Frames((), place[1], ended=False)
+            self._counts.replays_from_log += 1
             # The tail's start before the log is read: it moves on meanwhile.
             return await self._loop.run_in_executor(self._readers, self._stored, *place, self._tail.start)
 

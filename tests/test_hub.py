@@ -265,6 +265,19 @@ async def test_readers_at_the_same_place_share_a_read_of_the_log(log, make_hub):
     assert 1 == hub._counts.replays_from_log
 
 
+async def test_the_log_is_not_read_for_those_who_left_while_they_waited_for_their_turn(log, make_hub):
+    await append(log, "r1", lines(*map(str, range(20))))
+    hub = make_hub()
+    async with hub._turn:
+        for after in range(20):
+            Reader(hub, "r1", after).connection.close()
+        await hub.empty()
+    await wait_until_async(lambda: not hub._tasks)
+    assert 0 == hub._counts.replays_from_log
+    reader = Reader(hub, "r1", 0)
+    assert all_frames(log, "r1") == await reader.until(all_frames(log, "r1")[-100:])
+
+
 async def test_a_reader_of_a_quiet_run_stays_in_the_tail_however_much_others_say(log, make_hub):
     hub = make_hub(5000)
     reader = Reader(hub, "r1", log.head())
