@@ -6,6 +6,7 @@ import json
 import random
 
 import pytest
+from tornado.iostream import IOStream
 
 from streamer.handlers.ingest import IngestHandler
 from streamer.log.base import LogUnavailable
@@ -294,6 +295,28 @@ async def test_what_must_have_its_turn_again_and_again_does_not_pile_up(api, mon
     async with await api.raw(sent) as raw:
         assert [200] * 601 == [status for status, _ in await answers(raw, 601)]
     assert 500_000 > max(here)
+
+
+async def test_what_came_before_the_end_of_its_connection_is_stored_and_no_error(api, monkeypatch, caplog):
+    read_bytes = IOStream.read_bytes
+
+    async def read_at_last(stream, size, partial=False):
+        data = await read_bytes(stream, size, partial)
+        # As a streamer does that is stopped.
+        stream.close()
+        return data
+
+    producer = await api.register()
+    async with await api.raw(requests(producer, 1, 2)) as raw:
+        await answers(raw, 2)
+        monkeypatch.setattr(IOStream, "read_bytes", read_at_last)
+        # The first of them is waited for already.
+        raw.writer.write(requests(producer, 3, 3))
+        await answers(raw, 1)
+        raw.writer.write(requests(producer, 4, 9))
+        assert b"" == await raw.all()
+    await api.until(lambda: api.streamer.log.run(producer.run).acknowledged == 9)
+    assert not caplog.records
 
 
 async def test_another_request_behind_those_that_were_sent_ahead_has_its_turn(api):

@@ -99,7 +99,10 @@ class Ahead:
             # The stream may have gone on reading since.
             self._take_in(stream)
             buffer = bytearray(_READ_BYTES)
-            while len(self._here) < _ENOUGH_BYTES and (size := stream.read_from_fd(buffer)):
+            while not stream.closed() and len(self._here) < _ENOUGH_BYTES:
+                size = stream.read_from_fd(buffer)
+                if not size:
+                    break
                 self._here += memoryview(buffer)[:size]
         except (StreamClosedError, OSError):
             # Tornado sees it too.
