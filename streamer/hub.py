@@ -177,7 +177,7 @@ class Hub:
         if self._changed and not self._closing:
             self._plan()
 
-    def _write_to(self, followers: Sequence[Follower]) -> list[Follower]:
+    def _write_to(self, followers: list[Follower]) -> list[Follower]:
         """Write once to some followers of one run, and return those for whom there may be more.
 
         It costs less where they are at the same place, as most of them are.
@@ -190,21 +190,20 @@ class Hub:
         if frames is None or frames.ended or not frames.frames:
             return [one for one in followers if self._step(one)]
         data, last, now = style.entries(frames), frames.last, self._loop.time()
-        together: list[Follower] = []
         others: list[Follower] = []
         for follower in followers:
             # Nothing is being read for who is here: this place is in the tail.
             if follower.after == after and follower.style is style and follower.takes_more:
                 follower.after = last
                 follower.write(data, now)
-                together.append(follower)
             else:
                 others.append(follower)
-        self._counts.delivered += len(together) * len(frames.frames)
-        self._counts.delivered_bytes += len(together) * len(data)
+        number = len(followers) - len(others)
+        self._counts.delivered += number * len(frames.frames)
+        self._counts.delivered_bytes += number * len(data)
+        waiting = [one for one in others if self._step(one)]
         more = self._frames(run_id, last)
-        waiting = together if more is None or more.frames else []
-        return waiting + [one for one in others if self._step(one)]
+        return followers if more is None or more.frames else waiting
 
     # -- followers -----------------------------------------------------------------------------------------------------
 
