@@ -184,7 +184,7 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
   white-space: nowrap; }
 .tabs button:focus-visible { outline-offset: -2px; border-radius: 4px; }
 .tabs button[aria-selected=true] { color: var(--st-ink); box-shadow: inset 0 -2px var(--st-accent); }
-.tabs em { font-style: normal; color: var(--st-soft); font-weight: 400; margin-left: 5px; }
+.tabs em { font-style: normal; color: var(--st-soft); font-weight: 400; margin-left: 1px; }
 .tabs em:empty { display: none; }
 .details { margin-top: 16px; overflow: hidden; }
 .panel[hidden] { display: none; }
@@ -853,7 +853,7 @@ function DetailTabs(page) {
   }
   for (const name of names) {
     counts[name] = h("em")
-    buttons[name] = h("button", {type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, onclick: () => choose(name)}, TAB_NAMES[name], counts[name])
+    buttons[name] = h("button", {type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, onclick: () => choose(name)}, `${TAB_NAMES[name]} `, counts[name])
     panels[name] = h("div", {class: "panel", role: "tabpanel", id: `panel-${name}`, "aria-labelledby": `tab-${name}`}, page.part(name))
   }
   const tabs = h("div", {class: "tabs", role: "tablist", "aria-label": "Details", onkeydown: (event) => {

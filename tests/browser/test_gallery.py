@@ -256,7 +256,7 @@ def test_keys_reach_what_can_be_done_and_nothing_else(visit: Callable[..., Visit
     for _ in range(10):
         page.keyboard.press("Tab")
         reached.append(page.evaluate(FOCUSED))
-    stops = ["Streamer", "Gallery", "Dark theme", "Copy link", "Cancel", "Log1,204", "Level"]
+    stops = ["Streamer", "Gallery", "Dark theme", "Copy link", "Cancel", "Log 1,204", "Level"]
     assert [*stops, "Search the whole log", "Following", "Log"] == reached
 
 
