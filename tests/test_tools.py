@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import http.server
 import json
 import os
@@ -304,6 +305,17 @@ def test_no_url_is_printed_for_a_page_that_fails(capsys):
     said = capsys.readouterr()
     assert "" == said.out
     assert "The page answers with 500" in said.err
+
+
+@pytest.mark.parametrize("answer", [200, 500])
+def test_garbage_is_collected_again_when_the_page_has_answered(answer):
+    gc.disable()
+    try:
+        with page(answer) as port:
+            run.announce(port)
+        assert gc.isenabled()
+    finally:
+        gc.enable()
 
 
 @pytest.mark.slow
