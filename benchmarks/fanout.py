@@ -220,13 +220,31 @@ def raised_limit() -> int:
 # -- load --------------------------------------------------------------------------------------------------------------
 
 
+class Block:
+    """What a reader read last, to the byte: who reads the same at the same place has read the same events."""
+
+    __slots__ = ("_before", "_data", "rest", "seen")
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._before = self.seen = 0
+        self.rest = b""
+
+    def is_same(self, buffer: bytearray, size: int, seen: int) -> bool:
+        return size == len(self._data) and seen == self._before and buffer.startswith(self._data)
+
+    def keep(self, data: bytes, before: int, reader: Reader) -> None:
+        self._data, self._before, self.seen, self.rest = data, before, reader.seen, reader.rest
+
+
 class Reader:
     """A subscriber: counts its events, and looks at the number of the last one of each read."""
 
-    __slots__ = ("connection", "rest", "seen", "started")
+    __slots__ = ("connection", "last", "rest", "seen", "started")
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, last: Block | None = None) -> None:
         self.connection = connection
+        self.last = last
         self.seen = 0
         self.rest = b""
         self.started = False
@@ -234,12 +252,23 @@ class Reader:
     def receive(self, buffer: bytearray) -> int | None:
         """Read what is there, by way of a buffer; return how many events came, None when the connection is closed.
 
-        The buffer is looked at where it is: a copy of it would cost the load as much as the call of the system.
+        The buffer is looked at where it is: a copy of it would cost the load as much as the call of the system. And it
+        is compared with `last`, which readers may share, before it is counted: that takes a thirtieth of the time.
         """
         kept = len(self.rest)
         buffer[:kept] = self.rest
         size = self.connection.recv_into(memoryview(buffer)[kept:])
-        return self._count(buffer, kept + size) if size else None
+        if not size:
+            return None
+        seen, size = self.seen, kept + size
+        if self.last is None:
+            return self._count(buffer, size)
+        if self.last.is_same(buffer, size, seen):
+            self.seen, self.rest = self.last.seen, self.last.rest
+            return self.seen - seen
+        count = self._count(buffer, size)
+        self.last.keep(bytes(memoryview(buffer)[:size]), seen, self)
+        return count
 
     def take(self, data: bytes) -> int:
         """Return how many events came; stop when they are not the ones that come next."""
@@ -291,11 +320,12 @@ class Load:
         self.epoll = select.epoll()
         self.readers: dict[int, Reader] = {}
         self.buffer = bytearray(1 << 20)
+        last = Block()
         for _ in range(subscribers):
             connection = socket.create_connection(("127.0.0.1", peer.port))
             connection.setblocking(False)
             connection.send(peer.get)
-            self.readers[connection.fileno()] = Reader(connection)
+            self.readers[connection.fileno()] = Reader(connection, last)
             self.epoll.register(connection, select.EPOLLIN)
         self.publisher = socket.create_connection(("127.0.0.1", peer.port))
         self.publisher.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
