@@ -389,7 +389,7 @@ def prepared(tmp_path):
     os.utime(tmp_path / "pyproject.toml", (1, 1))
 
     def run():
-        command = ["make", "run", f"PYTHON={tmp_path / 'python'}"]
+        command = ["make", "--no-print-directory", "run", f"PYTHON={tmp_path / 'python'}"]
         ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
         return ended.stdout.splitlines()
 
