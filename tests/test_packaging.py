@@ -101,6 +101,7 @@ def test_a_package_that_two_extras_name_has_one_bound():
         (["tests", "tools", "benchmarks"], ["test", "bench"]),
     ],
 )
+@pytest.mark.slow
 def test_what_the_code_imports_is_declared(folders, extras):
     undeclared = {
         name: str(path) for name, path in imported(*folders).items() if name not in requirements(*extras)
@@ -108,6 +109,7 @@ def test_what_the_code_imports_is_declared(folders, extras):
     assert {} == undeclared
 
 
+@pytest.mark.slow
 def test_what_is_declared_is_used():
     used = imported("streamer", "dashboards", NOTEBOOK, "tests", "benchmarks").keys() | USED_WITHOUT_IMPORT
     assert set() == requirements("notebook", "test").keys() - used

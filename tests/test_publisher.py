@@ -135,6 +135,7 @@ def test_events_in_a_stream_are_sent_together() -> None:
     assert len([body for body in ingest.bodies if body]) < 30
 
 
+@pytest.mark.slow
 def test_a_body_keeps_within_its_bounds() -> None:
     with FakeIngest() as ingest, publishing(ingest, max_events=4, max_bytes=3000) as publisher:
         for _ in range(30):

@@ -168,6 +168,7 @@ def test_a_streamer_that_refuses_does_not_stop_the_code(
 # -- the one-liner -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_loop_is_a_run(ingest: FakeIngest) -> None:
     assert list(streamer.track([1, 2, 3], "Loading", unit="files")) == [1, 2, 3]
     assert terminal(ingest)["event"] == "complete"
@@ -176,6 +177,7 @@ def test_a_loop_is_a_run(ingest: FakeIngest) -> None:
     assert [("Loading", "started"), ("Loading", "finished")] == phases(ingest)
 
 
+@pytest.mark.slow
 def test_a_loop_without_a_description_is_called_as_the_program(
     ingest: FakeIngest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +188,7 @@ def test_a_loop_without_a_description_is_called_as_the_program(
     assert [ingest.registered[0][name] for name in ("title", "program")] == ["load.py", "load.py"]
 
 
+@pytest.mark.slow
 def test_a_loop_that_is_left_is_cancelled(ingest: FakeIngest) -> None:
     for item in streamer.track(range(10), "x"):
         if item == 3:
@@ -248,6 +251,7 @@ def test_loops_of_several_threads_are_phases_of_one_run_and_those_of_one_name_ar
     assert ((100, 100), (50, 50)) == (counts(ingest, "Load")[-1], counts(ingest, "Save")[-1])
 
 
+@pytest.mark.slow
 def test_loops_that_follow_one_another_are_one_run(ingest: FakeIngest) -> None:
     for name in ("Load", "Fit"):
         for _ in streamer.track("abc", name):
@@ -266,12 +270,14 @@ def test_a_loop_inside_a_run_is_its_phase(ingest: FakeIngest) -> None:
     assert [(2, 2)] == counts(ingest, "Letters")
 
 
+@pytest.mark.slow
 def test_a_loop_of_unknown_length_says_so(ingest: FakeIngest) -> None:
     assert 10 == sum(1 for _ in streamer.track((n for n in range(10)), "Lines"))
     assert "complete" == terminal(ingest)["event"]
     assert (10, 10) == counts(ingest, "Lines")[-1]
 
 
+@pytest.mark.slow
 async def test_an_asynchronous_iterable_is_counted(ingest: FakeIngest) -> None:
     async def items() -> Any:
         for number in range(4):
@@ -282,6 +288,7 @@ async def test_an_asynchronous_iterable_is_counted(ingest: FakeIngest) -> None:
     assert (4, 4) == counts(ingest, "Rows")[-1]
 
 
+@pytest.mark.slow
 async def test_loops_of_several_tasks_are_beside_each_other(ingest: FakeIngest) -> None:
     async def items(number: int) -> Any:
         for each in range(number):
@@ -296,6 +303,7 @@ async def test_loops_of_several_tasks_are_beside_each_other(ingest: FakeIngest) 
     assert ((3, 3), (5, 5)) == (counts(ingest, "A")[-1], counts(ingest, "B")[-1])
 
 
+@pytest.mark.slow
 def test_a_generator_that_is_closed_early_has_left_its_loop(ingest: FakeIngest) -> None:
     def numbers() -> Iterator[int]:
         yield from streamer.track(range(10), "x")

@@ -129,6 +129,7 @@ def history(drawn: tuple[list[Event], list[Event], list[float]]) -> list[Entry]:
 
 
 @given(histories, st.data())
+@pytest.mark.slow
 def test_folding_the_rest_onto_a_snapshot_equals_folding_all(drawn, data):
     entries = history(drawn)
     cut = data.draw(st.integers(0, len(entries)))
@@ -137,6 +138,7 @@ def test_folding_the_rest_onto_a_snapshot_equals_folding_all(drawn, data):
 
 
 @given(histories, st.data())
+@pytest.mark.slow
 def test_applying_an_entry_twice_changes_nothing(drawn, data):
     entries = history(drawn)
     again = data.draw(st.integers(0, len(entries) - 1))
@@ -146,6 +148,7 @@ def test_applying_an_entry_twice_changes_nothing(drawn, data):
 
 
 @given(histories)
+@pytest.mark.slow
 def test_a_state_is_read_back_as_it_was_written(drawn):
     state = RunState(run="r1")
     for entry in history(drawn):
@@ -167,6 +170,7 @@ def test_a_state_is_read_back_as_it_was_written(drawn):
         [0.0] * 30,
     )
 )
+@pytest.mark.slow
 def test_a_settled_event_folds_as_the_bare_one_does(drawn):
     bare, settled = RunState(run="r1"), RunState(run="r1")
     for entry in history(drawn):
@@ -176,6 +180,7 @@ def test_a_settled_event_folds_as_the_bare_one_does(drawn):
 
 
 @given(histories, st.lists(events, max_size=3))
+@pytest.mark.slow
 def test_a_batch_advances_a_run_as_its_entries_do_one_by_one(drawn, behind):
     middle, ending, steps = drawn
     entries = history((middle, [*ending, *(behind if ending else [])], steps))
@@ -198,6 +203,7 @@ def test_progress_never_falls_and_is_100_only_on_completion(drawn):
 
 
 @given(histories)
+@pytest.mark.slow
 def test_a_phase_never_goes_back(drawn):
     state, reached = RunState(run="r1"), {}
     for entry in history(drawn):
@@ -208,6 +214,7 @@ def test_a_phase_never_goes_back(drawn):
 
 
 @given(histories)
+@pytest.mark.slow
 def test_nothing_changes_after_the_terminal_event(drawn):
     entries = history(drawn)
     state = fold(RunState(run="r1"), entries)

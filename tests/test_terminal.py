@@ -134,6 +134,7 @@ def test_bars_are_bounded_in_number_and_those_left_out_are_counted():
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(-1, 12), st.text(max_size=90), st.booleans())))
+@pytest.mark.slow
 def test_whatever_bars_there_are_they_fit(found):
     made = tuple(
         Bar(

@@ -51,6 +51,7 @@ def test_a_frame_is_event_id_and_one_line_of_data():
 
 
 @given(st.recursive(st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@pytest.mark.slow
 def test_ascii_json_is_the_same_json(value):
     text = json.dumps(value, ensure_ascii=False).encode()
     assert ascii_json(text).isascii()

@@ -126,6 +126,7 @@ def of_another_boot(path: Path, run: str) -> None:
     log.close()
 
 
+@pytest.mark.slow
 async def test_of_a_run_that_somebody_else_executes_the_last_sign_of_life_is_known_without_an_event(tmp_path):
     async with running(tmp_path, stall_seconds=0.3) as api:
         producer = await api.register(pid=4711, host="build-7")
