@@ -105,7 +105,7 @@ class Peer:
                 break
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise SystemExit(f"{self.name} does not listen")
-            time.sleep(0.05)
+            time.sleep(0.05)  # a server says in no other way that it listens
 
     def stop(self) -> None:
         self.process.terminate()

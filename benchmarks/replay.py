@@ -146,9 +146,9 @@ def main() -> None:
         process = multiprocessing.Process(target=live, args=(peer.port, arguments.live, there), daemon=True)
         process.start()
         # What goes with the start is not counted.
-        time.sleep(1)
+        time.sleep(1)  # readers connect meanwhile
         quiet = time.monotonic()
-        time.sleep(arguments.seconds)
+        time.sleep(arguments.seconds)  # the time that is measured: live readers alone
         begin = time.monotonic()
         together = replay(peer, arguments.entries, arguments.readers)
         end = time.monotonic()

@@ -62,7 +62,7 @@ class Server:
             with contextlib.suppress(httpx.TransportError):
                 if httpx.get(self.url, timeout=60).status_code == 200:
                     return
-            time.sleep(0.1)
+            time.sleep(0.1)  # a server says in no other way that it listens
         raise SystemExit(f"{target} does not answer")
 
     def processes(self) -> list[psutil.Process]:

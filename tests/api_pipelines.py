@@ -25,7 +25,7 @@ class Plain(Pipeline):
     def first(self) -> None:
         """Count."""
         for _ in self.track(range(self.n)):
-            time.sleep(self.delay)
+            time.sleep(self.delay)  # the work itself
 
     @phase(weight=1)
     def second(self) -> dict[str, int]:
@@ -59,7 +59,7 @@ class Waits(Pipeline):
         for number in range(1, self.n + 1):
             self.log.info("line %d", number)
         for _ in self.track(iter((folder / "go").exists, True)):
-            time.sleep(0.01)
+            time.sleep(0.01)  # another process is waited for, by a file
         return "went on"
 
 
@@ -74,7 +74,7 @@ class Steady(Pipeline):
         """Log, and return how many lines that were."""
         for number in self.track(range(1, self.n + 1)):
             self.log.info("line %d", number)
-            time.sleep(self.pause)
+            time.sleep(self.pause)  # the work itself
         return self.n
 
 
@@ -90,7 +90,7 @@ class Ignores(Pipeline):
         (Path(self.folder) / "pid").write_text(str(os.getpid()))
         while True:
             try:
-                time.sleep(0.05)
+                time.sleep(0.05)  # work that no signal ends
             except BaseException:  # noqa: BLE001 - that is the point
                 continue
 

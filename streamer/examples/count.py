@@ -43,7 +43,7 @@ class Count(Pipeline):
     def count_one(self, item: int) -> int:
         """Wait, and return the item. Raises `ValueError` at the item that is to fail."""
         if self.delay:
-            time.sleep(self.delay)
+            time.sleep(self.delay)  # the work of this example, as long as is asked for
         if item == (self.fail_at or self.fail):
             raise ValueError(f"item {item} was asked to fail")
         # Eleven lines whatever the number: the first item, then every tenth of the way.

@@ -22,7 +22,7 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 {"group": os.setpgrp, "session": os.setsid, "same": lambda: None}[sys.argv[2]]()
 open(sys.argv[1] + ".new", "w").write(str(os.getpid()))
 os.rename(sys.argv[1] + ".new", sys.argv[1])
-time.sleep(600)
+time.sleep(600)  # until it is killed, as the test asks for
 """
 
 
@@ -96,13 +96,13 @@ class Parent(Pipeline):
             file = Path(self.folder) / how
             subprocess.Popen([sys.executable, "-c", CHILD, str(file), how])
             while not file.exists():
-                time.sleep(0.01)
+                time.sleep(0.01)  # another process is waited for, by a file
         # Whole or not at all, for whoever waits for it.
         (Path(self.folder) / "pid.new").write_text(str(os.getpid()))
         (Path(self.folder) / "pid.new").rename(Path(self.folder) / "pid")
         while True:
             try:
-                time.sleep(0.05)
+                time.sleep(0.05)  # work that no request ends
             except KeyboardInterrupt:
                 if not self.deaf:
                     raise

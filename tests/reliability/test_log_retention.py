@@ -211,13 +211,18 @@ async def test_readers_of_what_is_gone_are_told(open_log, path, clock, tmp_path)
         assert epoch == api.streamer.log.epoch
 
 
-def test_that_a_run_was_removed_stands_among_the_entries_of_all(open_log, path, clock):
-    log = open_log(runs=1)
+def two_of_which_one_is_kept(log, clock):
+    """Have two runs end in a log that keeps one, and wait until the first is removed."""
     for run in ("r1", "r2"):
         begin(log, run)
         end(log, run)
         clock.advance(1)
     wait_until(lambda: log.run("r1") is None)
+
+
+def test_that_a_run_was_removed_stands_among_the_entries_of_all(open_log, path, clock):
+    log = open_log(runs=1)
+    two_of_which_one_is_kept(log, clock)
     begin(log, "r3")
     assert ["complete", "removed", "status"] == [one.kind for one in log.read(3, limit=10)]
     assert [4, 5, 6] == [one.offset for one in log.read(3, limit=10)]
@@ -298,11 +303,7 @@ def test_what_was_removed_does_not_come_back_when_the_log_is_salvaged(open_log, 
 
 async def test_a_run_that_was_removed_is_not_found(open_log, path, clock, tmp_path):
     log = open_log(runs=1)
-    for run in ("r1", "r2"):
-        begin(log, run)
-        end(log, run)
-        clock.advance(1)
-    wait_until(lambda: log.run("r1") is None)
+    two_of_which_one_is_kept(log, clock)
     log.close()
     async with running(tmp_path) as api:
         for part in ("", "/events", "/log", "/failures"):
