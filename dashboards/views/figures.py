@@ -7,7 +7,7 @@ that Bokeh's own `embed_item` draws it is a text that is the same for all. What 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, Final
 
 from bokeh.embed import json_item
 from bokeh.models import (
@@ -42,6 +42,17 @@ def item(plot: Any) -> str:
     return encode(made)
 
 
+#: What every figure here is without.
+PLAIN: Final[dict[str, Any]] = {
+    "toolbar_location": None,
+    "tools": "",
+    "min_border": 0,
+    "outline_line_color": None,
+    "background_fill_color": None,
+    "border_fill_color": None,
+}
+
+
 @functools.cache
 def phases_figure() -> str:
     """Return the bar without any segments as JSON; it is the same for every run."""
@@ -54,12 +65,7 @@ def _phases(source: ColumnDataSource) -> Any:
         sizing_mode="stretch_width",
         x_range=Range1d(start=0, end=1),
         y_range=Range1d(start=0, end=1),
-        toolbar_location=None,
-        tools="",
-        min_border=0,
-        outline_line_color=None,
-        background_fill_color=None,
-        border_fill_color=None,
+        **PLAIN,
     )
     plot.axis.visible = False
     plot.grid.visible = False
@@ -114,14 +120,9 @@ def _throughput(source: ColumnDataSource) -> Any:
         sizing_mode="stretch_width",
         x_range=DataRange1d(range_padding=0, min_interval=0.001),
         y_range=DataRange1d(start=0, range_padding=0.12, min_interval=0.001),
-        toolbar_location=None,
-        tools="",
-        min_border=0,
         min_border_top=6,
         min_border_bottom=9,
-        outline_line_color=None,
-        background_fill_color=None,
-        border_fill_color=None,
+        **PLAIN,
     )
     plot.xaxis.visible = False
     plot.xgrid.visible = False
