@@ -168,6 +168,13 @@ class _Subscriber:
             self._handle = None
 
 
+class Subscription(NamedTuple):
+    """What a subscriber may do: `end` it (idempotent), and `ask` to be called in its turn although nothing came."""
+
+    end: Callable[[], None]
+    ask: Callable[[], None]
+
+
 class Feed:
     """See the module. Used in one event loop.
 
@@ -229,8 +236,8 @@ class Feed:
         callback: Callable[[Update], None],
         *,
         interval_seconds: float = INTERVAL_SECONDS,
-    ) -> Callable[[], None]:
-        """Have `callback` called with what becomes of a run, or of all runs (None); return what ends that (idempotent).
+    ) -> Subscription:
+        """Have `callback` called with what becomes of a run, or of all runs (None), until the subscription is ended.
 
         It is called in the event loop, never from here: soon for the first time, and then at most every
         `interval_seconds`. What came last is always told.
@@ -249,7 +256,7 @@ class Feed:
         elif run_id not in self._missing:
             self._read(run_id)
         self._wake(subscriber)
-        return lambda: self._unsubscribe(subscriber)
+        return Subscription(end=lambda: self._unsubscribe(subscriber), ask=lambda: self._wake(subscriber))
 
     def _unsubscribe(self, subscriber: _Subscriber) -> None:
         if subscriber.ended:

@@ -189,12 +189,14 @@ class RunLink:
         self._recent: deque[LogLine] = deque(maxlen=WINDOW_LINES)
         self._pages = _Pages()
         self._window_known = self._asking_window = self._asking_failures = False
-        self._ticker = _Ticker(place, self._tick)
         self._pauses = _Pauses()
         model.commands = self
+        told = source.feed.subscribe(model.run_id, self._told, interval_seconds=interval_seconds)
+        # The clock waits for its turn as all else does, and goes with what is told anyway.
+        self._ticker = _Ticker(place, told.ask)
         model.on_close(self._ticker.close)
         model.on_close(self._pauses.close)
-        model.on_close(source.feed.subscribe(model.run_id, self._told, interval_seconds=interval_seconds))
+        model.on_close(told.end)
 
     # -- what the feed tells -------------------------------------------------------------------------------------------
 
@@ -227,9 +229,9 @@ class RunLink:
             if changes:
                 model.update(**changes)
             return
-        if changes or update.lines:
-            # The clock goes with what is sent anyway: a message of its own costs as much as the rest.
-            changes["now"] = model.whole_second()
+        now = model.whole_second()
+        if now != model.now:
+            changes["now"] = now
         self._take_lines(update, changes)
         self._ask_for_the_rest()
 
@@ -265,10 +267,6 @@ class RunLink:
             self._asking_failures = True
             self._place.run(self._read_failures)
         self._ticker.set(not state.is_over)
-
-    def _tick(self) -> None:
-        self._model.tick()
-        self._ask_for_the_rest()
 
     async def _read_window(self) -> None:
         self._window_known = True
@@ -434,7 +432,7 @@ class RunsLink:
         model.commands = self
         model.on_close(self._ticker.close)
         model.on_close(self._pauses.close)
-        model.on_close(source.feed.subscribe(None, self._told, interval_seconds=interval_seconds))
+        model.on_close(source.feed.subscribe(None, self._told, interval_seconds=interval_seconds).end)
 
     def _told(self, update: Update) -> None:
         self._place.deliver(lambda: self._take(update))
@@ -577,7 +575,7 @@ class StartLink:
         self._asking = False
         model.commands = self
         self._connection = ""
-        model.on_close(source.feed.subscribe(None, self._told))
+        model.on_close(source.feed.subscribe(None, self._told).end)
 
     def _told(self, update: Update) -> None:
         # What becomes of runs is nothing to the form.

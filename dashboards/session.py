@@ -195,7 +195,8 @@ class Session(param.Parameterized):
         # Why not `param.update`: it first reads every parameter there is.
         with param.parameterized.batch_call_watchers(self):
             for name, value in changes.items():
-                setattr(self, name, value)
+                if value is not getattr(self, name):
+                    setattr(self, name, value)
 
     def whole_second(self) -> int:
         """Return what `now` is to be."""
@@ -208,8 +209,11 @@ class Session(param.Parameterized):
             self.update(now=now)
 
     def listen(self, callback: Callable[..., object], names: Iterable[str]) -> None:
-        """Call `callback` with the batched events when any of the parameters changes, until `close`."""
-        watcher = self.param.watch(callback, list(names))
+        """Call `callback` with the batched events when any of the parameters is set, until `close`.
+
+        What is set may be equal to what was: to find that out, `param` needs longer than the rest of an update.
+        """
+        watcher = self.param.watch(callback, list(names), onlychanged=False)
         self.on_close(lambda: self._unwatch(watcher))
 
     def _unwatch(self, watcher: Any) -> None:

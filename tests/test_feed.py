@@ -108,7 +108,7 @@ class Rig:
 
     def subscribe(self, name: str, run_id: str | None, **options: Any) -> Callable[[], None]:
         self.told[name] = []
-        return self.feed.subscribe(run_id, self.told[name].append, **options)
+        return self.feed.subscribe(run_id, self.told[name].append, **options).end
 
     async def settle(self) -> None:
         """Return when all tasks wait for something else."""
@@ -281,13 +281,34 @@ async def test_many_subscribers_leave_the_loop_its_turns_and_are_all_told(rig: R
         rig.timers.now += 0.005
         told.append(rig.timers.now)
 
-    unsubscribe = [rig.feed.subscribe("a", slow) for _ in range(100)]
+    unsubscribe = [rig.feed.subscribe("a", slow).end for _ in range(100)]
     rig.timers.advance(0)
     assert len(told) <= 2
     unsubscribe[-1]()
     rig.timers.advance(1)
     assert 99 == len(told)
     assert told[-1] - told[0] > 1.4 * 98 * 0.005
+
+
+async def test_who_asks_is_called_once_in_its_turn_with_what_came_meanwhile(rig: Rig) -> None:
+    entries, told = story("a", *counted(3)), []
+    subscription = rig.feed.subscribe("a", told.append)
+    await rig.begin(after(entries, 2))
+    told.clear()
+    subscription.ask()
+    subscription.ask()
+    rig.upstream.send(entries[2])
+    await rig.settle()
+    assert [] == told
+    rig.timers.advance(1)
+    assert [1] == [len(update.states) for update in told]
+    subscription.ask()
+    rig.timers.advance(1)
+    assert [1, 0] == [len(update.states) for update in told]
+    subscription.end()
+    subscription.ask()
+    rig.timers.advance(1)
+    assert 2 == len(told)
 
 
 async def test_each_subscriber_has_its_own_pace(rig: Rig) -> None:

@@ -26,7 +26,8 @@ MESSAGES = 120
 BURSTS = 30
 #: How often is looked for what is waited for, before that counts as lost.
 LOOKS = 400
-#: What a browser says when it has drawn the page, for which Panel waits: a message of Bokeh's protocol.
+#: What a browser says, as messages of Bokeh's protocol: that it wants the document, and that it has drawn it.
+PULL: tuple[dict[str, Any], ...] = ({"msgid": "0", "msgtype": "PULL-DOC-REQ"}, {}, {})
 _EVENT = {"type": "event", "name": "document_ready", "values": {"type": "map", "entries": []}}
 READY = (
     {"msgid": "1", "msgtype": "PATCH-DOC"},
@@ -37,11 +38,16 @@ READY = (
 
 @dataclass
 class Opened:
-    """A page in a session of a server in this process, and what a browser of it was told so far."""
+    """A page in a session of a server in this process, and the events that a browser of it was told so far."""
 
     view: RunView
     session: ServerSession
-    texts: list[str]
+    events: list[Any]
+
+    @property
+    def texts(self) -> list[str]:
+        """What the page's parts were told so far."""
+        return [dict(event["msg_data"]["values"]["entries"])["data"] for event in self.events]
 
     @property
     def lock(self) -> Any:
@@ -66,12 +72,10 @@ async def read_parts(connection: WebSocketClientConnection) -> list[Any]:
     return events
 
 
-async def listen(connection: WebSocketClientConnection, texts: list[str]) -> None:
-    """Keep what the page's parts are told, for ever."""
+async def listen(connection: WebSocketClientConnection, events: list[Any]) -> None:
+    """Keep what comes, for ever."""
     while True:
-        for event in await read_parts(connection):
-            values = dict(event["msg_data"]["values"]["entries"])
-            texts.append(values["data"])
+        events += await read_parts(connection)
 
 
 @asynccontextmanager
@@ -85,7 +89,7 @@ async def opened() -> AsyncIterator[Opened]:
 
     server = panel_server.get_server(page, port=0)
     server.start()
-    texts: list[str] = []
+    events: list[Any] = []
     try:
         async with httpx.AsyncClient() as client:
             text = (await client.get(f"http://localhost:{server.port}/")).text
@@ -95,12 +99,14 @@ async def opened() -> AsyncIterator[Opened]:
         url = f"ws://localhost:{server.port}/ws"
         connection = await websocket_connect(HTTPRequest(url), subprotocols=["bokeh", token[1]])
         await read_parts(connection)
-        for part in READY:
-            await connection.write_message(json.dumps(part))
+        for message in (PULL, READY):
+            for part in message:
+                await connection.write_message(json.dumps(part))
+        await read_parts(connection)
         await wait_for(lambda: state._loaded.get(session.document, False))
-        listening = asyncio.create_task(listen(connection, texts))
+        listening = asyncio.create_task(listen(connection, events))
         try:
-            yield Opened(views[0], session, texts)
+            yield Opened(views[0], session, events)
         finally:
             listening.cancel()
             connection.close()
@@ -146,3 +152,35 @@ async def test_what_is_sent_at_once_arrives_in_its_order() -> None:
                 page.view.component.send(str(number))
         await wait_for(lambda: len(page.texts) >= MESSAGES)
     assert [str(n) for n in range(MESSAGES)] == page.texts
+
+
+async def test_what_is_sent_is_what_panel_would_send() -> None:
+    async with opened() as page:
+        with set_curdoc(page.session.document):
+            for send in (page.view.component._send_msg, page.view.component.send):
+                send('{"a": "</script>\u2028\x00"}')
+        await wait_for(lambda: len(page.events) >= 2)
+    theirs, ours = page.events
+    assert theirs == ours
+
+
+async def test_a_text_of_any_length_arrives() -> None:
+    texts = ["é" * size for size in (0, 1, 30, 31, 125, 126, 127, 32_000, 33_000, 70_000)]
+    async with opened() as page:
+        with set_curdoc(page.session.document):
+            for text in texts:
+                page.view.component.send(text)
+        await wait_for(lambda: len(page.events) >= len(texts))
+    assert texts == page.texts
+
+
+async def test_a_browser_that_has_left_is_told_nothing() -> None:
+    async with opened() as page:
+        (connection,) = page.session._subscribed_connections
+        with set_curdoc(page.session.document):
+            with await page.lock.acquire():
+                page.view.component.send("waits for its turn")
+                connection._socket.close()
+                await wait_for(lambda: not page.session._subscribed_connections)
+            page.view.component.send("goes nowhere")
+    assert [] == page.texts

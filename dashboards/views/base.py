@@ -6,7 +6,6 @@ one component of `views.js`, which builds the page from text only, never from ma
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
@@ -15,12 +14,11 @@ from typing import Any, ClassVar, Final
 import msgspec
 import panel as pn
 import param
-from bokeh.document.events import MessageSentEvent
 from panel.custom import JSComponent
 from panel.io.model import apply_changes_without_dispatch
-from panel.models.esm import ESMEvent
 
 from dashboards.session import Session
+from dashboards.views.channel import can_tell, tell
 from dashboards.views.pace import Pace
 
 SCRIPT = Path(__file__).parent / "views.js"
@@ -28,9 +26,6 @@ SCRIPT = Path(__file__).parent / "views.js"
 KEPT: Final = 400
 #: Lists shorter than this are sent as they are when they change; of longer ones what is new at their end.
 SHORT: Final = 5
-
-# The loop holds tasks weakly.
-_being_written: set[asyncio.Future[None]] = set()
 
 
 def encode(value: Any) -> str:
@@ -203,19 +198,12 @@ class Parts(JSComponent):
         """Tell the drawings that are there, in the order of the calls."""
         document = pn.state.curdoc
         session = getattr(getattr(document, "session_context", None), "session", None)
-        if document is None or session is None or not pn.state._unblocked(document):
+        if document is None or session is None or not (pn.state._unblocked(document) and can_tell(session)):
             self._send_msg(text)
             return
-        # Why not as Panel 1.9 sends: what it cannot write at once, since something else is being written, it can forget
-        # until more is sent (a `_dispatch_msgs` that is done ends the block on which another that waits relies). The
-        # last message of a page, "go to the run that was started", then never came. Here each waits for its turn.
         for model, _parent in self._models.values():
             if model.document is document:
-                event = MessageSentEvent(document, "bokeh_event", ESMEvent(model=model, data=text))
-                for connection in session._subscribed_connections:
-                    writing = asyncio.ensure_future(connection.send_patch_document(event))
-                    _being_written.add(writing)
-                    writing.add_done_callback(_being_written.discard)
+                tell(session, model, text)
 
 
 class Board:
