@@ -76,12 +76,16 @@ def write(path: Path, pages: Iterable[Iterable[ItemFailed]]) -> int:
     encoder = msgspec.json.Encoder()
     count = 0
     fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        for page in pages:
-            for failed in page:
-                if failed.phase is not None:
-                    line: _Line = (failed.phase, failed.item, failed.key or "")
-                    file.write(encoder.encode(line) + b"\n")
-                    count += 1
-    fresh.replace(path)
+    try:
+        with fresh.open("wb") as file:
+            for page in pages:
+                for failed in page:
+                    if failed.phase is not None:
+                        line: _Line = (failed.phase, failed.item, failed.key or "")
+                        file.write(encoder.encode(line) + b"\n")
+                        count += 1
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
     return count

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
-from streamer.log.base import Draft, RunEnded, SequenceGap, UnknownRun
+from streamer.log.base import Draft, LogUnavailable, RunEnded, SequenceGap, UnknownRun
 from streamer.numbered import LineRefused, read_lines
-from streamer.spool import FOLDER, RUN_ID, SUFFIX, Header, Left, SpoolRefused, refuse, spools
+from streamer.spool import FOLDER, MOST_FILES, RUN_ID, SUFFIX, Header, Left, SpoolRefused, refuse, spools
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +50,26 @@ class Pickup:
         self._ingest = ingest
         self._register = register
         self._lock = asyncio.Lock()
+        #: The name of the last file that was looked at, when there were more than are looked at together.
+        self._looked_at = ""
         #: Where this streamer is reached: spools that name another one are not for it.
         self.url = ""
 
     async def look(self) -> list[str]:
-        """Take every spool that no producer holds; return the runs whose producers are known to be gone by it."""
-        paths: list[Path] = await self._read(lambda: sorted(spools(self._folder)))
-        return [path.stem for path in paths if await self._take(path) == "taken"]
+        """Take the spools that no producer holds; return the runs whose producers are known to be gone by it.
+
+        Of very many some: the next call goes on with others, so that those for a streamer elsewhere hold up none.
+        """
+        paths: list[Path] = await self._read(lambda: spools(self._folder, after=self._looked_at))
+        self._looked_at = paths[-1].name if len(paths) == MOST_FILES else ""
+        taken: list[str] = []
+        for path in paths:
+            try:
+                if await self._take(path) == "taken":
+                    taken.append(path.stem)
+            except OSError as error:
+                logger.warning("%s cannot be read now: %s", path, error)
+        return taken
 
     async def take(self, run_id: str, *, gone: bool = False) -> Literal["none", "held", "taken"]:
         """Take one run's spool, if there is one. "held": its producer lives, and will deliver it.
@@ -65,7 +78,10 @@ class Pickup:
         """
         if not RUN_ID.fullmatch(run_id):
             return "none"
-        return await self._take(self._folder / f"{run_id}{SUFFIX}", gone=gone)
+        try:
+            return await self._take(self._folder / f"{run_id}{SUFFIX}", gone=gone)
+        except OSError as error:
+            raise LogUnavailable(f"cannot read what run {run_id} left: {error}") from error
 
     async def _take(self, path: Path, *, gone: bool = False) -> Literal["none", "held", "taken"]:
         async with self._lock:

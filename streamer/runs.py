@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -27,6 +28,8 @@ from streamer import failed_items, limits, origin
 from streamer.backends.base import Backend, Exit, Handle, WorkerSpec
 from streamer.catalog import Catalog, Offer
 from streamer.events import (
+    NESTING_LIMIT,
+    RESULT_LIMIT,
     STREAMER_LOGGER,
     CancelOutcome,
     CancelStep,
@@ -39,6 +42,7 @@ from streamer.events import (
     RunCancelled,
     RunFailed,
     StatusChanged,
+    is_nested_too_deep,
     parse_time,
 )
 from streamer.log.base import (
@@ -51,7 +55,8 @@ from streamer.log.base import (
     UnknownRun,
 )
 from streamer.pickup import Forbidden, Pickup
-from streamer.schema import build, values_of
+from streamer.pipeline import Pipeline
+from streamer.schema import ParametersRefused, Problem, build, values_of
 from streamer.settings import Settings
 from streamer.spool import Header, new_run_id
 from streamer.state import RunState, with_retry
@@ -118,6 +123,8 @@ class _Live(Struct, eq=False):
     cancel_by: str = ""
     cancel_reason: str = ""
     cancelling: bool = False
+    #: Who cancels it, one after the other: whether it was asked already is known when that is stored.
+    cancels: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
     steps: str = ""
     how: CancelOutcome = "gone"
     missing_since: float | None = None
@@ -153,6 +160,10 @@ class Runs:
         self._live: dict[str, _Live] = {}
         self._queue: list[str] = []
         self._executing: set[str] = set()
+        #: How many are being put into the queue, which is not to become longer than it may meanwhile.
+        self._starting = 0
+        #: By the id that its producer chose, who registers a run: one at a time.
+        self._registering: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self._pickup = Pickup(settings.data, read=self.read, ingest=self.ingest, register=self._register_left)
@@ -318,12 +329,30 @@ class Runs:
         items: Literal["failed", "all"] = "all",
     ) -> RunState:
         offer = self.offer(pipeline)
-        if len(self._queue) >= self._settings.max_queue:
+        free = max(self._settings.max_runs - len(self._executing), 0)
+        waiting = len(self._queue) + max(self._starting - free, 0)
+        if waiting >= self._settings.max_queue:
             raise QueueFull(
-                f"{len(self._queue):,} runs wait already; expected fewer than {self._settings.max_queue:,}"
+                f"{waiting:,} runs wait already; expected fewer than {self._settings.max_queue:,}"
             )
+        self._starting += 1
+        try:
+            return await self._enqueue(offer, values, owner, time_limit_seconds, old=old, items=items)
+        finally:
+            self._starting -= 1
+
+    async def _enqueue(
+        self,
+        offer: Offer,
+        values: Mapping[str, Any],
+        owner: str | None,
+        time_limit_seconds: float | None,
+        *,
+        old: RunState | None,
+        items: Literal["failed", "all"],
+    ) -> RunState:
         # Checking may touch files (a path that must exist), and a pipeline's own code: beside the loop.
-        parameters = await self.read(lambda: values_of(build(offer.pipeline, values)))
+        parameters = await self.read(lambda: _checked_values(offer.pipeline, values))
         note = Note("process", reference=offer.reference)
         limit = offer.time_limit_seconds if time_limit_seconds is None else time_limit_seconds
         event = StatusChanged(
@@ -343,7 +372,7 @@ class Runs:
         run_id = self._new_id()
         if old is not None and items == "failed":
             # Before there is a run: what is kept of the failed items may be pruned while it waits.
-            await self._keep_failed(old.run, run_id)
+            await self._keep_failed(old, run_id)
         try:
             state = await self._create(event, note, run_id)
         except BaseException:
@@ -355,7 +384,7 @@ class Runs:
         self._pump()
         return state
 
-    async def _keep_failed(self, old: str, run_id: str) -> None:
+    async def _keep_failed(self, old: RunState, run_id: str) -> None:
         """Write the failed items of a run where the worker of the run that repeats it finds them."""
 
         def write() -> int:
@@ -364,10 +393,13 @@ class Runs:
         try:
             count = await self.read(write)
         except OSError as error:
-            raise LogUnavailable(f"cannot write the failed items of run {old}: {error}") from error
+            raise LogUnavailable(f"cannot write the failed items of run {old.run}: {error}") from error
         if not count:
             self._retry_path(run_id).unlink(missing_ok=True)
-            raise NotRetryable("nothing_failed", f"the failed items of run {old} are not kept any more")
+            raise NotRetryable(
+                "not_retryable",
+                f"the items of run {old.run} failed in no phase, by which they could be found",
+            )
 
     def _retry_path(self, run_id: str) -> Path:
         return self._settings.data / "retry" / f"{run_id}.jsonl"
@@ -409,10 +441,6 @@ class Runs:
 
         Raises `Forbidden` when the id is that of another run, or `LogUnavailable`.
         """
-        if run_id is not None and token is not None:
-            with contextlib.suppress(UnknownRun):
-                await self._check_token(run_id, token)
-                return await self.state(run_id), token
         token = token or secrets.token_urlsafe(24)
         event = StatusChanged(
             status="queued",
@@ -428,8 +456,15 @@ class Runs:
             process=UNSET if pid is None else ProcessInfo(pid, host or ""),
             time_limit_seconds=time_limit_seconds or UNSET,
         )
-        state = await self._create(event, Note("external", token_hash=_hash(token)), run_id, time)
-        return state, token
+        note = Note("external", token_hash=_hash(token))
+        if run_id is None:
+            return await self._create(event, note, time=time), token
+        # Who asks for the same at the same time waits until it is stored, and is answered with that.
+        async with self._registering.setdefault(run_id, asyncio.Lock()):
+            with contextlib.suppress(UnknownRun):
+                await self._check_token(run_id, token)
+                return await self.state(run_id), token
+            return await self._create(event, note, run_id, time), token
 
     async def _register_left(self, header: Header) -> None:
         """Register a run that began while no streamer was there."""
@@ -515,12 +550,18 @@ class Runs:
 
         `by` is who asks; `reason` is said where it is nobody's wish. A queued run is cancelled at once. Idempotent.
 
-        Raises `UnknownRun`, or `RunEnded` when it is over.
+        Raises `UnknownRun`, `RunEnded` when it is over, or `LogUnavailable`: then nothing was asked.
         """
         state = await self.state(run_id)
         live = self._live.get(run_id)
-        if live is None or state.is_over:
+        if live is None:
             raise RunEnded(run_id, state.status)
+        async with live.cancels:
+            if live.state.is_over:
+                raise RunEnded(run_id, live.state.status)
+            return await self._cancel(run_id, live, by, reason)
+
+    async def _cancel(self, run_id: str, live: _Live, by: str, reason: str) -> RunState:
         who = f" by {by}" if by else ""
         if run_id in self._queue:
             place = self._queue.index(run_id)
@@ -543,12 +584,17 @@ class Runs:
                 else ""
             )
             asked = reason or f"cancel asked{who}"
-            await self._append(
-                run_id,
-                StatusChanged(
-                    status="cancelling", message=f"{asked}{ending}", step="asked", by=by, reason=reason
-                ),
-            )
+            try:
+                await self._append(
+                    run_id,
+                    StatusChanged(
+                        status="cancelling", message=f"{asked}{ending}", step="asked", by=by, reason=reason
+                    ),
+                )
+            except BaseException:
+                # Nobody was told: who asks again, asks.
+                live.cancelling, live.cancel_by, live.cancel_reason = False, "", ""
+                raise
             if live.note.kind == "process":
                 self._spawn(self._enforce_cancel(run_id, live), live)
         return live.state
@@ -742,32 +788,40 @@ class Runs:
     async def _tick_forever(self) -> None:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
-            try:
-                await self.tick()
-            except LogUnavailable as error:
-                logger.warning("%s", error)
+            await self.tick()
 
     async def tick(self) -> None:
         """Look for runs that are silent for too long: `stalled`, or lost when nobody can look after their process."""
         now = self._monotonic()
         for run_id, live in list(self._live.items()):
-            silent = now - live.seen
-            if live.state.is_over or live.state.status == "queued":
-                # A registered run that was never begun is lost in time, too.
-                if (
-                    live.note.kind == "external"
-                    and not live.state.is_over
-                    and silent > self._settings.lost_seconds
-                ):
-                    await self._lose(run_id, live, silent)
-                continue
-            stalls = live.state.status == "running" and silent > self._settings.stall_seconds
-            if stalls or (live.state.status == "stalled" and self._was_stopped_or_goes_on(live)):
-                with contextlib.suppress(RunEnded):
-                    await self._append(run_id, self._stalled(live, silent))
-            await self._keep_limit(run_id, live, now)
-            if live.note.kind == "external" and silent > self._settings.lost_seconds:
+            try:
+                await self._look_after(run_id, live, now)
+            except LogUnavailable as error:
+                # The others would fare no better.
+                logger.warning("%s", error)
+                return
+            except Exception:
+                # One run's trouble must not leave the others without anybody who looks after them.
+                logger.exception("run %s could not be looked after", run_id)
+
+    async def _look_after(self, run_id: str, live: _Live, now: float) -> None:
+        silent = now - live.seen
+        if live.state.is_over or live.state.status == "queued":
+            # A registered run that was never begun is lost in time, too.
+            if (
+                live.note.kind == "external"
+                and not live.state.is_over
+                and silent > self._settings.lost_seconds
+            ):
                 await self._lose(run_id, live, silent)
+            return
+        stalls = live.state.status == "running" and silent > self._settings.stall_seconds
+        if stalls or (live.state.status == "stalled" and self._was_stopped_or_goes_on(live)):
+            with contextlib.suppress(RunEnded):
+                await self._append(run_id, self._stalled(live, silent))
+        await self._keep_limit(run_id, live, now)
+        if live.note.kind == "external" and silent > self._settings.lost_seconds:
+            await self._lose(run_id, live, silent)
 
     def _was_stopped_or_goes_on(self, live: _Live) -> bool:
         """Say whether the process of a stalled run was stopped since that was told, or is not any more."""
@@ -806,6 +860,8 @@ class Runs:
                         self._drop(run_id)
             except LogUnavailable as error:
                 logger.warning("%s", error)
+            except Exception:
+                logger.exception("what producers left could not be taken")
             await asyncio.sleep(_LOOK_SECONDS)
 
     # -- time limits ---------------------------------------------------------------------------------------------------
@@ -872,12 +928,32 @@ def _asked(live: _Live) -> str:
     return live.cancel_reason or (f"cancelled by {live.cancel_by}" if live.cancel_by else "cancelled")
 
 
-def _failed_pages(log: EventLog, run_id: str) -> Iterator[list[ItemFailed]]:
-    """Return all failed items of a run, in pages."""
-    after = 0
-    while found := log.failures(run_id, after=after, limit=_FAILURES_READ):
+def _checked_values(pipeline: type[Pipeline], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all parameters of a run as its events have them. Raises `ParametersRefused`."""
+    parameters = values_of(build(pipeline, values))
+    data = msgspec.json.encode(parameters)
+    if len(data) > RESULT_LIMIT or is_nested_too_deep(data):
+        # An event would say in their place how large they were, and its worker know no more.
+        expected = f"at most {RESULT_LIMIT:,} bytes of JSON, nested at most {NESTING_LIMIT} levels deep"
+        raise ParametersRefused(
+            (Problem("", f"the parameters together must be {expected}", expected=expected),)
+        )
+    return parameters
+
+
+def _failed_pages(log: EventLog, old: RunState) -> Iterator[list[ItemFailed]]:
+    """Return all failed items of a run, in pages. Raises `NotRetryable` when some of them are not there any more."""
+    after, number = 0, 0
+    while found := log.failures(old.run, after=after, limit=_FAILURES_READ):
         yield [entry.event for entry in found if isinstance(entry.event, ItemFailed)]
         after = found[-1].offset
+        number += len(found)
+    if number < old.results.failed:
+        raise NotRetryable(
+            "not_retryable",
+            f"of the {old.results.failed:,} failed items of run {old.run} {number:,} are kept; "
+            "all that it did can be done again, but not exactly those",
+        )
 
 
 def _all_unfinished(log: EventLog) -> list[RunState]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import heapq
 import os
 import re
 import secrets
 import stat
 import weakref
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -34,7 +34,9 @@ RUN_ID: Final = re.compile(r"[a-z0-9]{10}", re.ASCII)
 #: More than any line of ours has.
 _LONGEST_LINE: Final = 2_000_000
 #: The most spools that are looked at in one pass.
-_MOST_FILES: Final = 1_000
+MOST_FILES: Final = 1_000
+#: Why a file cannot be opened when nothing is wrong with it: this process has too many open, say.
+_NOT_ITS_FAULT: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR)
 
 
 def new_run_id() -> str:
@@ -195,17 +197,19 @@ class Left:
     def open(cls, path: Path, *, force: bool = False) -> Self | None:
         """Open a spool; None when there is none, or its producer holds it (`force`: it is known to be gone).
 
-        Raises `SpoolRefused` when it is none.
+        Raises `SpoolRefused` when it is none, or `OSError` when it cannot be read now.
         """
         try:
             file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         except OSError as error:
+            if error.errno in _NOT_ITS_FAULT:
+                raise
             raise SpoolRefused(f"expected a readable file: {error.strerror}") from error
         try:
             header, position = _checked(file, path.name, force=force)
-        except SpoolRefused:
+        except BaseException:
             os.close(file)
             raise
         if header is None:
@@ -230,8 +234,9 @@ class Left:
         return lines
 
     def remove(self) -> None:
-        """Remove the file, all of which was taken, and close it."""
-        self.path.unlink(missing_ok=True)
+        """Remove the file, all of which was taken, and close it. Where it cannot be removed it is found again."""
+        with contextlib.suppress(OSError):
+            self.path.unlink()
         self.close()
 
     def close(self) -> None:
@@ -269,12 +274,12 @@ def refuse(path: Path) -> None:
         path.rename(path.with_suffix(REFUSED_SUFFIX))
 
 
-def spools(folder: Path) -> Iterator[Path]:
-    """Return the spools of a folder, a bounded number of them, in no order."""
+def spools(folder: Path, *, after: str = "") -> list[Path]:
+    """Return the spools of a folder whose names come after that one, in their order, `MOST_FILES` of them at most."""
     with contextlib.suppress(OSError), os.scandir(folder) as found:
-        named = (entry.name for entry in found if entry.name.endswith(SUFFIX))
-        for name in islice(named, _MOST_FILES):
-            yield folder / name
+        named = (entry.name for entry in found if entry.name.endswith(SUFFIX) and entry.name > after)
+        return [folder / name for name in heapq.nsmallest(MOST_FILES, named)]
+    return []
 
 
 def _size_of(path: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace as changed
 from typing import Any
@@ -15,7 +16,7 @@ from streamer.backends.base import Exit, WorkerSpec
 from streamer.catalog import Catalog
 from streamer.events import Completed, Logged, PhaseSpec, RunCancelled, RunFailed, decode_event
 from streamer.hub import Hub
-from streamer.log.base import Draft, RunEnded, SequenceGap, UnknownRun
+from streamer.log.base import Draft, LogUnavailable, RunEnded, SequenceGap, UnknownRun
 from streamer.log.sqlite import SqliteLog
 from streamer.metrics import StreamCounts
 from streamer.runs import Forbidden, QueueFull, Runs, UnknownPipeline
@@ -245,6 +246,22 @@ async def test_a_full_queue_refuses_one_more(tmp_path):
     await bench.close()
 
 
+async def test_starts_that_come_together_make_the_queue_no_longer_than_it_may_be(tmp_path):
+    bench = Bench(tmp_path, max_queue=2, max_runs=1)
+    await bench.open()
+    starts = [bench.runs.start("Count", {}) for _ in range(9)]
+    refused = [isinstance(one, QueueFull) for one in await asyncio.gather(*starts, return_exceptions=True)]
+    assert (6, 2) == (sum(refused), bench.runs.queue_length())
+    await bench.close()
+
+
+@pytest.mark.parametrize("size", [256_001, 900_000])
+async def test_parameters_that_no_event_could_hold_are_refused(bench, size):
+    with pytest.raises(ParametersRefused, match="at most 256,000 bytes"):
+        await bench.runs.start("AuditFolder", {"skip": ["x" * size]})
+    assert {} == bench.log.counts()
+
+
 # -- producers ---------------------------------------------------------------------------------------------------------
 
 
@@ -255,6 +272,14 @@ async def test_a_registered_run_is_running_with_its_first_sign_of_life(bench):
     assert ("queued", "Fit", "build-7", "fit.py") == (state.status, state.title, state.host, state.program)
     assert (0, []) == await bench.runs.ingest(state.run, token, [], None)
     assert "running" == await bench.status(state.run)
+
+
+async def test_a_run_that_is_registered_twice_at_once_is_one_that_is_looked_after(bench):
+    both = [bench.runs.register(title="t", run_id="abcdefghjk", token="t" * 20) for _ in range(2)]
+    assert [1, 1] == [state.seq for state, _ in await asyncio.gather(*both)]
+    await bench.runs.ingest("abcdefghjk", "t" * 20, line(), 1)
+    assert "running" == await bench.status("abcdefghjk")
+    assert "cancelling" == (await bench.runs.cancel("abcdefghjk")).status
 
 
 async def test_a_token_of_another_run_is_forbidden(bench):
@@ -348,6 +373,33 @@ async def test_a_run_that_ignores_its_cancel_is_terminated_then_killed(bench):
     assert ["terminate", "kill"] == process.asked
     message = (await bench.runs.state(state.run)).message
     assert "cancelled by ada, terminated after 0.02 s, killed after 0.02 s" == message
+
+
+async def test_those_who_cancel_at_once_are_told_the_same(bench):
+    running, queued = [await bench.runs.start("Count", {}) for _ in range(3)][1:]
+    await bench.worker(1)
+    await bench.until(running.run, "running")
+    asked = await asyncio.gather(*(bench.runs.cancel(running.run, by=by) for by in ("ada", "bob")))
+    assert ["cancelling", "cancelling"] == [state.status for state in asked]
+    both = (bench.runs.cancel(queued.run) for _ in range(2))
+    first, second = await asyncio.gather(*both, return_exceptions=True)
+    assert ("cancelled", RunEnded) == (first.status, type(second))
+
+
+async def test_a_cancel_that_could_not_be_stored_can_be_asked_again_and_is_enforced(bench, tmp_path):
+    state = await bench.runs.start("Count", {})
+    _, process = await bench.worker(0)
+    await bench.until(state.run, "running")
+    bench.log._db.execute("PRAGMA busy_timeout = 1")
+    with sqlite3.connect(tmp_path / "log.sqlite", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LogUnavailable):
+            await bench.runs.cancel(state.run, by="ada")
+    other.close()
+    assert "cancelling" == (await bench.runs.cancel(state.run, by="bob")).status
+    await bench.until(state.run, "cancelled")
+    assert ["terminate", "kill"] == process.asked
+    assert (await bench.runs.state(state.run)).message.startswith("cancelled by bob, ")
 
 
 async def test_a_run_that_is_over_cannot_be_cancelled(bench):

@@ -15,6 +15,7 @@ from streamer.events import Completed, ErrorInfo, Event, ItemFailed, bounded, de
 from streamer.failed_items import FailedItems, write
 from streamer.log.base import Draft
 from streamer.reporter import Run
+from streamer.runs import NotRetryable
 from tests.api_support import error_of, running
 from tests.test_runs import Bench
 from tests.test_survival import with_processes
@@ -186,6 +187,17 @@ async def test_both_runs_know_of_each_other_also_after_a_restart(bench):
         assert [(new,)] == [state.retried_by for state in bench.log.runs() if state.run == old]
         await bench.close()
         await bench.open()
+
+
+async def test_of_failed_items_that_are_not_all_kept_none_are_done_again(bench):
+    old = await failed_run(bench, ["1", "2", "3"])
+    bench.log._db.execute(
+        "DELETE FROM entries WHERE seq = (SELECT max(seq) FROM entries WHERE kind = 'failure')"
+    )
+    with pytest.raises(NotRetryable, match=r"of the 3 failed items .* 2 are kept"):
+        await bench.runs.retry(old)
+    assert [] == list((bench.settings.data / "retry").iterdir())
+    assert {"complete": 1} == bench.log.counts()
 
 
 async def test_what_was_kept_for_a_retry_goes_with_its_run(bench):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import stat
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,11 @@ import httpx
 import pytest
 
 from streamer.events import Completed, Logged
+from streamer.log.base import LogUnavailable
 from streamer.outbox import Outbox
+from streamer.pickup import Pickup
 from streamer.publisher import Backoff, Publisher
-from streamer.spool import FOLDER, Header, Left, Spool, SpoolRefused
+from streamer.spool import FOLDER, MOST_FILES, Header, Left, Spool, SpoolRefused
 from tests.api_support import PIPELINES
 from tests.fake_ingest import FakeIngest
 from tests.support import ROOT, ServerProcess, free_port, wait_until
@@ -142,6 +146,61 @@ def test_a_link_is_no_spool(tmp_path: Path) -> None:
     (tmp_path / f"{RUN}.spool").symlink_to(tmp_path / "else")
     with pytest.raises(SpoolRefused):
         Left.open(tmp_path / f"{RUN}.spool")
+
+
+def left_in(data: Path, run: str, to: str = "") -> None:
+    folder = data / FOLDER
+    folder.mkdir(exist_ok=True)
+    head = {"run": run, "token": "t" * 30, "to": to}
+    event = {"event": "log", "message": "x", "time": "2026-11-25T09:00:00.000Z", "seq": 1}
+    (folder / f"{run}.spool").write_text(f"{json.dumps(head)}\n{json.dumps(event)}\n")
+
+
+class Taker:
+    """A streamer's side of the spools: what `Pickup` needs of one, and the runs of which it got events."""
+
+    def __init__(self, data: Path) -> None:
+        self.runs: list[str] = []
+        self.pickup = Pickup(data, read=self.read, ingest=self.ingest, register=self.ingest)
+
+    async def read(self, function: Any) -> Any:
+        return function()
+
+    async def ingest(self, run: str, *_: Any) -> None:
+        self.runs.append(run)
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let this process open no further file."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_a_spool_is_not_put_aside_because_its_reader_may_open_no_more_files(tmp_path: Path) -> None:
+    left_in(tmp_path, RUN)
+    taker = Taker(tmp_path)
+    with no_more_files(), pytest.raises(LogUnavailable, match="Too many open files"):
+        await taker.pickup.take(RUN)
+    assert [f"{RUN}.spool"] == [path.name for path in (tmp_path / FOLDER).iterdir()]
+
+
+@pytest.mark.slow
+async def test_a_thousand_spools_for_a_streamer_elsewhere_do_not_hold_up_one_that_is_for_here(
+    tmp_path: Path,
+) -> None:
+    for number in range(MOST_FILES):
+        left_in(tmp_path, f"a{number:09d}", to="http://127.0.0.1:9")
+    left_in(tmp_path, "zzzzzzzzzz")
+    taker = Taker(tmp_path)
+    assert ([], ["zzzzzzzzzz"]) == (await taker.pickup.look(), await taker.pickup.look())
+    assert ["zzzzzzzzzz"] == taker.runs
 
 
 def test_a_new_spool_is_not_begun_when_all_together_are_too_large(tmp_path: Path) -> None:
