@@ -569,8 +569,12 @@ class Runs:
             try:
                 message = f"cancelled{who} before it was started"
                 await self._append(run_id, RunCancelled(message=message, how="unstarted", reason=reason))
-            except LogUnavailable:
+            except RunEnded:
+                raise
+            except LogError:
+                # Its turn may have come meanwhile.
                 self._queue.insert(place, run_id)
+                self._pump()
                 raise
             self._drop(run_id)
             self._pump()

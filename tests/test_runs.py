@@ -6,7 +6,9 @@ import asyncio
 import itertools
 import re
 import sqlite3
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace as changed
 from typing import Any
 
@@ -386,20 +388,44 @@ async def test_those_who_cancel_at_once_are_told_the_same(bench):
     assert ("cancelled", RunEnded) == (first.status, type(second))
 
 
-async def test_a_cancel_that_could_not_be_stored_can_be_asked_again_and_is_enforced(bench, tmp_path):
+@contextmanager
+def locked(bench, milliseconds: int) -> Iterator[None]:
+    """Let the log not be written: who tries waits for so long."""
+    bench.log._db.execute(f"PRAGMA busy_timeout = {milliseconds}")
+    other = sqlite3.connect(bench.settings.data / "log.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.close()
+
+
+async def test_a_cancel_that_could_not_be_stored_can_be_asked_again_and_is_enforced(bench):
     state = await bench.runs.start("Count", {})
     _, process = await bench.worker(0)
     await bench.until(state.run, "running")
-    bench.log._db.execute("PRAGMA busy_timeout = 1")
-    with sqlite3.connect(tmp_path / "log.sqlite", isolation_level=None) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(LogUnavailable):
-            await bench.runs.cancel(state.run, by="ada")
-    other.close()
+    with locked(bench, 1), pytest.raises(LogUnavailable):
+        await bench.runs.cancel(state.run, by="ada")
     assert "cancelling" == (await bench.runs.cancel(state.run, by="bob")).status
     await bench.until(state.run, "cancelled")
     assert ["terminate", "kill"] == process.asked
     assert (await bench.runs.state(state.run)).message.startswith("cancelled by bob, ")
+
+
+async def test_a_queued_run_whose_cancel_could_not_be_stored_is_started_in_its_turn(tmp_path):
+    bench = Bench(tmp_path, max_runs=1)
+    await bench.open()
+    first, _ = [await bench.runs.start("Count", {}) for _ in range(2)]
+    spec, process = await bench.worker(0)
+    await bench.runs.ingest(first.run, spec.token, done(), 1)
+    with locked(bench, 200):
+        cancel = asyncio.create_task(bench.runs.cancel("run2"))
+        await wait_until_async(lambda: not bench.runs.queue_length())
+        process.end(Exit(code=0))
+        with pytest.raises(LogUnavailable):
+            await cancel
+    assert "run2" == (await bench.worker(1))[0].run_id
+    await bench.close()
 
 
 async def test_a_run_that_is_over_cannot_be_cancelled(bench):
