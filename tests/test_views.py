@@ -847,13 +847,24 @@ def test_a_cancel_that_does_not_work_is_said(at_once: None) -> None:
 
 def test_a_form_that_is_wrong_is_not_sent(at_once: None) -> None:
     start = StartView(STARTS["form"]())
-    start.form.receive({"type": "start", "values": {"repeat": "many"}})
+    start.form.receive({"type": "start", "pipeline": "ImportPrices", "values": {"repeat": "many"}})
     assert {"repeat": "Expected a whole number."} == start.form.present()["errors"]
+
+
+def test_a_form_that_is_not_the_one_its_reader_turned_to_is_not_sent(at_once: None) -> None:
+    start = StartView(STARTS["form"]())
+    seen = start.model.chosen
+    start.form.receive({"type": "choose", "name": "AuditFolder"})
+    start.form.receive({"type": "start", "pipeline": seen, "values": {"repeat": "many"}})
+    state = start.form.present()
+    assert ("AuditFolder", {}, False) == (state["chosen"], state["errors"], state["busy"])
 
 
 def test_what_the_streamer_refuses_is_said_at_the_field(at_once: None) -> None:
     start = StartView(STARTS["form"]())
-    start.form.receive({"type": "start", "values": {"repeat": "2", "source": "/no"}})
+    start.form.receive(
+        {"type": "start", "pipeline": "ImportPrices", "values": {"repeat": "2", "source": "/no"}}
+    )
     state = start.form.present()
     assert ({"source"}, "/no", False) == (set(state["errors"]), state["fields"][0]["value"], state["busy"])
 

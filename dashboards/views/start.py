@@ -87,7 +87,10 @@ class StartFormView(View):
             case "start":
                 raw = message.get("values")
                 spec = self.model.pipeline
-                if isinstance(raw, Mapping) and spec is not None:
+                if spec is None or spec.name != text_of(message, "pipeline"):
+                    # It was sent before its reader saw the form that they had turned to.
+                    return
+                if isinstance(raw, Mapping):
                     values, errors = read_values(spec.schema, raw)
                     limit, wrong = _read_limit(raw.get(LIMIT_FIELD))
                     if wrong:

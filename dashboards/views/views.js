@@ -98,6 +98,7 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 .care { display: flex; flex-wrap: wrap; justify-content: space-between; align-items: center; gap: 10px 24px; margin-left: auto; }
 .care.told { flex: 1 1 100%; }
 .care .facts { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 2px 14px; flex: 1 1 320px; min-width: 0; }
+.care .facts > div { display: contents; }
 .care dt { color: var(--st-soft); } .care dd { overflow-wrap: anywhere; unicode-bidi: plaintext; }
 .care .row { flex-wrap: wrap; margin-left: auto; }
 @media (max-width: 640px) { .top { row-gap: 10px; } .care, .care .row { margin-left: 0; } }
@@ -468,6 +469,31 @@ function write_parts(target, parts) {
   target.replaceChildren(...parts.map((part) => (typeof part === "number" ? when(part) : document.createTextNode(part))))
 }
 
+// Draws those items of a list anew that changed, in their place; what is pressed, chosen or unfolded in the others stays. `keys` are
+// what is drawn, and what will be is returned.
+function redraw(list, keys, items, draw) {
+  const next = items.map((item) => JSON.stringify(item))
+  next.forEach((key, i) => {
+    if (keys[i] === key) { return }
+    const drawn = draw(items[i])
+    if (list.children[i] == null) { list.append(drawn) } else { list.children[i].replaceWith(drawn) }
+  })
+  while (list.children.length > next.length) { list.lastElementChild.remove() }
+  return next
+}
+
+// Sends what a reader enters in a field, when they pause for so long, and returns what puts the server's value in it: not before the
+// server has said what was entered last. States that were on their way then do not undo it.
+function entered(field, send, milliseconds = 0) {
+  let unanswered = null
+  const ask = milliseconds === 0 ? send : debounced(send, milliseconds)
+  field.addEventListener("input", () => { unanswered = field.value; ask() })
+  return (value) => {
+    if (unanswered === value) { unanswered = null }
+    if (unanswered === null && field.value !== value) { field.value = value }
+  }
+}
+
 // -- the run -----------------------------------------------------------------------------------------------------------
 
 function RunHeader(page) {
@@ -557,14 +583,11 @@ function RunCare(page) {
   const again = h("a", {class: "btn"}, "Run again…")
   const actions = h("div", {class: "row"}, retry, again)
   const node = h("div", {class: "care"}, facts, actions)
-  let drawn = ""
+  let drawn = []
+  const draw = ({name, parts, tone}) => h("div", null, h("dt", null, name), h("dd", {class: tone}, parts.map(
+    (part) => typeof part === "string" ? part : part[1] === "" ? h("span", {class: "mono"}, part[0]) : h("a", {class: "mono", href: part[1]}, part[0]))))
   const show = (state) => {
-    const key = JSON.stringify(state.facts)
-    if (drawn !== key) {
-      drawn = key
-      facts.replaceChildren(...state.facts.flatMap(({name, parts, tone}) => [h("dt", null, name), h("dd", {class: tone}, parts.map(
-        (part) => typeof part === "string" ? part : part[1] === "" ? h("span", {class: "mono"}, part[0]) : h("a", {class: "mono", href: part[1]}, part[0])))]))
-    }
+    drawn = redraw(facts, drawn, state.facts, draw)
     node.classList.toggle("told", state.facts.length > 0)
     facts.style.display = state.facts.length ? "" : "none"
     retry.style.display = state.retry === "none" ? "none" : ""
@@ -887,10 +910,11 @@ const WINDOW_LINES = 500
 function RunLog(page) {
   let state = {level: "", search: "", following: true, older: false, newer: false, busy: false}
   let missed = 0
-  const level = h("select", {class: "in", "aria-label": "Level", onchange: () => page.send({type: "level", level: level.value})},
+  const level = h("select", {class: "in", "aria-label": "Level"},
     LEVELS.map(([value, text]) => h("option", {value}, text)))
-  const ask = debounced(() => page.send({type: "search", search: search.value}), 300)
-  const search = h("input", {class: "in", type: "search", placeholder: "Search the whole log", "aria-label": "Search the whole log", maxlength: 200, oninput: ask})
+  const search = h("input", {class: "in", type: "search", placeholder: "Search the whole log", "aria-label": "Search the whole log", maxlength: 200})
+  const show_level = entered(level, () => page.send({type: "level", level: level.value}))
+  const show_search = entered(search, () => page.send({type: "search", search: search.value}), 300)
   const follow = h("button", {class: "btn follow", type: "button", onclick: () => set_following(!state.following)})
   const older = h("div", {class: "edge"})
   const newer = h("div", {class: "edge"})
@@ -1042,9 +1066,8 @@ function RunLog(page) {
       if (answered && next.following === chosen) { chosen = null } else { next = {...next, following: chosen} }
     }
     state = next
-    if (level.value !== next.level && document.activeElement !== level) { level.value = next.level }
-    // What is being typed is not overwritten by what was typed before.
-    if (search.getRootNode().activeElement !== search) { search.value = next.search }
+    show_level(next.level)
+    show_search(next.search)
     set_attribute(follow, "aria-pressed", String(next.following))
     set_text(follow, next.following ? "Following" : "Follow")
     const filtered = next.level !== "" || next.search !== ""
@@ -1080,21 +1103,14 @@ function RunFailures(page) {
     return h("li", null, h("details", null, h("summary", null, facts), h("pre", {tabindex: 0}, failure.traceback)))
   }
   const show = (state) => {
-    const keys = state.items.map((failure) => JSON.stringify(failure))
-    keys.forEach((key, i) => {
-      if (drawn[i] === key) { return }
-      const row = draw(state.items[i])
-      if (list.children[i] == null) { list.append(row) } else { list.children[i].replaceWith(row) }
-    })
-    while (list.children.length > keys.length) { list.lastElementChild.remove() }
-    drawn = keys
-    nothing.style.display = keys.length ? "none" : ""
+    drawn = redraw(list, drawn, state.items, draw)
+    nothing.style.display = drawn.length ? "none" : ""
     set_text(nothing, state.busy ? "Reading…" : state.total ? "The failed items are not at hand." : state.over ? "No item failed." : "No item has failed so far.")
-    const paged = state.older || state.newer || state.total > keys.length
-    pager.style.display = paged && keys.length ? "" : "none"
+    const paged = state.older || state.newer || state.total > drawn.length
+    pager.style.display = paged && drawn.length ? "" : "none"
     older.disabled = !state.older || state.busy
     newer.disabled = !state.newer || state.busy
-    set_text(range, `${(state.first + 1).toLocaleString("en")} to ${(state.first + keys.length).toLocaleString("en")} of ${state.total.toLocaleString("en")}`)
+    set_text(range, `${(state.first + 1).toLocaleString("en")} to ${(state.first + drawn.length).toLocaleString("en")} of ${state.total.toLocaleString("en")}`)
   }
   return {node, show}
 }
@@ -1140,11 +1156,13 @@ const STATUSES = [["", "Any status"], ["queued", "Queued"], ["running", "Running
 function RunsTable(page) {
   const counts = h("div", {class: "sub"})
   const start = h("a", {class: "btn primary"}, "Start a pipeline")
-  const status = h("select", {class: "in", "aria-label": "Status", onchange: () => page.send({type: "status", status: status.value})},
+  const status = h("select", {class: "in", "aria-label": "Status"},
     STATUSES.map(([value, text]) => h("option", {value}, text)))
-  const pipeline = h("select", {class: "in", "aria-label": "Pipeline", onchange: () => page.send({type: "pipeline", pipeline: pipeline.value})})
-  const ask = debounced(() => page.send({type: "search", search: search.value}), 250)
-  const search = h("input", {class: "in", type: "search", placeholder: "Search title, owner, parameters", "aria-label": "Search title, owner, parameters", maxlength: 200, oninput: ask})
+  const pipeline = h("select", {class: "in", "aria-label": "Pipeline"})
+  const search = h("input", {class: "in", type: "search", placeholder: "Search title, owner, parameters", "aria-label": "Search title, owner, parameters", maxlength: 200})
+  const show_status = entered(status, () => page.send({type: "status", status: status.value}))
+  const show_pipeline = entered(pipeline, () => page.send({type: "pipeline", pipeline: pipeline.value}))
+  const show_search = entered(search, () => page.send({type: "search", search: search.value}), 250)
   const filters = h("div", {class: "filters"}, status, pipeline, search)
   const body = h("tbody")
   const columns = [["Run", ""], ["Status", ""], ["Progress", ""], ["Phase", "lean"], ["Elapsed", "lean"], ["Failed", "lean"], ["Started", "lean"]]
@@ -1156,43 +1174,55 @@ function RunsTable(page) {
     h("section", {class: "card runs"}, table, nothing, foot))
 
   const rows = new Map()
-  const draw = (row) => {
-    const bar = h("span", {class: `mini ${row.tone} ${row.moving ? "moving" : ""}`, role: "progressbar", "aria-label": `Progress of ${row.title}`,
-      "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": row.moving ? null : row.value, "aria-valuetext": row.progress},
-      h("i", {style: `width:${row.value}%`}))
-    return h("tr", {onclick: (event) => { if (!event.target.closest("a") && !getSelection()?.toString()) { location.assign(row.href) } }},
-      h("td", {class: "name"}, h("a", {href: row.href, dir: "auto"}, row.title), h("div", {class: "lab"}, row.about)),
-      h("td", {class: "state"}, h("span", {class: `chip ${row.tone} ${row.live ? "live" : ""}`}, row.word)),
-      h("td", {class: "amount tight"}, bar, row.progress),
-      h("td", {class: "lean phase", title: row.phase.length > 14 ? row.phase : null}, row.phase), h("td", {class: "lean tight"}, row.elapsed),
-      h("td", {class: `lean tight ${row.bad ? "bad" : ""}`}, row.failed), h("td", {class: "lean tight"}, row.when == null ? "—" : when(row.when)),
-      h("td", {class: "phone lab"}, facts(row)))
+  // A row is drawn once, and then changed: a click, a focus and a selection are not lost to an update while they are being made.
+  const draw = ({href}) => {
+    const fill = h("i")
+    const parts = {title: h("a", {href, dir: "auto"}), about: h("div", {class: "lab"}), chip: h("span"), fill,
+      bar: h("span", {role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100}, fill), progress: h("span"), phase: h("td", {class: "lean phase"}),
+      elapsed: h("td", {class: "lean tight"}), failed: h("td"), began: h("td", {class: "lean tight"}), facts: h("td", {class: "phone lab"})}
+    const item = h("tr", {onclick: (event) => { if (!event.target.closest("a") && !getSelection()?.toString()) { location.assign(href) } }},
+      h("td", {class: "name"}, parts.title, parts.about), h("td", {class: "state"}, parts.chip), h("td", {class: "amount tight"}, parts.bar, parts.progress),
+      parts.phase, parts.elapsed, parts.failed, parts.began, parts.facts)
+    return {item, ...parts}
+  }
+  const update = (row, {title, about, chip, bar, fill, progress, phase, elapsed, failed, began, facts}) => {
+    set_text(title, row.title)
+    set_text(about, row.about)
+    set_text(chip, row.word)
+    chip.className = `chip ${row.tone} ${row.live ? "live" : ""}`
+    bar.className = `mini ${row.tone} ${row.moving ? "moving" : ""}`
+    fill.style.width = `${row.value}%`
+    set_attribute(bar, "aria-label", `Progress of ${row.title}`)
+    set_attribute(bar, "aria-valuenow", row.moving ? null : row.value)
+    set_attribute(bar, "aria-valuetext", row.progress)
+    set_text(progress, row.progress)
+    set_text(phase, row.phase)
+    set_attribute(phase, "title", row.phase.length > 14 ? row.phase : null)
+    set_text(elapsed, row.elapsed)
+    set_text(failed, row.failed)
+    failed.className = `lean tight ${row.bad ? "bad" : ""}`
+    write_parts(began, [row.when ?? "—"])
+    write_parts(facts, in_a_line(row))
   }
   // On a phone the columns that have no room are one line.
-  const facts = (row) => {
+  const in_a_line = (row) => {
     const parts = [row.phase, row.elapsed].filter((text) => text !== "—")
     if (row.bad) { parts.push(`${row.failed} failed`) }
-    return [parts.join(" · "), row.when == null ? null : [parts.length ? " · " : "", when(row.when)]].flat()
+    const text = parts.join(" · ")
+    return row.when == null ? [text] : text === "" ? [row.when] : [text, " · ", row.when]
   }
   const put = (row) => {
-    const drawn = draw(row)
-    const old = rows.get(row.run)
-    if (old != null) {
-      // A click and a selection must not be lost to an update while they are being made.
-      const focused = old.contains(node.getRootNode().activeElement)
-      old.replaceWith(drawn)
-      if (focused) { drawn.querySelector("a").focus() }
-    }
-    rows.set(row.run, drawn)
+    if (!rows.has(row.run)) { rows.set(row.run, draw(row)) }
+    update(row, rows.get(row.run))
   }
   const order = (runs) => {
-    for (const [run, drawn] of rows) {
-      if (!runs.includes(run)) { drawn.remove(); rows.delete(run) }
+    for (const [run, {item}] of rows) {
+      if (!runs.includes(run)) { item.remove(); rows.delete(run) }
     }
     let at = body.firstElementChild
     for (const run of runs) {
-      const drawn = rows.get(run)
-      if (drawn === at) { at = at.nextElementSibling } else { body.insertBefore(drawn, at) }
+      const {item} = rows.get(run)
+      if (item === at) { at = at.nextElementSibling } else { body.insertBefore(item, at) }
     }
   }
   let state = null
@@ -1207,14 +1237,14 @@ function RunsTable(page) {
     set_attribute(start, "href", state.start)
     // Without runs the way to start one is below, with the words.
     start.style.display = state.empty && !state.filtered && !state.busy ? "none" : ""
-    if (status.value !== state.status) { status.value = state.status }
+    show_status(state.status)
     const names = ["", ...state.pipelines]
     if (JSON.stringify(names) !== pipeline.dataset.names) {
       pipeline.dataset.names = JSON.stringify(names)
       pipeline.replaceChildren(...names.map((name) => h("option", {value: name}, name === "" ? "Any pipeline" : name)))
     }
-    if (pipeline.value !== state.pipeline) { pipeline.value = state.pipeline }
-    if (search.getRootNode().activeElement !== search) { search.value = state.search }
+    show_pipeline(state.pipeline)
+    show_search(state.search)
     filters.style.display = state.empty && !state.filtered ? "none" : ""
     table.style.display = rows.size ? "" : "none"
     foot.style.display = state.older && rows.size ? "" : "none"
@@ -1249,7 +1279,7 @@ function StartForm(page) {
     event.preventDefault()
     const values = {}
     for (const [name, {input}] of inputs) { values[name] = input.type === "checkbox" ? input.checked : input.value.trim() }
-    page.send({type: "start", values})
+    page.send({type: "start", pipeline: chosen, values})
   }}, title, doc, phases, fields, notice, h("div", {class: "submit"}, button, why))
   const grid = h("div", {class: "start-grid"}, offers, form)
   const nothing = h("div", {class: "card empty", style: "margin-top:20px"})

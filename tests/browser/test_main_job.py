@@ -14,7 +14,7 @@ from tests.support import ServerProcess, wait_until
 from tests.terminal_support import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser, Page
 
@@ -47,6 +47,21 @@ def open_page(browser: Browser) -> Iterator:
 def start(server: ServerProcess, pipeline: str = "Count", **parameters: object) -> str:
     answer = httpx.post(f"{server.api_url}/api/pipelines/{pipeline}/runs", json=parameters, timeout=30)
     return answer.json()["run"]
+
+
+def register(server: ServerProcess, title: str, **more: object) -> tuple[str, Callable[..., None]]:
+    """Return a run that is executed here, and what sends events of it."""
+    made = httpx.post(f"{server.api_url}/api/runs", json={"title": title, **more}, timeout=30).json()
+
+    def send(*events: dict) -> None:
+        httpx.post(
+            f"{server.api_url}/api/runs/{made['run']}/events",
+            content="\n".join(json.dumps(event) for event in events),
+            headers={"Authorization": f"Bearer {made['token']}", "Content-Type": "application/x-ndjson"},
+            timeout=30,
+        ).raise_for_status()
+
+    return made["run"], send
 
 
 def state(server: ServerProcess, run_id: str) -> dict:
@@ -120,17 +135,9 @@ def test_a_failed_item_is_listed_and_the_rest_went_on(server, open_page):
 
 
 def test_what_is_logged_is_shown_never_run(server, open_page):
-    made = httpx.post(
-        f"{server.api_url}/api/runs", json={"title": "<img src=x onerror=alert(1)>"}, timeout=30
-    ).json()
-    line = '{"seq":1,"event":"log","message":"<img src=x onerror=\\"document.title=1\\"> seen"}'
-    httpx.post(
-        f"{server.api_url}/api/runs/{made['run']}/events",
-        content=line,
-        headers={"Authorization": f"Bearer {made['token']}", "Content-Type": "application/x-ndjson"},
-        timeout=30,
-    )
-    page = open_page(f"{server.page_url}?run={made['run']}")
+    run_id, send = register(server, "<img src=x onerror=alert(1)>")
+    send({"seq": 1, "event": "log", "message": '<img src=x onerror="document.title=1"> seen'})
+    page = open_page(f"{server.page_url}?run={run_id}")
     page.get_by_text('<img src=x onerror="document.title=1"> seen').wait_for()
     assert 0 == page.locator("img[src=x]").count()
     assert "1" != page.title()
@@ -138,18 +145,7 @@ def test_what_is_logged_is_shown_never_run(server, open_page):
 
 def test_the_page_and_a_terminal_say_the_same_of_a_run_under_way_and_at_its_end(server, open_page):
     phases = [{"name": "load", "weight": 3}, {"name": "fit", "weight": 1}]
-    made = httpx.post(
-        f"{server.api_url}/api/runs", json={"title": "Told twice", "phases": phases}, timeout=30
-    ).json()
-
-    def send(*events: dict) -> None:
-        httpx.post(
-            f"{server.api_url}/api/runs/{made['run']}/events",
-            content="\n".join(json.dumps(event) for event in events),
-            headers={"Authorization": f"Bearer {made['token']}", "Content-Type": "application/x-ndjson"},
-            timeout=30,
-        ).raise_for_status()
-
+    run_id, send = register(server, "Told twice", phases=phases)
     bad = [
         {"seq": n, "event": "failure", "item": f"row {n}", "error": {"type": "ValueError"}} for n in (2, 3, 4)
     ]
@@ -165,8 +161,8 @@ def test_the_page_and_a_terminal_say_the_same_of_a_run_under_way_and_at_its_end(
             "results": {"success": 1201},
         },
     )
-    page = open_page(f"{server.page_url}?run={made['run']}")
-    command = [sys.executable, "-m", "streamer.cli", "watch", made["run"], "--url", server.api_url]
+    page = open_page(f"{server.page_url}?run={run_id}")
+    command = [sys.executable, "-m", "streamer.cli", "watch", run_id, "--url", server.api_url]
     with Terminal(command, server.environment, columns=100) as shown:
 
         def compare() -> None:
@@ -200,6 +196,49 @@ def test_the_runs_are_listed_and_a_click_opens_one(server, open_page):
     page.locator(f'a[href*="run={run_id}"]').first.click()
     page.wait_for_url(re.compile(f"run={run_id}"))
     until_percent(page, 100)
+
+
+def click_slowly(page, target, until_changed):
+    """Press the mouse on something, and let go when its surroundings were drawn anew meanwhile."""
+    before = until_changed.inner_text()
+    target.hover()
+    page.mouse.down()
+    wait_until(lambda: until_changed.inner_text() != before, timeout=30)
+    page.mouse.up()
+
+
+def test_a_click_is_not_lost_to_an_update_that_comes_while_it_is_made(server, open_page):
+    repeated = start(server, n=1, delay=0.0)
+    wait_until(lambda: "complete" == state(server, repeated)["status"], timeout=60)
+    again = f"{server.api_url}/api/runs/{repeated}/retry?time_limit_seconds=3600"
+    parameters = {"n": 100_000, "delay": 0.05}
+    run_id = httpx.post(again, json={"items": "all", "parameters": parameters}, timeout=30).json()["run"]
+    page = open_page(server.page_url)
+    row = page.locator("tbody tr", has=page.locator(f'a[href*="run={run_id}"]'))
+    click_slowly(page, row.get_by_role("link"), row)
+    page.wait_for_url(re.compile(f"run={run_id}"))
+    facts = page.locator(".facts", has_text="left of")
+    click_slowly(page, facts.get_by_role("link", name=repeated), facts)
+    page.wait_for_url(re.compile(f"run={repeated}"))
+    httpx.post(f"{server.api_url}/api/runs/{run_id}/cancel", json={}, timeout=30)
+
+
+def test_what_is_typed_is_not_undone_by_an_update_before_it_is_sent(server, open_page):
+    run_id, send = register(server, "Searched")
+    page = open_page(f"{server.page_url}?run={run_id}")
+    send({"seq": 1, "event": "log", "message": "a needle"})
+    page.get_by_text("a needle").wait_for()
+    # Its time stands still: what is typed waits to be sent.
+    page.clock.install()
+    page.clock.pause_at(page.evaluate("Date.now() + 1000"))
+    search = page.get_by_role("searchbox", name="Search the whole log")
+    search.fill("needle")
+    search.blur()
+    send({"seq": 2, "event": "log", "message": "hay"})
+    page.get_by_text("hay").wait_for()
+    page.clock.resume()
+    page.get_by_text("hay").wait_for(state="detached")
+    assert ("needle", 1) == (search.input_value(), page.get_by_text("a needle").count())
 
 
 def test_a_run_that_ends_while_its_page_is_made_is_shown_as_over(server, open_page):
