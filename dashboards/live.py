@@ -11,7 +11,7 @@ import functools
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
@@ -426,7 +426,8 @@ class RunsLink:
         self._source = source
         self._place = place
         self._known = self._asking = False
-        self._total: dict[str, int] = {}
+        # What was told since each page was asked for that has not come yet: the streamer may have answered before that.
+        self._meanwhile: list[_Meanwhile] = []
         self._ticker = _Ticker(place, self._tick)
         self._pauses = _Pauses()
         model.commands = self
@@ -446,8 +447,11 @@ class RunsLink:
             changes.update(connection=update.connection, connection_message=update.message)
         if update.renewed:
             self._known = False
+        for meanwhile in self._meanwhile:
+            meanwhile.add(update)
         if self._known and (update.states or update.removed):
-            rows = tuple(row for row in self._joined(update.states) if row.run not in update.removed)
+            rows = self._joined(model.rows, update.states, has_older=model.has_older)
+            rows = tuple(row for row in rows if row.run not in update.removed)
             if rows != model.rows:
                 changes["rows"] = rows
         if changes:
@@ -456,17 +460,18 @@ class RunsLink:
             self._count()
         self._ask_for_the_rest()
 
-    def _joined(self, states: tuple[RunState, ...]) -> tuple[RunState, ...]:
-        """Return the rows with states that changed put in their place, and new runs on top."""
-        model = self._model
+    def _joined(
+        self, rows: tuple[RunState, ...], states: Iterable[RunState], *, has_older: bool
+    ) -> tuple[RunState, ...]:
+        """Return rows with states that changed put in their place, and new runs on top."""
         fresh = {state.run: state for state in states}
-        rows = [fresh.pop(row.run, row) for row in model.rows]
+        rows = tuple(fresh.pop(row.run, row) for row in rows)
         # What is older than the last row comes with the next page, when it is asked for.
-        oldest = _created(rows[-1]) if rows and model.has_older else 0.0
-        new = [state for state in fresh.values() if _created(state) >= oldest and model.matches(state)]
+        oldest = _created(rows[-1]) if rows and has_older else 0.0
+        new = [s for s in fresh.values() if _created(s) >= oldest and self._model.matches(s)]
         if new:
-            rows = sorted([*rows, *new], key=_created, reverse=True)
-        return tuple(rows[:ROWS_KEPT])
+            rows = tuple(sorted([*rows, *new], key=_created, reverse=True))
+        return rows[:ROWS_KEPT]
 
     def _count(self) -> None:
         model = self._model
@@ -521,6 +526,8 @@ class RunsLink:
         self, *, status: str, pipeline: str, search: str, before: str | None, limit: int = PAGE_RUNS
     ) -> tuple[tuple[RunState, ...], bool]:
         """Return a page of runs, newest first, and whether there are more. Raises `CommandError`."""
+        meanwhile = _Meanwhile()
+        self._meanwhile.append(meanwhile)
         try:
             page = await self._source.client.runs(
                 status=status if status in STATUSES else None,
@@ -531,12 +538,32 @@ class RunsLink:
             )
         except StreamerError as error:
             raise command_error(error) from error
-        return tuple(self._newest(state) for state in page.runs), page.next is not None
+        finally:
+            self._meanwhile.remove(meanwhile)
+        has_older = page.next is not None
+        rows = tuple(self._newest(state) for state in page.runs if state.run not in meanwhile.removed)
+        if before is None:
+            rows = self._joined(rows, meanwhile.states.values(), has_older=has_older)
+        return rows, has_older
 
     def _newest(self, state: RunState) -> RunState:
         """Return the feed's state of a run when that has gone on since the streamer answered."""
         known = self._source.feed.state(state.run)
         return known if known is not None and known.seq > state.seq else state
+
+
+class _Meanwhile:
+    """What became of runs while a page of them was on its way."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, RunState] = {}
+        self.removed: set[str] = set()
+
+    def add(self, update: Update) -> None:
+        self.states |= {state.run: state for state in update.states}
+        self.removed |= update.removed
+        for run_id in update.removed:
+            self.states.pop(run_id, None)
 
 
 def _created(state: RunState) -> float:
@@ -573,7 +600,11 @@ class StartLink:
         self._wanted = wanted
         self._again = again
         self._asking = False
+        self._pauses = _Pauses()
+        # What the notice says of the pipelines: it goes when that is not so any more.
+        self._said = ""
         model.commands = self
+        model.on_close(self._pauses.close)
         self._connection = ""
         model.on_close(source.feed.subscribe(None, self._told).end)
 
@@ -590,7 +621,11 @@ class StartLink:
         if update.connection != model.connection or update.message != model.connection_message:
             model.update(connection=update.connection, connection_message=update.message)
         # After every reset the streamer may be another one, with other pipelines.
-        if update.connection == "live" and not self._asking and (update.renewed or not model.pipelines):
+        if update.connection == "live" and (update.renewed or not model.pipelines):
+            self._ask()
+
+    def _ask(self) -> None:
+        if not self._asking and not self._model.closed:
             self._asking = True
             self._place.run(self._read)
 
@@ -600,7 +635,9 @@ class StartLink:
             offers = await self._source.client.pipelines()
         except StreamerError as error:
             self._asking = False
-            model.update(notice=f"The pipelines could not be read: {error}")
+            self._said = f"The pipelines could not be read: {error}"
+            model.update(notice=self._said)
+            self._pauses.after(RETRY_SECONDS, self._ask)
             return
         self._asking = False
         if model.closed:
@@ -621,8 +658,10 @@ class StartLink:
         if model.chosen not in names:
             changes["chosen"] = self._wanted if self._wanted in names else next(iter(names), "")
         problems = [f"{problem.reference}: {problem.message}" for problem in offers.problems]
-        if problems:
-            changes["notice"] = "Not on offer: " + " · ".join(problems[:5])
+        said = "Not on offer: " + " · ".join(problems[:5]) if problems else ""
+        if said or model.notice == self._said:
+            changes["notice"] = said
+        self._said = said
         if self._again:
             changes |= await self._values_of(self._again, names)
         if not model.closed:

@@ -24,7 +24,7 @@ from streamer.settings import Settings
 from tests.support import wait_until_async
 
 #: Seconds after which something that must come soon counts as not coming.
-PATIENCE = 10.0
+PATIENCE = 60.0
 #: Nothing here is encrypted, and reading the authorities' certificates takes longer than most tests.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 #: The pipelines that misbehave, and the plain ones beside them.

@@ -44,7 +44,7 @@ OUTPUT_SHOWN: Final = 8_000
 def wait_until(
     condition: Callable[[], T | None],
     *,
-    timeout: float = 10.0,
+    timeout: float = 30.0,
     interval: float = 0.02,
     message: str | Callable[[], str] = "",
     ignore: tuple[type[BaseException], ...] = (),
@@ -72,7 +72,7 @@ def wait_until(
 async def wait_until_async(
     condition: Callable[[], Awaitable[T | None] | T | None],
     *,
-    timeout: float = 10.0,  # noqa: ASYNC109 - it bounds many calls, not one
+    timeout: float = 30.0,  # noqa: ASYNC109 - it bounds many calls, not one
     interval: float = 0.02,
     message: str | Callable[[], str] = "",
     ignore: tuple[type[BaseException], ...] = (),

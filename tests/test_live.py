@@ -11,7 +11,7 @@ import pytest
 
 from dashboards.live import LoopPlace, RunLink, RunsLink, StartLink, close_all, connect_run, live
 from dashboards.session import PAGE_FAILURES, WINDOW_LINES, RunModel, RunsModel, StartModel
-from streamer.client import LinesPage
+from streamer.client import LinesPage, RunsPage
 from streamer.log.sqlite import SqliteLog
 from tests.api_support import Api, Producer, running
 from tests.support import wait_until_async
@@ -392,6 +392,41 @@ async def test_the_list_is_filtered_by_the_streamer_beyond_what_is_at_hand(
     assert 61 == len(model.rows)
 
 
+async def test_what_becomes_of_runs_while_the_list_is_read_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SqliteLog.__init__.__kwdefaults__, "tend_seconds", 0.01)
+    async with running(tmp_path, keep_runs=1) as api:
+        old = await api.register("old")
+        await old.complete()
+        client = live(api.streamer.url).client
+        answered, go_on = asyncio.Event(), asyncio.Event()
+        runs = client.runs
+
+        async def slowly(**options: Any) -> RunsPage:
+            page = await runs(**options)
+            answered.set()
+            await go_on.wait()
+            return page
+
+        monkeypatch.setattr(client, "runs", slowly)
+        model = RunsModel(connection="connecting")
+        feed = live(api.streamer.url).feed
+        RunsLink(model, live(api.streamer.url), LoopPlace())
+        await answered.wait()
+        new = await api.register("new")
+        await new.complete()
+        await api.until(lambda: feed.state(new.run) is not None and feed.state(old.run) is None)
+        last = await api.register("last")
+        # With that the list was told of all that was before.
+        await api.until(lambda: model.counts.get("queued") == 1)
+        go_on.set()
+        await api.until(lambda: not model.busy)
+        assert [last.run, new.run] == [row.run for row in model.rows]
+        model.close()
+        await close_all()
+
+
 async def test_a_run_that_does_not_match_is_not_listed(api: Api, open_runs: Callable[..., RunsModel]) -> None:
     model = open_runs(status="failed")
     await api.until(lambda: "Plain" in model.pipelines)
@@ -413,6 +448,23 @@ async def test_the_form_offers_what_the_streamer_offers_and_starts_it(api: Api) 
     await model.start({"n": 7})
     state = await api.state(model.run_id)
     assert (7, "ana") == (state["parameters"]["n"], state["owner"])
+    model.close()
+
+
+async def test_a_form_whose_pipelines_could_not_be_read_asks_again(
+    api: Api, open_runs: Callable[..., RunsModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboards.live.RETRY_SECONDS", 0.01)
+    listed = open_runs()
+    await api.until(lambda: listed.connection == "live")
+    client = live(api.streamer.url).client
+    client._fixed = "http://127.0.0.1:1"
+    model = StartModel(connection="connecting")
+    StartLink(model, live(api.streamer.url), LoopPlace(), wanted="Plain")
+    await api.until(lambda: "could not be read" in model.notice)
+    client._fixed = api.streamer.url
+    await api.until(lambda: model.pipelines)
+    assert ("Plain", "", "live") == (model.chosen, model.notice, model.connection)
     model.close()
 
 
