@@ -1,17 +1,21 @@
-"""`Exchange`: requests to one server and their answers, one after the other, on a connection that is kept. No retries.
+"""`Exchange`: requests to one server and their answers, one after the other, on a connection that is kept.
 
 Why not httpx: its request costs a millisecond of Python, which the job that is reported has to wait for, and importing
-it costs a tenth of a second. This one is answered for a fifth of that.
+it costs a tenth of a second. Why not all of `http.client`: half a millisecond. Of that, half is objects for headers;
+and whenever it calls the system, the job may take the interpreter, and has to give it back. Here a request is one
+message, and an answer as streamers give it is read at once; any other one is left to `http.client`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import http.client
-import selectors
+import io
+import re
+import socket
+import struct
 from collections.abc import Mapping
-from email.message import Message
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -23,13 +27,20 @@ if TYPE_CHECKING:
 ANSWER_BYTES: Final = 1_000_000
 #: Bytes of a request's body that are sent at a time.
 _PIECE_BYTES: Final = 65_536
+_READ_BYTES: Final = 16_384
+#: Bytes of an answer among which its head ends, or `http.client` says what is wrong with it.
+_HEAD_BYTES: Final = 32_768
+#: Where a head ends, for lenient readers as well.
+_END: Final = re.compile(rb"\n\r?\n")
+#: The head of an answer that is read here: a version, a status, fields of one line each.
+_HEAD: Final = re.compile(rb"HTTP/1\.1 (\d{3})(?: [^\r\n]*)?\r\n((?:[!-9;-~]+:[^\r\n]*\r\n)*)\r\n")
 
 
 class Answer(Struct):
-    """What a server answered. Names of headers are looked up whatever their case."""
+    """What a server answered. Names in `headers` are in lower case."""
 
     status_code: int
-    headers: Message
+    headers: dict[str, str]
     content: bytes
 
 
@@ -38,64 +49,94 @@ class Exchange:
 
     `answer_seconds`: how long nothing may move, neither of what is sent nor of the answer.
     `post` raises `OSError`, `http.client.HTTPException`, or `ValueError` for what is no address; the next one connects
-    anew. Without encryption no certificate is read, which takes longer than all the rest.
+    anew. A kept connection that turns out to have ended is the one reason to send a request again: whoever has it twice
+    must be able to tell. Without encryption no certificate is read, which takes longer than all the rest.
     """
 
     def __init__(self, *, connect_seconds: float = 2.0, answer_seconds: float = 10.0) -> None:
         self._connect_seconds = connect_seconds
         self._answer_seconds = answer_seconds
-        self._connection: http.client.HTTPConnection | None = None
-        self._to = ""
+        self._socket: socket.socket | None = None
+        self._server: tuple[str, str, int] | None = None
+        self._prepared: tuple[str, Mapping[str, str]] | None = None
+        self._head = b""
         self._tls: ssl.SSLContext | None = None
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send a body to an address; return the answer."""
-        parts = urlsplit(url)
-        to = f"{parts.scheme}://{parts.netloc}"
-        if self._connection is None or self._to != to or self._is_over():
+        if self._prepared != (url, headers):
+            self._prepare(url, headers)
+        head = b"%b%d\r\n\r\n" % (self._head, len(body))
+        if self._socket is not None:
+            try:
+                answer = self._exchanged(self._socket, head, body)
+            except TimeoutError:
+                raise
+            except OSError:
+                # The server has closed it meanwhile, as one does that is restarted, or that has waited long enough.
+                pass
+            else:
+                if answer.status_code != http.HTTPStatus.REQUEST_TIMEOUT:
+                    return answer
             self.close()
-            self._connection = self._connect(parts.scheme, parts.hostname, parts.port)
-            self._to = to
-        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        # In pieces: the time for sending is counted for each, not for all that a slow line has to carry.
-        pieces = [body[first : first + _PIECE_BYTES] for first in range(0, len(body), _PIECE_BYTES)]
-        is_sent = False
-        try:
-            # A server that will not have the body may have said so before it hung up.
-            with contextlib.suppress(ConnectionError):
-                self._connection.request("POST", path, pieces, {**headers, "Content-Length": str(len(body))})
-                is_sent = True
-            response = self._connection.getresponse()
-            content = response.read(ANSWER_BYTES)
-        except BaseException:
-            self.close()
-            raise
-        if not is_sent or response.will_close or not response.isclosed():
-            self.close()
-        return Answer(response.status, response.headers, content)
+        self._socket = self._connected()
+        return self._exchanged(self._socket, head, body)
 
     def close(self) -> None:
         """Close the connection, if there is one."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
-    def _connect(self, scheme: str, host: str | None, port: int | None) -> http.client.HTTPConnection:
+    # -- the connection ------------------------------------------------------------------------------------------------
+
+    def _prepare(self, url: str, headers: Mapping[str, str]) -> None:
+        """Make the head of requests up to the size of their bodies."""
+        parts = urlsplit(url)
+        host, scheme = parts.hostname, parts.scheme
         if scheme not in ("http", "https") or not host:
             raise ValueError(
-                f"expected an address that begins http:// or https://, received {scheme}://{host}"
+                f"expected an address that begins http:// or https://, received {scheme}://{parts.netloc}"
             )
+        usual = 443 if scheme == "https" else 80
+        server = scheme, host, parts.port or usual
+        if server != self._server:
+            self.close()
+        named = f"[{host}]" if ":" in host else host if host.isascii() else host.encode("idna").decode()
+        target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        fields = {
+            "Host": named if server[2] == usual else f"{named}:{server[2]}",
+            "Accept-Encoding": "identity",
+            **headers,
+        }
+        lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+        if " " in target or not all(line.isascii() and line.isprintable() for line in lines):
+            raise ValueError("expected an address and headers of printable ASCII characters")
+        self._head = "\r\n".join([*lines, "Content-Length: "]).encode()
+        self._server, self._prepared = server, (url, dict(headers))
+
+    def _connected(self) -> socket.socket:
+        assert self._server is not None
+        scheme, host, port = self._server
         connection: http.client.HTTPConnection
-        # Without a port `http.client` takes the end of an IPv6 address for one.
         if scheme == "https":
             connection = http.client.HTTPSConnection(
-                host, port or 443, timeout=self._connect_seconds, context=self._certificates()
+                host, port, timeout=self._connect_seconds, context=self._certificates()
             )
         else:
-            connection = http.client.HTTPConnection(host, port or 80, timeout=self._connect_seconds)
+            connection = http.client.HTTPConnection(host, port, timeout=self._connect_seconds)
         connection.connect()
-        connection.sock.settimeout(self._answer_seconds)
-        return connection
+        link: socket.socket = connection.sock
+        link.settimeout(self._answer_seconds)
+        if scheme == "http":
+            # Python's own limit takes a call of the system more, each time, than the system's.
+            seconds, rest = divmod(self._answer_seconds, 1)
+            limit = struct.pack("ll", int(seconds), int(rest * 1_000_000))
+            with contextlib.suppress(OSError):
+                link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+                link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+                link.settimeout(None)
+        return link
 
     def _certificates(self) -> ssl.SSLContext:
         if self._tls is None:
@@ -104,11 +145,117 @@ class Exchange:
             self._tls = ssl.create_default_context()
         return self._tls
 
-    def _is_over(self) -> bool:
-        """Tell whether the server has closed the connection meanwhile: nothing else makes an idle one readable."""
-        assert self._connection is not None
-        if self._connection.sock is None:
-            return True
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._connection.sock, selectors.EVENT_READ)
-            return bool(selector.select(0))
+    # -- a request and its answer --------------------------------------------------------------------------------------
+
+    def _exchanged(self, link: socket.socket, head: bytes, body: bytes) -> Answer:
+        is_sent = False
+        try:
+            # A server that will not have the body may have said so before it hung up.
+            with contextlib.suppress(ConnectionError):
+                _send(link, head, body)
+                is_sent = True
+            answer, is_kept = _read(link)
+        except BaseException:
+            self.close()
+            raise
+        if not (is_sent and is_kept):
+            self.close()
+        return answer
+
+
+def _send(link: socket.socket, head: bytes, body: bytes) -> None:
+    """Send a request; in pieces, as the time for sending is counted for each, not for all that a slow line carries."""
+    message = head + body if len(body) <= _PIECE_BYTES else head
+    try:
+        link.sendall(message)
+        if message is head:
+            for first in range(0, len(body), _PIECE_BYTES):
+                link.sendall(body[first : first + _PIECE_BYTES])
+    except BlockingIOError:
+        raise TimeoutError("the server takes nothing") from None
+
+
+def _receive(link: socket.socket, most: int = _READ_BYTES) -> bytes:
+    try:
+        return link.recv(most)
+    except BlockingIOError:
+        raise TimeoutError("the server answers nothing") from None
+
+
+def _read(link: socket.socket) -> tuple[Answer, bool]:
+    """Read an answer; say as well whether the connection can be used again."""
+    data = _receive(link)
+    if not data:
+        raise ConnectionResetError("the server closed the connection without an answer")
+    while _END.search(data) is None and len(data) < _HEAD_BYTES:
+        more = _receive(link)
+        if not more:
+            break
+        data += more
+    head = _HEAD.match(data)
+    plain = None if head is None else _plain(int(head[1]), head[2].decode("latin-1"))
+    if head is None or plain is None:
+        return _read_any(link, data)
+    status, headers, length = plain
+    content = data[head.end() :]
+    wanted = min(length, ANSWER_BYTES)
+    while len(content) < wanted:
+        more = _receive(link, min(wanted - len(content), _PIECE_BYTES))
+        if not more:
+            raise http.client.IncompleteRead(content, wanted - len(content))
+        content += more
+    # Bytes that belong to no request of ours would be taken for the next one's answer.
+    is_kept = length == len(content) and headers.get("connection", "keep-alive").lower() == "keep-alive"
+    return Answer(status, headers, content[:wanted]), is_kept
+
+
+def _plain(status: int, fields: str) -> tuple[int, dict[str, str], int] | None:
+    """Return what a head says, when it says plainly how long the body is; None when it takes more to know."""
+    lines = fields.split("\r\n")[:-1]
+    headers = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip(" \t")
+    length = headers.get("content-length", "")
+    if (
+        len(headers) < len(lines)
+        or not (length.isascii() and length.isdigit() and len(length) < 16)
+        or "transfer-encoding" in headers
+        or status < 200
+        or status in (204, 304)
+    ):
+        return None
+    return status, headers, int(length)
+
+
+def _read_any(link: socket.socket, data: bytes) -> tuple[Answer, bool]:
+    response = http.client.HTTPResponse(cast(socket.socket, _Begun(link, data)), method="POST")
+    with contextlib.closing(response):
+        response.begin()
+        content = response.read(ANSWER_BYTES)
+        is_kept = response.isclosed() and not response.will_close
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status, headers, content), is_kept
+
+
+class _Begun(io.RawIOBase):
+    """A connection of which something was read already, as `http.client` wants it."""
+
+    def __init__(self, link: socket.socket, data: bytes) -> None:
+        super().__init__()
+        self._link = link
+        self._data = data
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._data:
+            self._data = _receive(self._link, len(buffer))
+        taken = self._data[: len(buffer)]
+        self._data = self._data[len(taken) :]
+        buffer[: len(taken)] = taken
+        return len(taken)

@@ -104,17 +104,8 @@ def _ignore(_: object) -> None:
     pass
 
 
-class _Request(Struct):
-    path: str
-    body: bytes
-    content: str
-    token: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Content-Type": self.content} | (
-            {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        )
+def _headers(content: str, token: str) -> dict[str, str]:
+    return {"Content-Type": content, **({"Authorization": f"Bearer {token}"} if token else {})}
 
 
 class Publisher:
@@ -167,6 +158,7 @@ class Publisher:
         self._reached = False
         self._finishing = False
         self._token = token
+        self._headers = _headers("application/x-ndjson", token)
         self._on_request = on_request
         self._on_refused = on_refused
         self._clock = clock
@@ -319,8 +311,11 @@ class Publisher:
         while (lines := self._next_batch()) is not None:
             try:
                 self._url = self._url or self._url_provider()
-                request = self._request(lines)
-                answer = exchange.post(self._url + request.path, request.body, request.headers)
+                if self._registration is None:
+                    body = b"".join(line for _, line in lines)
+                    answer = exchange.post(self._url + self._path, body, self._headers)
+                else:
+                    answer = self._register(exchange, self._registration)
             except Exception as error:  # noqa: BLE001 - whatever the network does, the events are kept and sent later
                 self._failed(f"{type(error).__name__}: {error}")
                 continue
@@ -332,14 +327,10 @@ class Publisher:
             else:
                 self._answered(answer, [seq for seq, _ in lines])
 
-    def _request(self, lines: list[tuple[int, bytes]]) -> _Request:
-        if self._registration is not None:
-            described = msgspec.to_builtins(self._registration) | {"run": self._run_id, "token": self._token}
-            return _Request(
-                "/api/runs", msgspec.json.encode(described), "application/json", self._operators_token
-            )
-        body = b"".join(line for _, line in lines)
-        return _Request(self._path, body, "application/x-ndjson", self._token)
+    def _register(self, exchange: Exchange, registration: Registration) -> Answer:
+        described = msgspec.to_builtins(registration) | {"run": self._run_id, "token": self._token}
+        headers = _headers("application/json", self._operators_token)
+        return exchange.post(f"{self._url}/api/runs", msgspec.json.encode(described), headers)
 
     def _next_batch(self) -> list[tuple[int, bytes]] | None:
         """Wait until something is to be sent; an empty list is a sign of life, None the end."""
@@ -595,7 +586,7 @@ def _error_of(response: Answer) -> tuple[str, str, dict[str, Any]]:
 
 def _retry_after(response: Answer) -> float | None:
     """Return the seconds a server asks to wait, at most a minute; None when it does not say."""
-    text = response.headers.get("Retry-After", "").strip()
+    text = response.headers.get("retry-after", "").strip()
     if not text:
         return None
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import socket
 import threading
 import time
@@ -11,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from streamer.exchange import ANSWER_BYTES, Exchange
+from streamer.exchange import ANSWER_BYTES, Answer, Exchange
 from tests.support import free_port, wait_until
 
 
@@ -66,16 +67,24 @@ def test_requests_share_a_connection_and_their_answers_are_told_apart(exchange: 
     assert "Bearer secret" == first.headers["x-token"]
     assert (200, b"") == (second.status_code, second.content)
     assert (418, b"three") == (third.status_code, third.content)
-    assert 1 == len({one.headers["X-Port"] for one in (first, second, third)})
+    assert 1 == len({one.headers["x-port"] for one in (first, second, third)})
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_made_anew(exchange: Exchange) -> None:
     with serving() as url:
         first = exchange.post(f"{url}/last", b"x", {})
-        wait_until(exchange._is_over)
+        wait_until(lambda: _is_over(exchange))
         second = exchange.post(f"{url}/a", b"y", {})
         exchange.close()
     assert (b"x", b"y") == (first.content, second.content)
+
+
+def _is_over(exchange: Exchange) -> bool:
+    assert exchange._socket is not None
+    try:
+        return exchange._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
 
 
 def test_of_an_answer_that_is_too_long_a_part_is_read_and_its_connection_left(exchange: Exchange) -> None:
@@ -138,6 +147,117 @@ def test_a_body_may_take_longer_than_a_server_may_say_nothing() -> None:
     assert (200, b"{}") == (answer.status_code, answer.content)
 
 
+PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;x=y\r\n}\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        PLAIN,
+        CHUNKED,
+        b"HTTP/1.1 100 Continue\r\n\r\n" + PLAIN,
+        b"HTTP/1.1 200\r\ncontent-length:2\r\nX: \xff\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}",
+        b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nX: a\r\nX: b\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_an_answer_is_read_however_it_is_written_and_cut_and_its_connection_kept(
+    exchange: Exchange, answer: bytes, size: int
+) -> None:
+    pieces = [answer[first : first + size] for first in range(0, len(answer), size)]
+    with _answering([pieces, pieces]) as url:
+        assert [(200, b"{}")] * 2 == [_brief(exchange.post(url, b"x", {})) for _ in range(2)]
+        exchange.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n{}", (200, b"{}")),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", (200, b"{}")),
+        (b"HTTP/1.1 503 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}", (503, b"{}")),
+        # What comes beyond an answer is not taken for the next one.
+        (PLAIN + b"HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n", (200, b"{}")),
+    ],
+)
+def test_a_connection_that_an_answer_leaves_in_doubt_is_not_used_again(
+    exchange: Exchange, answer: bytes, expected: tuple[int, bytes]
+) -> None:
+    with _answering([[answer]], [[CHUNKED]]) as url:
+        assert expected == _brief(exchange.post(url, b"x", {}))
+        assert (200, b"{}") == _brief(exchange.post(url, b"x", {}))
+        exchange.close()
+
+
+def test_a_request_that_met_the_end_of_a_kept_connection_is_made_once_more(exchange: Exchange) -> None:
+    late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with _answering([[PLAIN], [late]], [[PLAIN], []], [[PLAIN]]) as url:
+        assert [(200, b"{}")] * 3 == [_brief(exchange.post(url, b"x", {})) for _ in range(3)]
+        exchange.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"", "without an answer"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}", "IncompleteRead"),
+        (b"220 mail.example ESMTP\r\n\r\n", "220 mail.example"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000, "header line"),
+    ],
+)
+def test_what_is_no_whole_answer_is_an_error_and_the_next_request_connects_anew(
+    exchange: Exchange, answer: bytes, error: str
+) -> None:
+    with _answering([[answer]], [[PLAIN]]) as url:
+        with pytest.raises((OSError, http.client.HTTPException), match=error):
+            exchange.post(url, b"x", {})
+        assert (200, b"{}") == _brief(exchange.post(url, b"x", {}))
+        exchange.close()
+
+
+def test_a_server_that_says_nothing_is_given_up_in_time() -> None:
+    with _listening() as (_, url), contextlib.closing(Exchange(answer_seconds=0.05)) as exchange:
+        with pytest.raises(TimeoutError, match="answers nothing"):
+            exchange.post(url, b"x", {})
+        with pytest.raises(TimeoutError, match="takes nothing"):
+            exchange.post(url, bytes(20_000_000), {})
+
+
+def _brief(answer: Answer) -> tuple[int, bytes]:
+    return answer.status_code, answer.content
+
+
+@contextlib.contextmanager
+def _answering(*connections: list[list[bytes]]) -> Iterator[str]:
+    """Serve connections one after the other, each with so many answers, written in those pieces."""
+
+    unasked: list[bytes] = []
+
+    def serve() -> None:
+        for answers in connections:
+            link, _ = listener.accept()
+            with link, link.makefile("rb") as file:
+                link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+                for pieces in answers:
+                    while file.readline() not in (b"\r\n", b""):
+                        pass
+                    assert b"x" == file.read(1)
+                    for piece in pieces:
+                        link.sendall(piece)
+                link.shutdown(socket.SHUT_WR)
+                unasked.append(file.read())
+
+    with _listening() as (listener, url):
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield url
+        thread.join()
+    assert [b""] * len(connections) == unasked
+
+
 @contextlib.contextmanager
 def _listening() -> Iterator[tuple[socket.socket, str]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -149,6 +269,12 @@ def test_an_ipv6_address_without_a_port_is_not_cut(exchange: Exchange, url: str)
     # Nothing listens there, or nothing may: what counts is that it is the address that was tried.
     with pytest.raises(OSError, match=r"refused|unreachable|assign"):
         exchange.post(url, b"", {})
+
+
+@pytest.mark.parametrize("headers", [{"Authorization": "Bearer a\r\nX: b"}, {"X\n": ""}, {"X": "\xe9"}])
+def test_a_header_that_would_be_more_than_one_is_refused(exchange: Exchange, headers: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="printable"):
+        exchange.post("http://127.0.0.1/", b"", headers)
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "/api", "http:///api", "http://127.0.0.1:port/"])
