@@ -36,15 +36,44 @@ class RunLogger(logging.Logger):
 
 
 class _Reporting(logging.Handler):
-    """Turns log records into events of a run. Never raises."""
+    """Turns log records into events of a run. Never raises.
+
+    Whoever logs does so between other work, when what is executed here is in no cache: each call counts threefold.
+    Hence no lock, which a handler otherwise has (the run has one), and one look whether a record is as nearly all are.
+    """
 
     def __init__(self, run: Run, level: int = logging.NOTSET) -> None:
         super().__init__(level)
         self._run = run
         self._busy = threading.local()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Report a record."""
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Report a record, unless a filter holds it back that somebody gave to all handlers."""
+        if self.filters:
+            passed: Any = self.filter(record)
+            if not passed:
+                return False
+            record = passed if isinstance(passed, logging.LogRecord) else record
+        message, args = record.msg, record.args
+        if (
+            type(message) is str
+            and (not args or (type(args) is tuple and _SIMPLE.issuperset(map(type, args))))
+            and record.levelname in LEVELS
+            and not record.exc_info
+            and not record.stack_info
+            and vars(record).keys() <= _PLAIN
+        ):
+            try:
+                text = message % args if args else message
+            except Exception:  # noqa: BLE001, S110 - what does not fit is told below
+                pass
+            else:
+                self._run.report_line(text, level=record.levelname, logger=record.name)
+                return True
+        self._report_any(record)
+        return True
+
+    def _report_any(self, record: logging.LogRecord) -> None:
         # A text that logs while it is formatted must not go round for ever.
         if getattr(self._busy, "now", False):
             return
@@ -102,15 +131,15 @@ class Capture(_Reporting):
             self._quiet = None
         self.close()
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def handle(self, record: logging.LogRecord) -> bool:
         """Report a record, unless it is the run's own, or of the threads that report."""
         last = logging.lastResort
         if last is not None and record.levelno >= last.level and _has_no_other(record):
             # Without this handler, Python would have printed it.
             last.handle(record)
         if hasattr(record, _MARK) or (record.threadName or "").startswith(THREAD_PREFIX):
-            return
-        super().emit(record)
+            return False
+        return super().handle(record)
 
 
 class _Quiet(logging.Filter):
@@ -158,12 +187,16 @@ def _message(record: logging.LogRecord) -> str:
 
 
 #: What every record has, and what is said elsewhere.
-_PLAIN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "item", _MARK}
+_KNOWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "item", _MARK}
+#: What is there when nothing was logged beside the text.
+_PLAIN: Final = _KNOWN - {"item"}
+#: Types that are formatted without anybody's code.
+_SIMPLE: Final = frozenset((str, int, float, bool, type(None)))
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any] | None:
     """Return what was logged as ``extra=``."""
-    fields = {name: value for name, value in vars(record).items() if name not in _PLAIN}
+    fields = {name: value for name, value in vars(record).items() if name not in _KNOWN}
     return fields or None
 
 

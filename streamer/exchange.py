@@ -9,6 +9,7 @@ message, and an answer as streamers give it is read at once; any other one is le
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import io
 import re
@@ -30,8 +31,6 @@ _PIECE_BYTES: Final = 65_536
 _READ_BYTES: Final = 16_384
 #: Bytes of an answer among which its head ends, or `http.client` says what is wrong with it.
 _HEAD_BYTES: Final = 32_768
-#: Where a head ends, for lenient readers as well.
-_END: Final = re.compile(rb"\n\r?\n")
 #: The head of an answer that is read here: a version, a status, fields of one line each.
 _HEAD: Final = re.compile(rb"HTTP/1\.1 (\d{3})(?: [^\r\n]*)?\r\n((?:[!-9;-~]+:[^\r\n]*\r\n)*)\r\n")
 
@@ -187,45 +186,57 @@ def _read(link: socket.socket) -> tuple[Answer, bool]:
     data = _receive(link)
     if not data:
         raise ConnectionResetError("the server closed the connection without an answer")
-    while _END.search(data) is None and len(data) < _HEAD_BYTES:
+    # Some end their lines otherwise; `http.client` takes it.
+    while (end := data.find(b"\n\r\n") + 3) < 3 and b"\n\n" not in data and len(data) < _HEAD_BYTES:
         more = _receive(link)
         if not more:
             break
         data += more
-    head = _HEAD.match(data)
-    plain = None if head is None else _plain(int(head[1]), head[2].decode("latin-1"))
-    if head is None or plain is None:
+    head = _plain_head(data[:end])
+    if head is None:
         return _read_any(link, data)
-    status, headers, length = plain
-    content = data[head.end() :]
-    wanted = min(length, ANSWER_BYTES)
+    content = data[end:]
+    wanted = min(head.length, ANSWER_BYTES)
     while len(content) < wanted:
         more = _receive(link, min(wanted - len(content), _PIECE_BYTES))
         if not more:
             raise http.client.IncompleteRead(content, wanted - len(content))
         content += more
     # Bytes that belong to no request of ours would be taken for the next one's answer.
-    is_kept = length == len(content) and headers.get("connection", "keep-alive").lower() == "keep-alive"
-    return Answer(status, headers, content[:wanted]), is_kept
+    is_kept = head.is_kept and head.length == len(content)
+    return Answer(head.status, head.fields, content[:wanted]), is_kept
 
 
-def _plain(status: int, fields: str) -> tuple[int, dict[str, str], int] | None:
+class _Head(Struct):
+    status: int
+    fields: dict[str, str]
+    length: int
+    is_kept: bool
+
+
+# Within a second, answers to the same producer have the same head.
+@functools.lru_cache(4)
+def _plain_head(data: bytes) -> _Head | None:
     """Return what a head says, when it says plainly how long the body is; None when it takes more to know."""
-    lines = fields.split("\r\n")[:-1]
-    headers = {}
+    head = _HEAD.fullmatch(data)
+    if head is None:
+        return None
+    lines = head[2].decode("latin-1").split("\r\n")[:-1]
+    fields = {}
     for line in lines:
         name, _, value = line.partition(":")
-        headers[name.lower()] = value.strip(" \t")
-    length = headers.get("content-length", "")
+        fields[name.lower()] = value.strip(" \t")
+    status, length = int(head[1]), fields.get("content-length", "")
     if (
-        len(headers) < len(lines)
+        len(fields) < len(lines)
         or not (length.isascii() and length.isdigit() and len(length) < 16)
-        or "transfer-encoding" in headers
+        or "transfer-encoding" in fields
         or status < 200
         or status in (204, 304)
     ):
         return None
-    return status, headers, int(length)
+    is_kept = fields.get("connection", "keep-alive").lower() == "keep-alive"
+    return _Head(status, fields, int(length), is_kept)
 
 
 def _read_any(link: socket.socket, data: bytes) -> tuple[Answer, bool]:

@@ -26,7 +26,7 @@ class Interrupter:
     """Turns a request to cancel into `Cancelled` in the main thread, wherever it is, also in a call that blocks.
 
     A context manager of the main thread: it takes over SIGINT, which is what code that must end well listens to.
-    Ctrl-C means what it meant before. Neither is raised inside a `section`: it waits for its end.
+    Ctrl-C means what it meant before. Neither is raised inside the `section`: it waits for its end.
     """
 
     def __init__(self) -> None:
@@ -39,6 +39,8 @@ class Interrupter:
         self._sent = 0.0
         self._depth = 0
         self._pending = False
+        #: A context manager inside of which the main thread is not interrupted; may be nested.
+        self.section: Final = _Section(self)
         #: Whether the request has reached the main thread.
         self.told = False
         #: Called there when it has, just before `Cancelled` is raised.
@@ -91,10 +93,6 @@ class Interrupter:
         with self._lock:
             self._armed = False
 
-    def section(self) -> _Section:
-        """Return a context manager inside of which the main thread is not interrupted."""
-        return _Section(self)
-
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._depth:
             self._pending = True
@@ -126,22 +124,21 @@ def _nothing() -> None:
 
 
 class _Section:
-    """See `Interrupter.section`. May be nested."""
+    """See `Interrupter.section`. One for all threads; only in the main one it does something."""
 
-    __slots__ = ("_counted", "_of")
+    __slots__ = ("_of",)
 
     def __init__(self, of: Interrupter) -> None:
         self._of = of
-        self._counted = False
 
     def __enter__(self) -> None:
-        if threading.get_ident() == self._of._main:
-            self._of._depth += 1
-            self._counted = True
+        of = self._of
+        if threading.get_ident() == of._main:
+            of._depth += 1
 
     def __exit__(self, *_: object) -> None:
         of = self._of
-        if self._counted:
+        if threading.get_ident() == of._main:
             of._depth -= 1
             if of._pending and not of._depth:
                 of._pending = False

@@ -18,15 +18,13 @@ import time as _time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from streamer.discovery import read_address
-from streamer.events import (
-    Event,
-)
+from streamer.events import Event, Logged, Progressed
 from streamer.outbox import WAITING_BYTES, Outbox, remains
 from streamer.settings import Settings
 from streamer.spool import Registration, Spool
@@ -41,6 +39,8 @@ _LONGEST_RETRY_AFTER: Final = 60.0
 AWAY_SECONDS: Final = 1.0
 _SPOOL_SECONDS: Final = 0.5
 _FLUSH_EVENTS: Final = 500
+#: So many events are encoded together by the publisher's thread; whoever puts one more helps.
+_LATE_EVENTS: Final = 100
 _BATCH_EVENTS: Final = 2_000
 _BATCH_BYTES: Final = 2_000_000
 
@@ -98,6 +98,9 @@ class Registered(Struct):
     run: str
     url: str = ""
     page: str | None = None
+
+
+_answer_decoder: Final = msgspec.json.Decoder(_Answer)
 
 
 def _ignore(_: object) -> None:
@@ -176,8 +179,8 @@ class Publisher:
         self._url = ""
         self._disowning = 0
         self._flushing = 0
-        # Until its time is over it looks by itself, and need not be woken: that costs whoever reports something.
-        self._lingering = False
+        # Whether the thread looks by itself before long, and need not be woken: that costs whoever reports something.
+        self._looks_soon = False
         self._closing = False
         self._retry_at = -math.inf
         self._last_sent = -math.inf
@@ -199,23 +202,31 @@ class Publisher:
         # The child of a fork has no publisher thread, and its copy of the lock may be held for ever.
         if os.getpid() != self._pid or self.refused is not None:
             return
+        self._late.append((event, time))
+        # In this order: the thread looks once more after it has said that it will not look soon.
+        if self._looks_soon and len(self._late) < _LATE_EVENTS and _is_settled(event):
+            return
         with self._wake:
-            self._late.append((event, time))
-            # The garbage collector may run somebody's __del__, which logs, in the middle of what is done here.
-            if not self._busy:
-                self._take()
+            self._take()
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[Outbox]:
         """Give the outbox to the body; what is put meanwhile, by the body's own thread too, comes after it."""
         with self._wake:
+            self._take()
             self._busy = True
             try:
                 yield self._outbox
             finally:
+                self._busy = False
                 self._take()
 
     def _take(self) -> None:
+        """Bring what was put to the outbox, unless this thread is at it; the lock is held."""
+        # The garbage collector may run somebody's __del__, which logs, in the middle of what is done here.
+        if self._busy or not self._late:
+            return
+        had = self._outbox.waiting
         self._busy = True
         try:
             while self._late:
@@ -226,8 +237,7 @@ class Publisher:
                     self._outbox.put(remains(event, f"{type(error).__name__} while it was encoded"), time)
         finally:
             self._busy = False
-        waiting = self._outbox.waiting
-        if (waiting == 1 and not self._lingering) or waiting >= _FLUSH_EVENTS:
+        if (not had and not self._looks_soon) or self._outbox.waiting >= _FLUSH_EVENTS:
             self._wake.notify_all()
 
     @property
@@ -247,6 +257,7 @@ class Publisher:
     def _flush(self, timeout: float, *, leaving: bool) -> bool:
         deadline = _time.monotonic() + timeout
         with self._wake:
+            self._take()
             # Joining and dropping only lower the number that the last event will have.
             target = self._outbox.last + self._outbox.waiting
             self._flushing += 1
@@ -304,6 +315,7 @@ class Publisher:
         self._url = self._url_provider()
         with contextlib.closing(Exchange()) as exchange:
             self._send_with(exchange)
+        self._looks_soon = False
         if not self._closing and self._spool is not None:
             self._leave(self._spool)
 
@@ -336,33 +348,34 @@ class Publisher:
         """Wait until something is to be sent; an empty list is a sign of life, None the end."""
         while True:
             with self._wake:
-                now = self._clock()
-                while not self._closing and self.refused is None:
-                    if self._finishing and not len(self._outbox) and self._registration is None:
-                        return None
-                    now = self._clock()
-                    due, spool_due = self._due(now), self._spool_due(now)
-                    if min(due, spool_due) <= now:
-                        break
-                    until = min(due, spool_due)
-                    sent_together = self._last_sent + self._linger_seconds
-                    self._lingering = now < sent_together
-                    self._wake.wait((min(until, sent_together) if self._lingering else until) - now)
-                    self._lingering = False
-                else:
-                    return None
-                if due > now:
-                    spooling = True
-                elif self._registration is not None:
-                    return []
-                else:
-                    spooling = False
-            if spooling:
+                turn = self._wait()
+            if turn == "end":
+                return None
+            if turn == "keep":
                 self._put_on_disk()
                 continue
+            if self._registration is not None:
+                return []
             self._load_from_disk()
             with self._alone() as outbox:
                 return outbox.batch(self._max_events, self._max_bytes)
+
+    def _wait(self) -> Literal["send", "keep", "end"]:
+        """Wait until something is to be sent, or to be kept on disk, or nothing any more. The lock is held."""
+        while not self._closing and self.refused is None:
+            self._take()
+            if self._finishing and not len(self._outbox) and self._registration is None:
+                break
+            now = self._clock()
+            due, spool_due = self._due(now), self._spool_due(now)
+            together = self._last_sent + self._linger_seconds
+            # While it sends, and while what comes is sent together, it looks again by itself.
+            self._looks_soon = due <= now or now < together
+            if min(due, spool_due) <= now:
+                return "send" if due <= now else "keep"
+            if not self._late:
+                self._wake.wait(min(due, spool_due, together if self._looks_soon else math.inf) - now)
+        return "end"
 
     def _due(self, now: float) -> float:
         """Return when to send next."""
@@ -466,12 +479,13 @@ class Publisher:
 
     def _answered(self, response: Answer, numbers: list[int]) -> None:
         status = response.status_code
+        if 200 <= status < 300:
+            self._succeeded(response, numbers)
+            return
         code, message, details = _error_of(response) if status >= 400 else ("", "", {})
         said = f"{status} {code} {message}".strip()
         expected = details.get("expected")
-        if 200 <= status < 300:
-            self._succeeded(response, numbers)
-        elif status == 409 and code == "run_ended":
+        if status == 409 and code == "run_ended":
             self._refuse(said)
         elif status == 409 and isinstance(expected, int):
             self._resume(expected, numbers, said)
@@ -485,7 +499,7 @@ class Publisher:
 
     def _succeeded(self, response: Answer, numbers: list[int]) -> None:
         try:
-            answer = msgspec.json.decode(response.content, type=_Answer)
+            answer = _answer_decoder.decode(response.content)
         except _NO_JSON as error:
             self._failed(f"not a streamer's answer: {error}")
             return
@@ -562,11 +576,17 @@ class Publisher:
         with self._disk, self._wake:
             self.refused = self.last_error = reason
             self._outbox = Outbox()
+            self._late.clear()
             self._wake.notify_all()
             if self._spool is not None:
                 self._spool.clear()
         with contextlib.suppress(Exception):
             self._on_refused(reason)
+
+
+def _is_settled(event: Event) -> bool:
+    """Say whether all of an event is its own; what belongs to the running code may be another the next moment."""
+    return type(event) is Progressed or (type(event) is Logged and event.fields is UNSET)
 
 
 _DEFAULTS: Final = Settings(data=Path())

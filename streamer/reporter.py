@@ -45,7 +45,6 @@ from streamer.events import (
     RunFailed,
     StatusChanged,
     cut,
-    format_time,
     item_key,
     type_of_level,
 )
@@ -95,9 +94,13 @@ class Run:
         self._sample_seconds = sample_seconds
         self._sign_seconds = sign_seconds
         self._interrupter = interrupter
+        self._section: AbstractContextManager[None] = (
+            contextlib.nullcontext() if interrupter is None else interrupter.section
+        )
         # Reentrant: the garbage collector may run somebody's __del__, which logs, while it is held.
         self._lock = threading.RLock()
-        self._pid = os.getpid()
+        # A forked child has a copy of the run, but it is not the run.
+        self._is_copy = False
         self._opened = self._sampled = clock()
         self._phases: list[_Phase] = [_Phase(None)]
         self._bars: dict[tuple[str | None, str], _LoopBar] = {}
@@ -108,7 +111,8 @@ class Run:
         self._asked = False
         self._told: set[int] = set()
         self._ended = False
-        self._stop = threading.Event()
+        # Held while it is open. Not an event: waiting for one is a page of Python, ten times a second.
+        self._open = threading.Lock()
         self._sampler: threading.Thread | None = None
         self._log = RunLogger(name, level, self)
         self._capture = Capture(self, level)
@@ -127,6 +131,7 @@ class Run:
 
     def open(self) -> None:
         """Start to sample, and to report what is logged."""
+        self._open.acquire(blocking=False)
         self._capture.install()
         name = f"{THREAD_PREFIX}sampler"
         self._sampler = threading.Thread(target=self._sample_forever, name=name, daemon=True)
@@ -134,7 +139,8 @@ class Run:
 
     def close(self) -> None:
         """Stop sampling and capturing. Emits nothing; may be called again."""
-        self._stop.set()
+        with contextlib.suppress(RuntimeError):
+            self._open.release()
         # Before the handler goes: the sampler puts it back when it is missing.
         if self._sampler is not None and self._sampler is not threading.current_thread():
             self._sampler.join(5.0)
@@ -194,7 +200,7 @@ class Run:
     def _end(self, event: Event) -> bool:
         if self._interrupter is not None:
             self._interrupter.disarm()
-        with self._section(), self._lock:
+        with self._section, self._lock:
             if self._ended:
                 return False
             self._progress(self._clock())
@@ -228,7 +234,7 @@ class Run:
 
     def _acknowledge(self) -> None:
         """Report that the running code hears of the cancel now, and where it is."""
-        with self._section(), self._lock:
+        with self._section, self._lock:
             phase = self._phases[-1]
             at = self._at.get(threading.get_ident())
             item = None if at is None else cut(_label(at[1], at[0]), NAME_LIMIT)
@@ -277,7 +283,7 @@ class Run:
 
     def report(self, event: Event) -> None:
         """Report an event as it is; a terminal one through `complete`, `fail` or `cancelled` only."""
-        with self._section(), self._lock:
+        with self._section, self._lock:
             self._emit(event)
 
     # -- phases --------------------------------------------------------------------------------------------------------
@@ -329,7 +335,7 @@ class Run:
         weight: float | None = None,
     ) -> None:
         assert entry.name is not None
-        with self._section(), self._lock:
+        with self._section, self._lock:
             self._progress(self._clock())
             weight = self._weights.get(entry.name, weight)
             event = PhaseChanged(phase=entry.name, weight=weight, phase_status=status, message=message)
@@ -447,7 +453,7 @@ class Run:
             phase=self._phases[-1].name,
             error=describe_error(error),
         )
-        with self._section(), self._lock:
+        with self._section, self._lock:
             self._failed += 1
             self._emit(event)
 
@@ -466,7 +472,7 @@ class Run:
     def _begin(self, count: Count, unit: str, name: str = "", phase: _Phase | None = None) -> None:
         self.checkpoint()
         lane = _lane()
-        with self._section(), self._lock:
+        with self._section, self._lock:
             home = self._home(lane) or phase or self._phases[-1]
             outer = home.meter.outer(lane)
             if name and outer is not None:
@@ -494,7 +500,7 @@ class Run:
 
         Loops of that name that are under way together are one phase. `end_loop` must follow for what is returned.
         """
-        with self._section(), self._lock:
+        with self._section, self._lock:
             phase = None
             if as_phase and self._home(_lane()) is None:
                 phase = next((each for each in self._phases if each.name == name), None)
@@ -507,7 +513,7 @@ class Run:
 
     def end_loop(self, phase: _Phase, message: str = "") -> None:
         """Take note that a loop has ended; with a `message` when it was not at its end."""
-        with self._section(), self._lock:
+        with self._section, self._lock:
             phase.loops -= 1
             phase.message = message or phase.message
             if not phase.loops:
@@ -515,7 +521,7 @@ class Run:
 
     def _count_ended(self) -> None:
         # Not at the end of every one: a phase may have a million small loops.
-        with self._section(), self._lock:
+        with self._section, self._lock:
             now = self._clock()
             if now - self._sampled >= self.interval(now):
                 self._progress(now)
@@ -530,7 +536,7 @@ class Run:
 
     def sample(self) -> bool:
         """Emit progress if there is any, or a sign of life if it is time for one; tell whether there was."""
-        with self._section(), self._lock:
+        with self._section, self._lock:
             now = self._clock()
             return self._progress(now, repeat=now - self._sampled >= self._sign_seconds)
 
@@ -568,7 +574,7 @@ class Run:
         return tuple(changed)
 
     def _sample_forever(self) -> None:
-        while not self._stop.wait(self.interval(self._clock())):
+        while not self._open.acquire(timeout=self.interval(self._clock())):
             # A total of some odd class may fail to be read; the next sample is another chance.
             with contextlib.suppress(Exception):
                 self.sample()
@@ -594,28 +600,24 @@ class Run:
         fields: dict[str, Any] | None = None,
     ) -> None:
         """Report one line of log as it is, past `logging`; `fields` is what belongs to it beside the text."""
-        now = self._clock()
+        # Its timestamp is the event's time, which the streamer writes into it.
         event = Logged(
             type=type_of_level(level),
             level=level,
             logger=logger,
             message=cut(message, MESSAGE_LIMIT),
-            timestamp=format_time(now),
             phase=self._phases[-1].name,
             item=item,
             fields=fields or UNSET,
         )
-        self.report(event)
+        with self._section, self._lock:
+            self._emit(event)
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
     def _emit(self, event: Event) -> None:
-        # A forked child has a copy of the run, but it is not the run.
-        if not self._ended and os.getpid() == self._pid:
+        if not self._ended and not self._is_copy:
             self._send(event, self._clock())
-
-    def _section(self) -> AbstractContextManager[None]:
-        return _NO_SECTION if self._interrupter is None else self._interrupter.section()
 
 
 _runs: Final[weakref.WeakSet[Run]] = weakref.WeakSet()
@@ -625,12 +627,11 @@ def _in_child() -> None:
     """Give a forked child locks of its own: whoever held one at that moment is not there to give it back."""
     for run in list(_runs):
         run._lock = threading.RLock()
+        run._is_copy = True
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_in_child)
-
-_NO_SECTION: Final = contextlib.nullcontext()
 
 
 class _Restored:

@@ -81,6 +81,37 @@ def test_events_arrive_numbered_from_one_with_their_time() -> None:
     )
 
 
+def test_what_belongs_to_the_running_code_is_told_as_it_was_when_it_was_put() -> None:
+    fields = {"state": ["before"]}
+    with FakeIngest() as ingest, publishing(ingest, linger_seconds=60) as publisher:
+        # The sign of life that comes first has been answered: what follows is sent together.
+        wait_until(lambda: ingest.bodies and publisher._last_sent > 0 and publisher._looks_soon)
+        publisher.put(line("put together"), TIME)
+        publisher.put(Logged(message="with more", fields=fields), TIME)
+        fields["state"].append("after")
+        publisher.put(line("last"), TIME)
+        assert publisher.flush(5)
+    assert ["put together", "with more", "last"] == messages(ingest.of())
+    assert {"state": ["before"]} == ingest.of()[1]["fields"]
+
+
+def test_what_threads_put_while_it_sends_arrives_once_and_in_the_order_of_each() -> None:
+    def put(name: str) -> None:
+        for number in range(300):
+            publisher.put(line(f"{name} {number}"), TIME)
+
+    with FakeIngest() as ingest, publishing(ingest, linger_seconds=0.001) as publisher:
+        threads = [threading.Thread(target=put, args=(name,)) for name in "abc"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert publisher.flush(10)
+    for name in "abc":
+        expected = [f"{name} {number}" for number in range(300)]
+        assert expected == [text for text in messages(ingest.of()) if text.startswith(name)]
+
+
 def test_a_request_carries_the_token_and_ndjson() -> None:
     with FakeIngest() as ingest, publishing(ingest) as publisher:
         publisher.put(line("a"), TIME)

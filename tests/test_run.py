@@ -444,10 +444,18 @@ def test_as_a_context_manager_it_ends_as_its_body_ends(told: Recorder) -> None:
     assert not [t for t in threading.enumerate() if t.name.startswith("streamer-")]
 
 
-def test_a_forked_child_emits_nothing(run: Run, told: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "_pid", os.getpid() + 1)
-    run.report_line("child")
-    assert told.events == []
+def test_a_forked_child_emits_nothing() -> None:
+    ours, theirs = os.pipe()
+    with os.fdopen(ours, "rb") as said, os.fdopen(theirs, "wb", buffering=0) as telling:
+        run = Run(lambda event, time: telling.write(kind(event).encode()))
+        child = os.fork()
+        if not child:
+            run.report_line("child")
+            os._exit(0)
+        os.waitpid(child, 0)
+        run.complete()
+        telling.close()
+        assert b"complete" == said.read()
 
 
 def test_in_another_process_it_reports_to_nobody(run: Run) -> None:
@@ -502,11 +510,29 @@ def test_log_lines_become_events(run: Run, told: Recorder) -> None:
             level="WARNING",
             logger="test",
             message="3 rows",
-            timestamp="2023-11-14T22:13:20.000Z",
             phase="load",
             item="42",
         )
     ]
+
+
+def test_a_filter_that_all_handlers_were_given_holds_for_what_is_reported(
+    opened: Run, told: Recorder
+) -> None:
+    class Filter(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            record.msg = record.msg.replace("secret", "…")
+            return "private" not in record.msg
+
+    for handler in logging.root.handlers:
+        handler.addFilter(Filter("quiet"))
+    logging.getLogger("some.module").info("the secret")
+    logging.getLogger("some.module").info("private")
+    opened.close()
+    for handler in logging.root.handlers:
+        for one in [one for one in handler.filters if isinstance(one, Filter)]:
+            handler.removeFilter(one)
+    assert ["the …"] == [event.message for event in told.of(Logged)]
 
 
 def test_what_other_loggers_say_is_reported_while_the_run_is_open(opened: Run, told: Recorder) -> None:

@@ -17,7 +17,7 @@ import socket
 import tempfile
 import threading
 import time as _time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +41,8 @@ LAST_SECONDS: Final = 2.0
 #: Bounds of what is taken: processes at once, bytes of a message, bars of one process.
 CONNECTIONS: Final = 500
 MESSAGE_BYTES: Final = 1_000_000
+#: Bound of the messages of this process that are not looked at yet; beyond it the oldest are dropped.
+MESSAGES: Final = 5_000
 BARS: Final = 2_000
 #: The longest path of a Unix socket that every system takes.
 _LONGEST_PATH: Final = 100
@@ -149,9 +151,9 @@ class Rate:
 
 
 class _Connection:
-    """One process that reports; `number` tells it from the others."""
+    """One process that reports, this one without a link; `number` tells it from the others."""
 
-    def __init__(self, number: int, link: socket.socket) -> None:
+    def __init__(self, number: int, link: socket.socket | None) -> None:
         self.number = number
         self.link = link
         self.known = False
@@ -165,11 +167,20 @@ class Collector:
 
     `report(event)` gets progress at most ten times a second; `record(record)` each log record. Both are called from the
     collector's thread, and once more from `close`.
+
+    A process that adopts its own bars gives it `look(address)`, which is called there ten times a second, and the
+    messages themselves by `take`: so it needs neither another thread nor calls of the system.
     """
 
-    def __init__(self, report: Callable[[Progressed], object], record: Callable[[Record], object]) -> None:
+    def __init__(
+        self,
+        report: Callable[[Progressed], object],
+        record: Callable[[Record], object],
+        look: Callable[[str], object] | None = None,
+    ) -> None:
         self._report = report
         self._record = record
+        self._look = look
         self._secret = secrets.token_hex(16)
         self._folder = _folder()
         self._path = str(self._folder / "s")
@@ -181,11 +192,14 @@ class Collector:
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._count = 0
         self._connections: set[_Connection] = set()
+        self._here: _Connection | None = None
+        self._taken: deque[bytes] = deque(maxlen=MESSAGES)
         self._changed: dict[str, Bar] = {}
         self._headline = Headline()
         self._anew = False
         self._rate = Rate()
         self._told = -1.0
+        self._due = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{THREAD_PREFIX}adopt", daemon=True)
 
@@ -208,6 +222,10 @@ class Collector:
         """Count, from now on, only what begins from now on: another phase has begun. Any thread may call it."""
         self._anew = True
 
+    def take(self, message: bytes) -> None:
+        """Take a message of this process. Any thread may call it."""
+        self._taken.append(message)
+
     def close(self) -> None:
         """Take the last words that are on their way, end all bars, and leave nothing behind. Idempotent."""
         if self._stop.is_set():
@@ -215,6 +233,7 @@ class Collector:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(LAST_SECONDS + 2.0)
+        self._take_here()
         for connection in tuple(self._connections):
             self._leave(connection)
         self._tell()
@@ -227,9 +246,16 @@ class Collector:
     def _run(self) -> None:
         until: float | None = None
         while until is None or _time.monotonic() < until:
-            quiet = not self._take(EVERY_SECONDS if until is None else 0.02)
+            wait = self._due - _time.monotonic() if until is None else 0.02
+            quiet = not self._take(max(wait, 0.0))
             now = _time.monotonic()
-            if self._changed and now - self._told >= EVERY_SECONDS:
+            if now >= self._due:
+                if self._look is not None:
+                    self._look(self.address)
+                self._take_here()
+            # What comes after a silence is told at once.
+            if now >= self._due or (self._changed and now - self._told >= EVERY_SECONDS):
+                self._due = now + EVERY_SECONDS
                 self._tell()
             if self._stop.is_set():
                 if until is not None and quiet:
@@ -255,12 +281,25 @@ class Collector:
             link.close()
             return
         link.setblocking(False)
+        connection = self._connected(link)
+        self._selector.register(link, selectors.EVENT_READ, connection)
+
+    def _connected(self, link: socket.socket | None) -> _Connection:
         self._count += 1
         connection = _Connection(self._count, link)
         self._connections.add(connection)
-        self._selector.register(link, selectors.EVENT_READ, connection)
+        return connection
+
+    def _take_here(self) -> None:
+        """Take what this process has said."""
+        while self._taken:
+            if self._here is None:
+                self._here = self._connected(None)
+                self._here.known = True
+            self._understand(self._here, self._taken.popleft())
 
     def _read(self, connection: _Connection) -> None:
+        assert connection.link is not None
         try:
             data = connection.link.recv(65_536)
         except BlockingIOError:
@@ -336,9 +375,10 @@ class Collector:
             self._note(replace(bar, status="finished" if whole else "stopped"))
         connection.open.clear()
         self._connections.discard(connection)
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(connection.link)
-        connection.link.close()
+        if connection.link is not None:
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(connection.link)
+            connection.link.close()
 
     def _tell(self) -> None:
         if not self._changed:

@@ -169,9 +169,13 @@ def _process_name() -> str:
 
 
 class _Link:
-    """The connection to who collects. `put` and `flush` never wait, and any thread may call them."""
+    """The connection to who collects. `put` and `flush` never wait, and any thread may call them.
 
-    def __init__(self, address: str) -> None:
+    `take` is for who collects in this process: it is given the messages.
+    """
+
+    def __init__(self, address: str, take: Callable[[bytes], object] | None = None) -> None:
+        self.take = take
         self.secret, _, self.path = address.partition(":")
         self.waiting: deque[tuple[bool, bytes]] = deque()
         self.dropped = 0
@@ -186,11 +190,15 @@ class _Link:
 
         if self.dead:
             return
+        line = json.dumps(message).encode() + b"\n"
+        if self.take is not None:
+            self.take(line)
+            return
         if len(self.waiting) >= WAITING:
             # Another thread may have emptied it between the two.
             with contextlib.suppress(IndexError):
                 self.dropped += self.waiting.popleft()[0]
-        self.waiting.append((log, json.dumps(message).encode() + b"\n"))
+        self.waiting.append((log, line))
 
     def flush(self, patience: float = 0.0) -> bool:
         """Send what can be sent at once; tell whether nothing is left.
@@ -256,16 +264,17 @@ class _Link:
 
 
 class Inside:
-    """What this process has of bars, and the thread that reads them."""
+    """What this process has of bars, and the thread that reads them; with `take`, see `install`, who collects does."""
 
-    def __init__(self, address: str, *, logs: bool) -> None:
+    def __init__(self, address: str, *, logs: bool, take: Callable[[bytes], object] | None) -> None:
         self.address = address
         self.logs = logs
+        self.take = take
         self.begin()
 
     def begin(self) -> None:
         """Begin with nothing; again in the child of a fork, whose parent goes on reporting its own bars."""
-        self.link = _Link(self.address)
+        self.link = _Link(self.address, self.take)
         self.bars: dict[str, _Bar] = {}
         self.count = 0
         self.wake = threading.Event()
@@ -370,7 +379,9 @@ class Inside:
     def awake(self) -> None:
         """See to it that the thread looks."""
         self.wake.set()
-        if self.thread is None and not self.stop.is_set() and self.starting.acquire(blocking=False):
+        if self.thread is not None or self.take is not None or self.stop.is_set():
+            return
+        if self.starting.acquire(blocking=False):
             try:
                 thread = threading.Thread(target=self._run, name="streamer-adopt", daemon=True)
                 thread.start()
@@ -385,13 +396,18 @@ class Inside:
         while not self.link.dead:
             # Without bars it waits to be woken; what is over before it looks has said so itself.
             wake.wait()
-            wake.clear()
             if self.stop.wait(SAMPLE_SECONDS):
                 return
+            self.look()
+
+    def look(self) -> None:
+        """Tell what changed, if anything may have; see to it that it is looked again while there are bars."""
+        if self.wake.is_set():
+            self.wake.clear()
             with contextlib.suppress(Exception):
                 self.sample()
             if self.bars or self.link.waiting or self.link.rest:
-                wake.set()
+                self.wake.set()
 
     def end(self) -> None:
         """Say the last words, within bounds."""
@@ -636,15 +652,16 @@ class _Finder:
 _finder: _Finder | None = None
 
 
-def install(address: str, *, logs: bool = True) -> None:
+def install(address: str, *, logs: bool = True, take: Callable[[bytes], object] | None = None) -> None:
     """Begin to report to `address` (``SECRET:PATH`` of a Unix socket).
 
-    `logs`: log records of this process as well; those of its forks are reported in any case.
+    `logs`: log records of this process as well; those of its forks are reported in any case. With `take` who collects
+    is in this process: it is given the messages, and calls `look` from time to time. That spares a thread.
     """
     global _finder, _inside  # noqa: PLW0603 - a process has one
     if _inside is not None:
         uninstall()
-    _inside = Inside(address, logs=logs)
+    _inside = Inside(address, logs=logs, take=take)
     _finder = _Finder()
     sys.meta_path.insert(0, _finder)
     for name, module in tuple(sys.modules.items()):
@@ -652,6 +669,13 @@ def install(address: str, *, logs: bool = True) -> None:
         if wanted is not None and module is not None:
             _quiet(_PATCHES[wanted])(module)
     _once()
+
+
+def look(address: str) -> None:
+    """Tell what changed, if it is told to that address; for who gave `install` a `take`."""
+    inside = _inside
+    if inside is not None and inside.address == address:
+        inside.look()
 
 
 def uninstall() -> None:
@@ -689,4 +713,5 @@ def _forked() -> None:
     if _inside is not None:
         _inside.link.close()
         _inside.logs = True
+        _inside.take = None
         _inside.begin()

@@ -52,7 +52,7 @@ class _Adopted:
     def _install(self, collector: Collector) -> None:
         os.environ.update(collector.environment(os.environ))
         # The run itself hears what is logged in this process.
-        inside.install(collector.address, logs=False)
+        inside.install(collector.address, logs=False, take=collector.take)
 
 
 _adopted = _Adopted()
@@ -71,7 +71,7 @@ class adopt:  # noqa: N801 - used as a function: ``streamer.adopt()``
             script.run(title, url=url, show=False) if run is None else contextlib.nullcontext(run)
         )
         self.run = self._context.__enter__()
-        self._collector = Collector(self.run.report, lambda record: record.report(self.run))
+        self._collector = Collector(self.run.report, lambda record: record.report(self.run), inside.look)
         self._collector.start()
         self._closed = False
         self._seen_error = _last_error()
@@ -124,7 +124,7 @@ class _Cell:
         self._context: AbstractContextManager[Run] | None = None
         self._run: Run | None = None
         self._interrupted = False
-        self.collector = Collector(self._report, self._record)
+        self.collector = Collector(self._report, self._record, inside.look)
 
     def begin(self) -> None:
         self.collector.start()
