@@ -67,7 +67,7 @@ def nothing_left_behind() -> Iterator[None]:
     yield
     gc.collect()
     try:
-        wait_until(lambda: not _left_behind(before, ports_before), timeout=3)
+        wait_until(lambda: not _left_behind(before, ports_before))
     except AssertionError:
         left = _left_behind(before, ports_before)
         end_processes(marked_processes())

@@ -55,7 +55,7 @@ def fresh_title() -> str:
 
 def find_run(server: ServerProcess, title: str) -> dict[str, Any] | None:
     """Return the run of that title; None while there is none."""
-    runs = httpx.get(f"{server.url}/api/runs", params={"search": title}).json()["runs"]
+    runs = httpx.get(f"{server.url}/api/runs", params={"search": title}, timeout=60).json()["runs"]
     return runs[0] if runs else None
 
 
@@ -75,5 +75,7 @@ def executed(
     )
     state = find_run(server, title)
     assert state is not None, ended.stderr
-    lines = httpx.get(f"{server.url}/api/runs/{state['run']}/log", params={"limit": 1000}).json()["lines"]
+    lines = httpx.get(f"{server.url}/api/runs/{state['run']}/log", params={"limit": 1000}, timeout=60).json()[
+        "lines"
+    ]
     return Executed(ended.returncode, ended.stdout, ended.stderr, state, lines)

@@ -111,7 +111,7 @@ def test_a_notebook_whose_cells_draw_bars(
     NotebookClient(
         book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     ).execute()
-    runs = httpx.get(f"{server.url}/api/runs").json()["runs"]
+    runs = httpx.get(f"{server.url}/api/runs", timeout=60).json()["runs"]
     mine = {run["title"]: run for run in runs if run["title"] in ("Train the models", "Fit them all")}
     assert {"models": (25, 25, "finished")} == bars_of(mine["Train the models"])
     assert {"fits": (35, 35, "finished")} == bars_of(mine["Fit them all"])

@@ -33,8 +33,8 @@ def places_for_the_next_test(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "server" in request.fixturenames:
         server = request.getfixturevalue("server")
-        for run in httpx.get(f"{server.api_url}/api/runs?status=running,queued").json()["runs"]:
-            httpx.post(f"{server.api_url}/api/runs/{run['run']}/cancel")
+        for run in httpx.get(f"{server.api_url}/api/runs?status=running,queued", timeout=60).json()["runs"]:
+            httpx.post(f"{server.api_url}/api/runs/{run['run']}/cancel", timeout=60)
 
 
 def call(server: ServerProcess, *arguments: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
@@ -54,12 +54,12 @@ def terminal(server: ServerProcess, *arguments: str, **options: Any) -> Terminal
 
 
 def state_of(server: ServerProcess, run: str) -> dict[str, Any]:
-    answer: dict[str, Any] = httpx.get(f"{server.api_url}/api/runs/{run}").json()
+    answer: dict[str, Any] = httpx.get(f"{server.api_url}/api/runs/{run}", timeout=60).json()
     return answer
 
 
 def start(server: ServerProcess, **parameters: Any) -> str:
-    answer = httpx.post(f"{server.api_url}/api/pipelines/Count/runs", json=parameters)
+    answer = httpx.post(f"{server.api_url}/api/pipelines/Count/runs", json=parameters, timeout=60)
     return str(answer.json()["run"])
 
 
@@ -183,7 +183,7 @@ def test_in_a_terminal_of_60_columns_bars_move_below_the_log_and_agree_with_the_
     assert "100.0 %" not in early
     assert "100.0 %" in late
     assert all(len(line) <= 60 for line in shown.lines)
-    (run,) = httpx.get(f"{server.api_url}/api/runs?limit=1").json()["runs"]
+    (run,) = httpx.get(f"{server.api_url}/api/runs?limit=1", timeout=60).json()["runs"]
     assert run["results"] == {"success": 400, "failed": 0}
     assert "400 succeeded" in late
 
@@ -223,7 +223,7 @@ def test_ctrl_c_asks_and_leaving_lets_the_run_go_on(server):
         shown.type("l\r")
         assert 130 == shown.wait()
         assert "goes on: streamer watch" in shown.text
-    (run,) = httpx.get(f"{server.api_url}/api/runs?limit=1").json()["runs"]
+    (run,) = httpx.get(f"{server.api_url}/api/runs?limit=1", timeout=60).json()["runs"]
     assert "running" == run["status"]
     # Watching it again does not end it either.
     with terminal(server, "watch", run["run"]) as again:

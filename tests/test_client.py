@@ -190,7 +190,7 @@ def snapshot(seq: int, status: Any = "running", epoch: str = EPOCH) -> bytes:
 async def seqs(stream: Any, most: int = 1000) -> list[int]:
     """Return the `seq` of the stream's entries, up to `most`."""
     found = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for one in stream:
             found.append(one.seq)
             if len(found) == most:
@@ -412,7 +412,7 @@ async def test_closing_it_while_another_task_waits_ends_that_wait(make) -> None:
         waiting = asyncio.ensure_future(seqs(stream))
         await wait_until_async(lambda: stream._iterating)
         await stream.aclose()
-        assert [] == await asyncio.wait_for(waiting, 5)
+        assert [] == await asyncio.wait_for(waiting, 30)
         await wait_until_async(lambda: server.left == 1)
 
 

@@ -43,11 +43,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield running
 
 
-def started(server: ServerProcess, *words: str, grace: str = "0.3") -> tuple[subprocess.Popen[bytes], str]:
+def started(
+    server: ServerProcess, *words: str, graces: tuple[str, str] = ("30", "30")
+) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a command; `graces` are the seconds after a cancel, and after SIGTERM."""
     title = fresh_title()
+    cancel, kill = graces
     process = subprocess.Popen(
         exec_command(*words, title=title),
-        env=environment(server, STREAMER_CANCEL_GRACE_SECONDS=grace, STREAMER_KILL_GRACE_SECONDS=grace),
+        env=environment(server, STREAMER_CANCEL_GRACE_SECONDS=cancel, STREAMER_KILL_GRACE_SECONDS=kill),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -170,22 +174,22 @@ def test_a_signal_is_passed_on(server: ServerProcess, number: signal.Signals) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("command", "code", "said"),
+    ("command", "graces", "code", "said"),
     [
-        (waiting(), 7, b"told SIGINT\n"),
-        (waiting(on_interrupt="signal.SIG_IGN"), 7, b"told SIGTERM\n"),
-        (waiting(on_interrupt="signal.SIG_IGN", on_terminate="signal.SIG_IGN"), 137, b""),
-        (["sh", "-c", 'trap "" INT TERM; echo ready; sleep 1000 & wait; wait'], 137, b""),
+        (waiting(), ("30", "30"), 7, b"told SIGINT\n"),
+        (waiting(on_interrupt="signal.SIG_IGN"), ("0.3", "30"), 7, b"told SIGTERM\n"),
+        (waiting(on_interrupt="signal.SIG_IGN", on_terminate="signal.SIG_IGN"), ("0.3", "0.3"), 137, b""),
+        (["sh", "-c", 'trap "" INT TERM; echo ready; sleep 1000 & wait; wait'], ("0.3", "0.3"), 137, b""),
     ],
     ids=["interrupt", "terminate", "kill", "the whole group"],
 )
 def test_a_cancel_interrupts_then_terminates_then_kills(
-    server: ServerProcess, command: list[str], code: int, said: bytes
+    server: ServerProcess, command: list[str], graces: tuple[str, str], code: int, said: bytes
 ) -> None:
-    process, title = started(server, "--", *command)
+    process, title = started(server, "--", *command, graces=graces)
     assert process.stdout is not None
     assert b"ready\n" == process.stdout.readline()
-    httpx.post(f"{server.url}/api/runs/{state_of(server, title)['run']}/cancel", json={})
+    httpx.post(f"{server.url}/api/runs/{state_of(server, title)['run']}/cancel", json={}, timeout=60)
     out, _ = process.communicate(timeout=60)
     assert (code, said) == (process.returncode, out)
     state = state_of(server, title)
@@ -198,10 +202,10 @@ def test_a_phase_that_begins_after_a_cancel_ends_no_command(server: ServerProces
     script = (
         'trap "echo Cleaning up; sleep 1; echo clean; exit 8" INT; echo ready; while :; do sleep 0.1; done'
     )
-    process, title = started(server, "--phases", "work,clean=^Cleaning", "--", "sh", "-c", script, grace="30")
+    process, title = started(server, "--phases", "work,clean=^Cleaning", "--", "sh", "-c", script)
     assert process.stdout is not None
     assert b"ready\n" == process.stdout.readline()
-    httpx.post(f"{server.url}/api/runs/{state_of(server, title)['run']}/cancel", json={})
+    httpx.post(f"{server.url}/api/runs/{state_of(server, title)['run']}/cancel", json={}, timeout=60)
     out, _ = process.communicate(timeout=60)
     assert (8, b"Cleaning up\nclean\n") == (process.returncode, out)
     assert "cancelled" == state_of(server, title)["status"]
@@ -277,7 +281,7 @@ def test_on_a_terminal_the_command_has_one_with_its_keys_its_size_and_its_colour
     assert b"\x1b[1minterrupted\x1b[0m" in terminal.seen
     state = state_of(server, terminal.title)
     assert ("failed", "exited with code 4") == (state["status"], state["message"])
-    lines = httpx.get(f"{server.url}/api/runs/{state['run']}/log").json()["lines"]
+    lines = httpx.get(f"{server.url}/api/runs/{state['run']}/log", timeout=60).json()["lines"]
     assert ("output", "^Cinterrupted") == (lines[-1]["logger"], lines[-1]["message"])
 
 
@@ -294,7 +298,7 @@ def test_a_bar_on_a_terminal_is_drawn_as_it_was_and_is_one_line_of_the_log(serve
     assert terminal.seen.count(b"Working") > 3
     assert b"\x1b[?25l" in terminal.seen
     state = state_of(server, terminal.title)
-    lines = httpx.get(f"{server.url}/api/runs/{state['run']}/log").json()["lines"]
+    lines = httpx.get(f"{server.url}/api/runs/{state['run']}/log", timeout=60).json()["lines"]
     assert ["Working", "end"] == [line["message"].split()[0] for line in lines]
     assert [("Working", 4, 4, "finished")] == [
         (bar["name"], bar["done"], bar["total"], bar["status"]) for bar in state["bars"]

@@ -82,7 +82,7 @@ def test_a_server_writes_a_json_line_for_each_request_and_each_stream_and_no_tok
     }
     with ServerProcess.streamer(tmp_path, environment=environment) as server:
         headers = {"Authorization": f"Bearer {SECRET}", "Referer": NESTED, "User-Agent": "test"}
-        with httpx.Client(base_url=server.url, headers=headers) as http:
+        with httpx.Client(base_url=server.url, headers=headers, timeout=60) as http:
             run = http.post("/api/runs", json={"title": "x"}).json()
             for uri in (
                 f"/api/runs?t%6Fken={SECRET}",

@@ -127,7 +127,7 @@ async def test_terminate_and_kill_end_it(make: Make, tmp_path: Path) -> None:
     handle.terminate()
     await wait_until_async((tmp_path / "told").exists)
     handle.kill()
-    assert (await asyncio.wait_for(handle.wait(), 5)).signal == 9
+    assert (await asyncio.wait_for(handle.wait(), 30)).signal == 9
     handle.kill()
     handle.terminate()
 
@@ -181,7 +181,7 @@ async def test_a_later_streamer_finds_it_and_sees_its_end(make: Make, tmp_path: 
     assert found is not None
     assert (found.pid, found.identity) == (handle.pid, identity)
     found.kill()
-    exit_ = await asyncio.wait_for(found.wait(), 5)
+    exit_ = await asyncio.wait_for(found.wait(), 30)
     assert (None, None) == (exit_.code, exit_.signal)
     assert "without finishing" in exit_.describe()
 
@@ -196,8 +196,8 @@ async def test_a_process_is_watched_where_the_system_gives_no_descriptors(
     found = make("").attach(handle.identity)
     assert found is not None
     handle.kill()
-    assert (await asyncio.wait_for(handle.wait(), 5)).signal == 9
-    assert (await asyncio.wait_for(found.wait(), 5)).signal is None
+    assert (await asyncio.wait_for(handle.wait(), 30)).signal == 9
+    assert (await asyncio.wait_for(found.wait(), 30)).signal is None
 
 
 async def test_a_recycled_process_id_is_not_taken_for_the_worker(make: Make) -> None:

@@ -149,11 +149,11 @@ def test_another_thread_reads_a_loop_while_it_runs() -> None:
         for item in tally.over(range(100)):
             if item == 50:
                 reached.set()
-                assert go_on.wait(10)
+                assert go_on.wait(30)
 
     thread = threading.Thread(target=loop)
     thread.start()
-    assert reached.wait(10)
+    assert reached.wait(30)
     assert tally.done == 50
     go_on.set()
     thread.join()

@@ -91,7 +91,7 @@ async def opened() -> AsyncIterator[Opened]:
     server.start()
     events: list[Any] = []
     try:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             text = (await client.get(f"http://localhost:{server.port}/")).text
         (session,) = server.get_sessions("/")
         token = re.search(r'"token":"([^"]+)"', text)

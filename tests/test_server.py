@@ -43,7 +43,7 @@ async def test_nothing_is_left_when_a_streamer_has_closed(tmp_path):
             assert own_threads()
     assert [] == own_threads()
     assert tasks == asyncio.all_tasks()
-    async with httpx.AsyncClient(verify=NO_CERTIFICATES) as http:
+    async with httpx.AsyncClient(verify=NO_CERTIFICATES, timeout=60) as http:
         with pytest.raises(httpx.ConnectError):
             await http.get(api.streamer.url)
 
@@ -156,7 +156,7 @@ async def test_its_routes_serve_in_any_tornado_application_and_open_it_with_the_
     server.add_sockets(sockets)
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     try:
-        async with httpx.AsyncClient(base_url=url, verify=NO_CERTIFICATES) as http:
+        async with httpx.AsyncClient(base_url=url, verify=NO_CERTIFICATES, timeout=60) as http:
             assert [] == (await http.get("/api/runs")).json()["runs"]
             answer = (await http.post("/api/runs", json={"title": "x"})).json()
             producer = Producer(http, answer["run"], answer["token"])

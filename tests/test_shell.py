@@ -44,7 +44,7 @@ async def served() -> AsyncIterator[Served]:
     server = panel_server.get_server(lambda: show(RunView(model=RUNS["running"]()), WHERE), port=0)
     server.start()
     try:
-        async with httpx.AsyncClient(base_url=f"http://localhost:{server.port}") as client:
+        async with httpx.AsyncClient(base_url=f"http://localhost:{server.port}", timeout=60) as client:
             answer = await client.get("/")
             (session,) = server.get_sessions("/")
             resources = Resources.from_bokeh(server._tornado.resources())
@@ -103,7 +103,7 @@ async def test_a_page_of_others_in_this_process_is_theirs() -> None:
     server = panel_server.get_server(lambda: pn.Column("theirs"), port=0)
     server.start()
     try:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             html = (await client.get(f"http://localhost:{server.port}/")).text
     finally:
         server.stop()

@@ -177,13 +177,13 @@ def server(tmp_path):
 
 
 def start(server: ServerProcess, pipeline: str, **parameters: Any) -> str:
-    answer = httpx.post(f"{server.url}/api/pipelines/{pipeline}/runs", json=parameters)
+    answer = httpx.post(f"{server.url}/api/pipelines/{pipeline}/runs", json=parameters, timeout=60)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["run"])
 
 
 def state_of(server: ServerProcess, run: str) -> dict[str, Any]:
-    state: dict[str, Any] = httpx.get(f"{server.url}/api/runs/{run}").json()
+    state: dict[str, Any] = httpx.get(f"{server.url}/api/runs/{run}", timeout=60).json()
     return state
 
 
@@ -244,7 +244,9 @@ def test_a_reader_resumes_over_a_kill_9_of_the_streamer_and_sees_every_entry_onc
 
     with contextlib.ExitStack() as stack:
         reader = stack.enter_context(ThreadPoolExecutor(1)).submit(read)
-        wait_until(lambda: b"streamer_subscribers 1.0" in httpx.get(f"{server.url}/metrics").content)
+        wait_until(
+            lambda: b"streamer_subscribers 1.0" in httpx.get(f"{server.url}/metrics", timeout=60).content
+        )
         server.kill()
         reader.result(30)
     server.restart()
@@ -255,7 +257,7 @@ def test_a_reader_resumes_over_a_kill_9_of_the_streamer_and_sees_every_entry_onc
     assert list(range(1, len(data) + 1)) == [one["seq"] for one in data]
     assert ["complete"] == ends(data)
     headers = {"Last-Event-ID": seen[-1].id}
-    assert 204 == httpx.get(f"{server.url}/api/runs/{run}/events", headers=headers).status_code
+    assert 204 == httpx.get(f"{server.url}/api/runs/{run}/events", headers=headers, timeout=60).status_code
 
 
 def test_runs_that_wait_are_still_waiting_after_a_kill_9_and_are_started_in_their_turn(server, tmp_path):
@@ -296,7 +298,7 @@ def test_a_cancel_reaches_a_run_that_an_earlier_streamer_started(server, tmp_pat
     wait_until((tmp_path / "pid").exists)
     server.kill()
     server.restart()
-    assert 202 == httpx.post(f"{server.url}/api/runs/{run}/cancel", json={}).status_code
+    assert 202 == httpx.post(f"{server.url}/api/runs/{run}/cancel", json={}, timeout=60).status_code
     assert "cancelled" == until_status(server, run, *TERMINAL)["status"]
     wait_until(lambda: not server.processes())
 
@@ -304,10 +306,10 @@ def test_a_cancel_reaches_a_run_that_an_earlier_streamer_started(server, tmp_pat
 def test_sigterm_ends_streams_and_streamer_cleanly_and_runs_go_on(server, tmp_path):
     run = start(server, "Waits", folder=str(tmp_path))
     wait_until((tmp_path / "pid").exists)
-    with httpx.stream("GET", f"{server.url}/api/runs/{run}/events", timeout=10) as response:
+    with httpx.stream("GET", f"{server.url}/api/runs/{run}/events", timeout=30) as response:
         chunks = response.iter_raw()
         next(chunks)
-        assert 0 == server.stop(signal.SIGTERM, timeout=10)
+        assert 0 == server.stop(signal.SIGTERM, timeout=30)
         assert [] == [chunk for chunk in chunks if b"event: " in chunk and b"event: status" not in chunk]
     assert not (server.data / "streamer.json").exists()
     assert [int((tmp_path / "pid").read_text())] == [one.pid for one in server.processes()]
@@ -317,7 +319,7 @@ def test_sigterm_ends_streams_and_streamer_cleanly_and_runs_go_on(server, tmp_pa
 
 
 def test_sigterm_without_runs_leaves_nothing(server):
-    assert 0 == server.stop(signal.SIGTERM, timeout=10)
+    assert 0 == server.stop(signal.SIGTERM, timeout=30)
     assert [] == server.processes()
     assert "Traceback" not in server.output()
 
@@ -331,7 +333,7 @@ def test_a_second_streamer_on_the_same_data_says_in_a_sentence_where_the_first_i
     assert 2 == second.returncode
     assert f"another streamer at {server.url} uses {server.data}" in second.stderr
     assert "Traceback" not in second.stderr
-    assert 200 == httpx.get(f"{server.url}/api/health/ready").status_code
+    assert 200 == httpx.get(f"{server.url}/api/health/ready", timeout=60).status_code
 
 
 def test_after_the_log_was_deleted_a_reader_of_before_is_told(server):

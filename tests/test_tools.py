@@ -339,7 +339,7 @@ def test_the_served_page_answers_when_its_url_is_printed_and_a_signal_ends_it(nu
         assert process.poll() is None, output.read_text()
         assert 200 == httpx.get(url, timeout=30).status_code, output.read_text()
         process.send_signal(number)
-        assert 0 == process.wait(20), output.read_text()
+        assert 0 == process.wait(60), output.read_text()
         assert "Traceback" not in output.read_text()
     finally:
         process.kill()

@@ -296,7 +296,7 @@ async def test_terminating_ends_it_at_once(stage: Stage) -> None:
     handle = await stage.start("(HERE / 'there').touch(); time.sleep(60)")
     await stage.reached("there")
     handle.terminate()
-    assert (await asyncio.wait_for(handle.wait(), 5)).signal == signal.SIGTERM
+    assert (await asyncio.wait_for(handle.wait(), 30)).signal == signal.SIGTERM
 
 
 # -- cancelling --------------------------------------------------------------------------------------------------------
@@ -322,7 +322,7 @@ async def test_a_cancel_ends_the_work_and_runs_what_cleans_up(work: str, stage: 
     )
     await stage.reached("there")
     stage.ingest.requests = ("cancel",)
-    exit_ = await asyncio.wait_for(handle.wait(), 10)
+    exit_ = await asyncio.wait_for(handle.wait(), 30)
     end = stage.ingest.terminal() or {}
     assert (0, "cancelled", "cancelled on request") == (exit_.code, end["event"], end["message"])
     assert (stage.folder / "cleaned").exists()
@@ -333,7 +333,7 @@ async def test_a_cancel_ends_the_work_and_runs_what_cleans_up(work: str, stage: 
 async def test_a_cancel_that_comes_before_the_work_ends_it_too(stage: Stage) -> None:
     stage.ingest.requests = ("cancel", "something else")
     handle = await stage.start("time.sleep(60)")
-    assert (await asyncio.wait_for(handle.wait(), 15)).code == 0
+    assert (await asyncio.wait_for(handle.wait(), 30)).code == 0
     assert (stage.ingest.terminal() or {})["event"] == "cancelled"
 
 
@@ -344,7 +344,7 @@ async def test_an_except_exception_does_not_swallow_it(stage: Stage) -> None:
     )
     await stage.reached("there")
     stage.ingest.requests = ("cancel",)
-    assert (await asyncio.wait_for(handle.wait(), 10)).code == 0
+    assert (await asyncio.wait_for(handle.wait(), 30)).code == 0
 
 
 @slow
@@ -355,7 +355,7 @@ async def test_whoever_swallows_it_gets_no_further_phase(stage: Stage) -> None:
     )
     await stage.reached("there")
     stage.ingest.requests = ("cancel",)
-    assert (await asyncio.wait_for(handle.wait(), 10)).code == 0
+    assert (await asyncio.wait_for(handle.wait(), 30)).code == 0
     assert (stage.ingest.terminal() or {})["event"] == "cancelled"
     assert not (stage.folder / "last").exists()
 
@@ -371,14 +371,14 @@ async def test_a_run_that_ends_while_the_streamer_is_away_is_told_when_it_is_bac
     await stage.reached("done")
     assert stage.ingest.count == 0
     (tmp_path / "streamer.json").write_text(json.dumps({"url": stage.ingest.url, "pid": 1}))
-    assert (await asyncio.wait_for(handle.wait(), 20)).code == 0
+    assert (await asyncio.wait_for(handle.wait(), 30)).code == 0
     assert (stage.ingest.terminal() or {})["result"] == 7
 
 
 @slow
 async def test_it_does_not_wait_for_ever(stage: Stage) -> None:
     handle = await stage.start("pass", url=f"http://127.0.0.1:{free_port()}", wait_seconds=0.3)
-    exit_ = await asyncio.wait_for(handle.wait(), 20)
+    exit_ = await asyncio.wait_for(handle.wait(), 30)
     assert exit_.code == EXIT_AWAY
 
 
@@ -387,7 +387,7 @@ async def test_a_run_that_nobody_wants_ends(stage: Stage) -> None:
     handle = await stage.start("(HERE / 'there').touch(); time.sleep(60)")
     await stage.reached("there")
     stage.ingest.refuse = (409, "run_ended", {})
-    exit_ = await asyncio.wait_for(handle.wait(), 10)
+    exit_ = await asyncio.wait_for(handle.wait(), 30)
     assert exit_.code == EXIT_REFUSED
     assert "run_ended" in exit_.output_tail
 
@@ -439,7 +439,7 @@ async def test_the_streamers_death_does_not_touch_it(stage: Stage, tmp_path: Pat
     stage.handles.append(handle)
     await stage.reached("there")
     (tmp_path / "go").touch()
-    await asyncio.wait_for(handle.wait(), 20)
+    await asyncio.wait_for(handle.wait(), 30)
     assert (stage.ingest.terminal() or {})["event"] == "complete"
 
 

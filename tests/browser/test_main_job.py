@@ -108,6 +108,7 @@ def test_a_pipeline_is_started_from_the_form_watched_shared_and_its_result_read(
 def test_a_run_is_cancelled_after_a_question(server, open_page):
     run_id = start(server, n=100_000, delay=0.05)
     page = open_page(f"{server.page_url}?run={run_id}")
+    page.get_by_text("Running", exact=True).first.wait_for()
     page.get_by_role("button", name="Cancel", exact=True).click()
     assert "running" == state(server, run_id)["status"]
     page.get_by_role("button", name="Cancel run").click()

@@ -37,9 +37,9 @@ def test_in_a_folder_of_a_site_pages_are_live_and_every_link_stays_there(tmp_pat
             timeout=90,
         ),
     ):
-        run = httpx.post(f"{nginx.url}/api/pipelines/Count/runs", json={"n": 200, "delay": 0.02}).json()[
-            "run"
-        ]
+        run = httpx.post(
+            f"{nginx.url}/api/pipelines/Count/runs", json={"n": 200, "delay": 0.02}, timeout=60
+        ).json()["run"]
         address = f"{nginx.url}/progress/dashboards"
         context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
         page = context.new_page()

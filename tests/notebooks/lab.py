@@ -113,7 +113,9 @@ class Work:
 
     def __init__(self, url: str, title: str) -> None:
         self.url = url
-        answer = httpx.post(f"{url}/api/runs", json={"title": title, "phases": [{"name": "fit"}]}).json()
+        answer = httpx.post(
+            f"{url}/api/runs", json={"title": title, "phases": [{"name": "fit"}]}, timeout=60
+        ).json()
         self.run: str = answer["run"]
         self._headers = {"Authorization": f"Bearer {answer['token']}", "Content-Type": "application/x-ndjson"}
         self._seq = 0
@@ -136,13 +138,15 @@ class Work:
 
     def state(self) -> dict[str, Any]:
         """Return what the streamer knows of it."""
-        state: dict[str, Any] = httpx.get(f"{self.url}/api/runs/{self.run}").json()
+        state: dict[str, Any] = httpx.get(f"{self.url}/api/runs/{self.run}", timeout=60).json()
         return state
 
     def _send(self, **event: Any) -> None:
         self._seq += 1
         line = json.dumps({"seq": self._seq, **event})
-        answer = httpx.post(f"{self.url}/api/runs/{self.run}/events", content=line, headers=self._headers)
+        answer = httpx.post(
+            f"{self.url}/api/runs/{self.run}/events", content=line, headers=self._headers, timeout=60
+        )
         answer.raise_for_status()
 
 

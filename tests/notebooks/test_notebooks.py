@@ -98,7 +98,7 @@ def test_the_second_notebook_makes_runs_of_its_loops_and_lists_them(execute, ser
 
 
 def newest(server: ServerProcess) -> dict[str, Any]:
-    run: dict[str, Any] = httpx.get(f"{server.api_url}/api/runs?limit=1").json()["runs"][0]
+    run: dict[str, Any] = httpx.get(f"{server.api_url}/api/runs?limit=1", timeout=60).json()["runs"][0]
     return run
 
 

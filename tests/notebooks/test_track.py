@@ -39,7 +39,7 @@ def test_a_loop_in_a_cell_shows_its_view_and_ends_as_it_ended(
         # As Jupyter's server tells a kernel the notebook it is for; VS Code tells it in a name, see above.
         monkeypatch.setenv("JPY_SESSION_NAME", "work/fit.ipynb")
         NotebookClient(notebook, allow_errors=True, timeout=120).execute()
-        runs = httpx.get(f"{server.url}/api/runs").json()["runs"]
+        runs = httpx.get(f"{server.url}/api/runs", timeout=60).json()["runs"]
     assert [("Bad", "failed", "ValueError: no"), ("Fit", "complete", "complete")] == [
         (one["title"], one["status"], one["message"]) for one in runs
     ]

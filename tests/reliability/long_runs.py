@@ -142,7 +142,7 @@ def growing(parts: Pages, *, lines: int, width: int) -> str:
 
     `width` is the number of characters of a line: a million of a hundred are far more than what is allowed.
     """
-    with parts.page() as page, httpx.Client(base_url=parts.streamer.url) as http:
+    with parts.page() as page, httpx.Client(base_url=parts.streamer.url, timeout=60) as http:
         run = _Growing(http, lines, width)
         page.goto(f"{parts.dashboards.page_url}?run={run.id}")
         page.get_by_role("heading", name="Grows").wait_for()
@@ -171,7 +171,7 @@ def halted(parts: Pages, *, lines: int) -> str:
         nonlocal received
         received += len(payload)
 
-    with parts.page() as page, httpx.Client(base_url=parts.streamer.url) as http:
+    with parts.page() as page, httpx.Client(base_url=parts.streamer.url, timeout=60) as http:
         page.on("websocket", lambda socket: socket.on("framereceived", took))
         run = _Growing(http, SMALL + lines, 100)
         page.goto(f"{parts.dashboards.page_url}?run={run.id}")

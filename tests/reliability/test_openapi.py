@@ -45,7 +45,9 @@ def test_schemathesis_finds_nothing_that_is_not_as_described(tmp_path):
     }
     with ServerProcess.streamer(tmp_path, environment=environment) as server:
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        run = httpx.post(f"{server.url}/api/runs", json={"title": "A run"}, headers=headers).json()
+        run = httpx.post(
+            f"{server.url}/api/runs", json={"title": "A run"}, headers=headers, timeout=60
+        ).json()
         configuration = tmp_path / "schemathesis.toml"
         configuration.write_text(CONFIGURATION.format(token=TOKEN, run=run["run"], run_token=run["token"]))
         command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(configuration), "run"]

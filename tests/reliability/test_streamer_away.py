@@ -304,7 +304,7 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 
 def state_of(server: ServerProcess, run: str) -> dict[str, Any]:
-    state: dict[str, Any] = httpx.get(f"{server.url}/api/runs/{run}").json()
+    state: dict[str, Any] = httpx.get(f"{server.url}/api/runs/{run}", timeout=60).json()
     return state
 
 
@@ -317,7 +317,7 @@ def over(server: ServerProcess, run: str) -> dict[str, Any]:
 
 
 def lines_of(server: ServerProcess, run: str) -> list[str]:
-    answer = httpx.get(f"{server.url}/api/runs/{run}/log?limit=1000&after=0").json()
+    answer = httpx.get(f"{server.url}/api/runs/{run}/log?limit=1000&after=0", timeout=60).json()
     return [one["message"] for one in answer["lines"]]
 
 
@@ -326,7 +326,9 @@ def spooled(data: Path) -> list[Path]:
 
 
 def start(server: ServerProcess, pipeline: str, **parameters: Any) -> str:
-    return str(httpx.post(f"{server.url}/api/pipelines/{pipeline}/runs", json=parameters).json()["run"])
+    return str(
+        httpx.post(f"{server.url}/api/pipelines/{pipeline}/runs", json=parameters, timeout=60).json()["run"]
+    )
 
 
 @pytest.mark.slow
@@ -338,7 +340,7 @@ def test_a_worker_that_ends_while_the_streamer_is_away_leaves_at_once_and_its_ru
     worker = server.processes()[0]
     server.kill()
     (tmp_path / "go").touch()
-    worker.wait(20)
+    worker.wait(60)
     assert [f"{run}.spool"] == [path.name for path in spooled(server.data)]
     server.restart()
     state = over(server, run)
@@ -357,12 +359,12 @@ def test_a_worker_that_is_killed_while_the_streamer_is_away_loses_nothing_that_w
     server.kill()
     wait_until(lambda: [path for path in spooled(server.data) if path.stat().st_size > 20_000], timeout=20)
     worker.send_signal(signal.SIGKILL)
-    worker.wait(20)
+    worker.wait(60)
     on_disk = [json.loads(one) for one in spooled(server.data)[0].read_bytes().splitlines()[1:]]
     server.restart()
     state = over(server, run)
     assert ("failed", "its process ended while the streamer was away") == (state["status"], state["message"])
-    lines = httpx.get(f"{server.url}/api/runs/{run}/log?limit=1000").json()["lines"]
+    lines = httpx.get(f"{server.url}/api/runs/{run}/log?limit=1000", timeout=60).json()["lines"]
     assert [one for one in on_disk if one["event"] == "log"][-1]["message"] == lines[-1]["message"]
     numbers = [int(one["message"].split()[1]) for one in lines]
     assert list(range(numbers[0], numbers[-1] + 1)) == numbers
@@ -447,10 +449,10 @@ def test_a_script_is_registered_once_by_a_streamer_that_comes_while_it_runs(tmp_
         wait_until(lambda: spooled(data), timeout=20)
         with ServerProcess.streamer(tmp_path, port=port) as server:
             run = spooled(data)[0].stem if spooled(data) else ""
-            wait_until(lambda: httpx.get(f"{server.url}/api/runs").json()["runs"], timeout=20)
+            wait_until(lambda: httpx.get(f"{server.url}/api/runs", timeout=60).json()["runs"], timeout=20)
             go.touch()
             job.communicate(timeout=20)
-            runs = httpx.get(f"{server.url}/api/runs").json()["runs"]
+            runs = httpx.get(f"{server.url}/api/runs", timeout=60).json()["runs"]
             assert ["Long"] == [one["title"] for one in runs]
             assert run in ("", runs[0]["run"])
             assert "complete" == over(server, runs[0]["run"])["status"]
