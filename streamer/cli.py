@@ -172,8 +172,9 @@ def _say(*lines: str) -> None:
 
 def serve_command(arguments: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM."""
+    from streamer.discovery import DataFolderBusy
     from streamer.log.base import LogError
-    from streamer.server import DataFolderBusy, Streamer, serve
+    from streamer.server import Streamer, serve
 
     changes: dict[str, Any] = {
         name: getattr(arguments, name)

@@ -1,4 +1,7 @@
-"""Where the streamer is: `find_streamer` looks it up, `read_address` reads what one noted. Makes no connection."""
+"""Where the streamer is: `find_streamer` looks it up, `read_address` reads what one noted. Makes no connection.
+
+`DataFolderBusy`: it is in another process.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,16 @@ class Address(msgspec.Struct, frozen=True):
     url: str
     pid: int = 0
     page: str = ""
+
+
+class DataFolderBusy(RuntimeError):
+    """Another streamer uses the data folder; `url` says where it listens, as far as it is known."""
+
+    def __init__(self, data: Path) -> None:
+        address = read_address(data)
+        self.url = None if address is None else address.url
+        where = f" at {self.url}" if self.url else ""
+        super().__init__(f"another streamer{where} uses {data}; one at a time can write its log")
 
 
 def read_address(data: Path) -> Address | None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from streamer.server import DataFolderBusy, Streamer
+from streamer.server import Streamer
 from streamer.settings import Settings
-
-__all__ = ["DataFolderBusy", "embedded"]
 
 
 @functools.cache

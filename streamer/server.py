@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, Final
 
-import msgspec
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
@@ -26,6 +25,7 @@ from tornado.web import Application, RequestHandler
 from streamer.backends.base import Backend
 from streamer.backends.process import ProcessBackend
 from streamer.catalog import Catalog
+from streamer.discovery import DataFolderBusy
 from streamer.handlers.badge import BadgeHandler, LineHandler
 from streamer.handlers.base import NotFoundHandler, Parts
 from streamer.handlers.ingest import IDLE_SECONDS, IngestHandler
@@ -60,15 +60,6 @@ _BACKLOG: Final = 4096
 _OTHER_FILES: Final = 1000
 #: Seconds a stopping streamer gives its streams to end.
 _LEAVE_SECONDS: Final = 3.0
-
-
-class DataFolderBusy(RuntimeError):
-    """Another streamer uses the data folder; `url` says where it listens, as far as it is known."""
-
-    def __init__(self, data: Path, url: str | None) -> None:
-        where = f" at {url}" if url else ""
-        super().__init__(f"another streamer{where} uses {data}; one at a time can write its log")
-        self.url = url
 
 
 def routes(parts: Parts) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
@@ -134,10 +125,14 @@ class Streamer:
         self._stack = contextlib.AsyncExitStack()
 
     async def ready(self) -> None:
-        """Open the streamer unless that was done; any number of tasks may wait for it. Raises as `open`."""
-        if self._opening is None:
-            self._opening = asyncio.get_running_loop().create_task(self._open())
-        await asyncio.shield(self._opening)
+        """Open the streamer unless that was done; any number of tasks may wait for it. Raises as `open`.
+
+        Where it could not be opened it is tried again.
+        """
+        opening = self._opening
+        if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
+            opening = self._opening = asyncio.get_running_loop().create_task(self._open())
+        await asyncio.shield(opening)
 
     async def open(self) -> None:
         """Open the log, take up what an earlier streamer left, and listen.
@@ -244,7 +239,7 @@ def _lock(data: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
-        raise DataFolderBusy(data, read_address(data)) from None
+        raise DataFolderBusy(data) from None
     return lock
 
 
@@ -255,15 +250,6 @@ def _allow_files(streams: int) -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
-
-
-def read_address(data: Path) -> str | None:
-    """Return the URL that a streamer noted in its data folder; None when there is none."""
-    try:
-        url = msgspec.json.decode((data / "streamer.json").read_bytes())["url"]
-    except (OSError, msgspec.DecodeError, KeyError, TypeError):
-        return None
-    return str(url)
 
 
 async def serve(settings: Settings, *, on_open: Callable[[Streamer], None] | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -10,6 +11,7 @@ import socket
 import sqlite3
 import threading
 import warnings
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -17,10 +19,13 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from dashboards.local import Local
+from streamer.discovery import DataFolderBusy
+from streamer.embedded import embedded
 from streamer.log.schema import LogVersionError
-from streamer.server import DataFolderBusy, Streamer, routes
+from streamer.server import Streamer, routes
 from streamer.settings import Settings
-from tests.api_support import NO_CERTIFICATES, FakeBackend, Producer, data_of, running
+from tests.api_support import NO_CERTIFICATES, FakeBackend, Producer, data_of, error_of, running
 
 
 def settings(tmp_path, **changes) -> Settings:
@@ -149,23 +154,60 @@ async def test_another_folder_is_another_streamer_s(tmp_path):
 # -- as part of another server -----------------------------------------------------------------------------------------
 
 
-async def test_its_routes_serve_in_any_tornado_application_and_open_it_with_the_first_request(tmp_path):
-    streamer = Streamer(settings(tmp_path), listen=False, backend=FakeBackend)
+@contextlib.asynccontextmanager
+async def served(streamer: Streamer) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve a streamer's routes in an application of somebody else's."""
     server = HTTPServer(Application(routes(streamer)))
     sockets = bind_sockets(0, "127.0.0.1")
     server.add_sockets(sockets)
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     try:
         async with httpx.AsyncClient(base_url=url, verify=NO_CERTIFICATES, timeout=60) as http:
-            assert [] == (await http.get("/api/runs")).json()["runs"]
-            answer = (await http.post("/api/runs", json={"title": "x"})).json()
-            producer = Producer(http, answer["run"], answer["token"])
-            await producer.complete(result=5)
-            assert 5 == (await producer.state())["result"]
+            yield http
     finally:
         server.stop()
         await streamer.close()
         await server.close_all_connections()
+
+
+async def test_while_another_streamer_has_the_data_its_routes_say_so_and_then_it_takes_over(tmp_path):
+    streamer = Streamer(settings(tmp_path), listen=False, backend=FakeBackend)
+    async with running(tmp_path) as api, served(streamer) as http:
+        for path in ("/api/runs", "/api/health/ready"):
+            refused = error_of(await http.get(path), 503, "log_unavailable")
+            assert f"another streamer at {api.streamer.url} uses {tmp_path / 'data'}" in refused["message"]
+        assert 200 == (await http.get("/api/health/live")).status_code
+        await api.register()
+        await api.streamer.close()
+        assert 1 == len((await http.get("/api/runs")).json()["runs"])
+
+
+async def test_the_dashboards_open_it_on_a_free_port_where_theirs_is_taken_and_again_when_it_can_be(
+    tmp_path, monkeypatch
+):
+    embedded.cache_clear()
+    local = Local()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("STREAMER_PORT", str(port))
+        monkeypatch.setenv("STREAMER_DATA", str(tmp_path / "data"))
+        async with running(tmp_path):
+            assert ("", False) == (await local._open(""), local.is_open)
+        try:
+            assert ("", True) == (await local._open(""), local.is_open)
+            assert not embedded().url.endswith(f":{port}")
+        finally:
+            await embedded().close()
+            embedded.cache_clear()
+
+
+async def test_its_routes_serve_in_any_tornado_application_and_open_it_with_the_first_request(tmp_path):
+    async with served(Streamer(settings(tmp_path), listen=False, backend=FakeBackend)) as http:
+        assert [] == (await http.get("/api/runs")).json()["runs"]
+        answer = (await http.post("/api/runs", json={"title": "x"})).json()
+        producer = Producer(http, answer["run"], answer["token"])
+        await producer.complete(result=5)
+        assert 5 == (await producer.state())["result"]
 
 
 async def test_a_streamer_without_a_port_listens_nowhere(tmp_path):

@@ -17,6 +17,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from streamer.catalog import Catalog
+from streamer.discovery import DataFolderBusy
 from streamer.events import COUNT_LIMIT, NESTING_LIMIT, is_nested_too_deep
 from streamer.hub import Hub
 from streamer.log.base import EventLog, LogError, LogUnavailable, RunEnded, SequenceGap, UnknownRun
@@ -135,7 +136,7 @@ def as_api_error(error: BaseException) -> ApiError | None:
             return ApiError(403, "forbidden", str(error))
         case QueueFull():
             return ApiError(503, "queue_full", str(error), retry=True)
-        case LogUnavailable():
+        case LogUnavailable() | DataFolderBusy():
             return ApiError(503, "log_unavailable", str(error), retry=True)
         case LogError():
             return ApiError(500, "log_error", str(error))
@@ -147,10 +148,12 @@ def as_api_error(error: BaseException) -> ApiError | None:
 class BaseHandler(RequestHandler):
     """Checks `Host`, `Origin` and the token before anything else; bodies are bounded while they are read.
 
-    `public`: answers without the operators' token. `body_limit`: the setting that bounds its bodies.
+    `public`: answers without the operators' token. `needs_log`: only once the streamer is open. `body_limit`: the
+    setting that bounds its bodies.
     """
 
     public: ClassVar[bool] = False
+    needs_log: ClassVar[bool] = True
     body_limit: ClassVar[str] = "max_body_bytes"
     parts: Parts
 
@@ -178,7 +181,8 @@ class BaseHandler(RequestHandler):
             self.body()
         if isinstance(self.request.connection, HTTP1Connection):
             self.request.connection.set_max_body_size(2 * _DRAIN_BYTES)
-        await self.parts.ready()
+        if self.needs_log:
+            await self.parts.ready()
         self._is_prepared = True
 
     def data_received(self, chunk: bytes) -> None:

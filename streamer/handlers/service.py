@@ -16,6 +16,7 @@ class LiveHandler(BaseHandler):
     """``GET /api/health/live``: the process answers."""
 
     public = True
+    needs_log = False
 
     async def get(self) -> None:
         self.answer({"status": "live"})
