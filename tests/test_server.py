@@ -187,7 +187,9 @@ async def test_the_dashboards_open_it_on_a_free_port_where_theirs_is_taken_and_a
 ):
     embedded.cache_clear()
     local = Local()
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server(("127.0.0.1", 0)) as taken, warnings.catch_warnings():
+        # See above: a socket that could not be bound.
+        warnings.simplefilter("ignore", ResourceWarning)
         port = taken.getsockname()[1]
         monkeypatch.setenv("STREAMER_PORT", str(port))
         monkeypatch.setenv("STREAMER_DATA", str(tmp_path / "data"))
@@ -199,6 +201,7 @@ async def test_the_dashboards_open_it_on_a_free_port_where_theirs_is_taken_and_a
         finally:
             await embedded().close()
             embedded.cache_clear()
+            gc.collect()
 
 
 async def test_its_routes_serve_in_any_tornado_application_and_open_it_with_the_first_request(tmp_path):
