@@ -7,11 +7,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import platformdirs
 
 from streamer.logs import FORMATS, LEVELS
+
+
+#: Bound of every number: what has no end is no number of milliseconds for the system, and no number in JSON.
+_MOST: Final = 2**53
 
 
 class SettingError(ValueError):
@@ -152,9 +156,10 @@ class Settings:
                 raise SettingError(
                     f"{environment_name(spec.name)}: expected one of {', '.join(choices)}, received {value!r}"
                 )
-            if minimum is not None and not value >= minimum:
+            if minimum is not None and not minimum <= value <= _MOST:
+                expected = f"{minimum:g} or more" if not value >= minimum else f"at most {_MOST:,}"
                 raise SettingError(
-                    f"{environment_name(spec.name)}: expected {minimum:g} or more, received {value!r}"
+                    f"{environment_name(spec.name)}: expected {expected}, received {str(value)[:60]}"
                 )
         if self.port > 65535:
             raise SettingError(f"STREAMER_PORT: expected 0 to 65535, received {self.port}")

@@ -46,6 +46,8 @@ def test_every_setting_is_documented():
         ("STREAMER_PORT", "-1", "expected 0 or more, received -1"),
         ("STREAMER_MAX_RUNS", "0", "expected 1 or more, received 0"),
         ("STREAMER_HEARTBEAT_SECONDS", "nan", "expected 0.05 or more, received nan"),
+        ("STREAMER_WRITE_TIMEOUT_SECONDS", "inf", "expected at most 9,007,199,254,740,992, received inf"),
+        ("STREAMER_RETRY_MILLISECONDS", "9" * 400, "expected at most 9,007,199,254,740,992, received 999"),
         ("STREAMER_LOG_FORMAT", "xml", "expected one of text, json, received 'xml'"),
         ("STREAMER_LOG_LEVEL", "INFO", "expected one of debug, info, warning, error, received 'INFO'"),
         ("STREAMER_TOKEN", "two words", "without spaces"),
