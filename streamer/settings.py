@@ -13,7 +13,6 @@ import platformdirs
 
 from streamer.logs import FORMATS, LEVELS
 
-
 #: Bound of every number: what has no end is no number of milliseconds for the system, and no number in JSON.
 _MOST: Final = 2**53
 
