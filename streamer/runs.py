@@ -669,7 +669,8 @@ class Runs:
         try:
             # The token is stored before the worker can use it, and "running" before its first event.
             await self._persist(lambda: self._log.annotate(run_id, msgspec.json.encode(live.note)))
-            await self._append(run_id, StatusChanged(status="running", message="starting its process"))
+            begins = Draft(StatusChanged(status="running", message="starting its process"), self.now())
+            await self._persist(lambda: self._log.append(run_id, [begins]))
             if live.cancelling:
                 # Asked meanwhile: there is no process yet that could be asked, or terminated.
                 message = f"{_asked(live)} before its process was started"

@@ -428,6 +428,25 @@ async def test_a_queued_run_whose_cancel_could_not_be_stored_is_started_in_its_t
     await bench.close()
 
 
+async def test_a_run_whose_begin_could_not_be_stored_begins_when_it_can_be(tmp_path):
+    bench = Bench(tmp_path, max_runs=1)
+    await bench.open()
+    first, second = [await bench.runs.start("Count", {}) for _ in range(2)]
+    spec, process = await bench.worker(0)
+    await bench.runs.ingest(first.run, spec.token, done(), 1)
+    await wait_until_async(lambda: bench.events(second.run)[-1].message == "next in the queue")
+    # Its note can be stored, and its first event can not.
+    bench.log._db.execute(
+        "CREATE TRIGGER no BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+    )
+    process.end(Exit(code=0))
+    await wait_until_async(lambda: bench.log.trouble() is not None)
+    bench.log._db.execute("DROP TRIGGER no")
+    assert second.run == (await bench.worker(1))[0].run_id
+    await bench.until(second.run, "running")
+    await bench.close()
+
+
 async def test_a_run_that_is_over_cannot_be_cancelled(bench):
     state, token = await bench.runs.register(title="t")
     await bench.runs.ingest(state.run, token, done(), 1)
