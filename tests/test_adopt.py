@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -131,7 +132,7 @@ class Collected:
     def __init__(self) -> None:
         self.events: list[Progressed] = []
         self.records: list[Record] = []
-        self.collector = Collector(self.events.append, self.records.append)
+        self.collector = Collector(self.events.append, self.records.append, inside.look)
         self.collector.start()
 
     @property
@@ -187,6 +188,27 @@ def test_a_count_is_exact_while_tqdm_s_own_lags_behind(adopting: Collected, tmp_
         assert 0 == bar.n
         items.close()
     wait_until(lambda: any(one.status == "stopped" for one in adopting.bars.values()))
+
+
+def test_in_the_collectors_own_process_bars_need_no_thread_and_end_with_their_adoption(
+    collected: Collected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tqdm.std.tqdm, "monitor_interval", 0)
+    bars = []
+    for name in ("first", "second"):
+        inside.install(collected.collector.address, logs=False, take=collected.collector.take)
+        bars.append(tqdm.std.tqdm(range(9), desc=name, file=StringIO()))
+        items = iter(bars[-1])
+        next(items)
+        next(items)
+        wait_until(lambda name=name: (name, 1) in [(bar.name, bar.done) for bar in collected.bars.values()])
+        assert 1 == [thread.name for thread in threading.enumerate()].count("streamer-adopt")
+        inside.uninstall()
+        items.close()
+    collected.collector.close()
+    assert [("first", 1, "stopped"), ("second", 1, "stopped")] == [
+        (bar.name, bar.done, bar.status) for bar in collected.bars.values()
+    ]
 
 
 def test_the_libraries_are_left_as_they_were() -> None:

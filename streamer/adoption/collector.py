@@ -223,7 +223,7 @@ class Collector:
         self._anew = True
 
     def take(self, message: bytes) -> None:
-        """Take a message of this process. Any thread may call it."""
+        """Take a message of this process; an empty one says that nothing follows. Any thread may call it."""
         self._taken.append(message)
 
     def close(self) -> None:
@@ -296,7 +296,11 @@ class Collector:
             if self._here is None:
                 self._here = self._connected(None)
                 self._here.known = True
-            self._understand(self._here, self._taken.popleft())
+            if message := self._taken.popleft():
+                self._understand(self._here, message)
+            else:
+                self._leave(self._here)
+                self._here = None
 
     def _read(self, connection: _Connection) -> None:
         assert connection.link is not None

@@ -171,7 +171,7 @@ def _process_name() -> str:
 class _Link:
     """The connection to who collects. `put` and `flush` never wait, and any thread may call them.
 
-    `take` is for who collects in this process: it is given the messages.
+    `take` is for who collects in this process: it is given the messages, and nothing at the end.
     """
 
     def __init__(self, address: str, take: Callable[[bytes], object] | None = None) -> None:
@@ -261,6 +261,9 @@ class _Link:
     def close(self) -> None:
         if self.socket is not None:
             self.socket.close()
+        if self.take is not None and not self.dead:
+            self.take(b"")
+        self.dead = True
 
 
 class Inside:
@@ -674,7 +677,7 @@ def install(address: str, *, logs: bool = True, take: Callable[[bytes], object] 
 def look(address: str) -> None:
     """Tell what changed, if it is told to that address; for who gave `install` a `take`."""
     inside = _inside
-    if inside is not None and inside.address == address:
+    if inside is not None and inside.take is not None and inside.address == address:
         inside.look()
 
 
