@@ -101,7 +101,9 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 .care .facts > div { display: contents; }
 .care dt { color: var(--st-soft); } .care dd { overflow-wrap: anywhere; unicode-bidi: plaintext; }
 .care .row { flex-wrap: wrap; margin-left: auto; }
-@media (max-width: 640px) { .top { row-gap: 10px; } .care, .care .row { margin-left: 0; } }
+/* On a phone all buttons are one row, under the title and above what is known besides. */
+@media (max-width: 640px) { .top { gap: 10px 8px; } .top > .head, .top > .care, .top .row:not(dialog *) { display: contents; }
+  .top > .head > div:first-child { flex: 1 1 100%; } .care .facts { order: 1; flex: 1 1 100%; } }
 
 /* notice and error */
 .banner { display: flex; gap: 12px; align-items: flex-start; padding: 13px 18px; margin-bottom: 18px; border-radius: 12px;
@@ -130,7 +132,7 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 .now { color: var(--st-soft); font-size: 15px; min-width: 0; overflow-wrap: anywhere; padding-bottom: 2px; }
 .now .more { margin: 0 0 0 6px; padding: 0; font-size: 15px; } .now .more:hover { text-decoration: underline; }
 .now b { color: var(--st-ink); font-weight: 600; unicode-bidi: isolate; }
-@media (max-width: 640px) { .pct { font-size: 52px; } .pct small { font-size: 26px; } }
+@media (max-width: 640px) { .pct { font-size: 52px; } .pct small { font-size: 26px; } .now { flex: 1 1 100%; } }
 
 /* phases */
 .bar { position: relative; height: 17px; margin: 18px -1.5px 0; }

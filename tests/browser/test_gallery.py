@@ -267,6 +267,21 @@ def test_narrow_phases_are_named_in_a_list(visit: Callable[..., Visit]) -> None:
     assert 30 == page.locator(".list li:visible").count()
 
 
+@pytest.mark.parametrize(
+    ("state", "names"),
+    [
+        ("running", ["Copy link", "Cancel"]),
+        ("retried", ["Copy link", "Retry failed items", "Run again…"]),
+    ],
+)
+def test_on_a_phone_the_buttons_of_a_run_are_one_row(
+    visit: Callable[..., Visit], state: str, names: list[str]
+) -> None:
+    buttons = visit("run", state, width=400).page.locator(".top .btn:not(dialog *)").locator("visible=true")
+    assert names == buttons.all_inner_texts()
+    assert 1 == len({round(button.bounding_box()["y"]) for button in buttons.all()})
+
+
 def test_wide_phases_are_named_under_their_segments(visit: Callable[..., Visit]) -> None:
     page = visit("run", "running").page
     assert (3, 0) == (page.locator(".labels .name:visible").count(), page.locator(".list li:visible").count())
