@@ -18,6 +18,8 @@ CURRENT = [ $(STAMP) -nt pyproject.toml ] && [ -x $(BIN)/python ] && grep -qF '"
 
 CHECKED := streamer dashboards tests tools benchmarks
 QUICK := not slow and not browser and not notebook
+# All of these are marked so; importing them, only to leave them out, takes seconds.
+NOT_QUICK := --ignore=tests/browser --ignore=tests/notebooks
 
 .DEFAULT_GOAL := help
 .PHONY: help run install test quick bench lint format clean
@@ -42,7 +44,7 @@ test: ## run all tests; installs what they need, browser and servers included (s
 
 quick: ## run the tests that need less than a minute together: no browser, no notebook, nothing slow
 	@$(INSTALL) test
-	@$(BIN)/python -m pytest -m "$(QUICK)" $(ARGS)
+	@$(BIN)/python -m pytest -m "$(QUICK)" $(NOT_QUICK) $(ARGS)
 
 bench: ## measure everything beside its peers, in short forms: some five minutes
 	@$(INSTALL) test bench

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -21,12 +20,10 @@ from streamer import sse
 from streamer.backends.base import Exit, WorkerSpec
 from streamer.server import Streamer
 from streamer.settings import Settings
-from tests.support import wait_until_async
+from tests.support import NO_CERTIFICATES, wait_until_async
 
 #: Seconds after which something that must come soon counts as not coming.
 PATIENCE = 60.0
-#: Nothing here is encrypted, and reading the authorities' certificates takes longer than most tests.
-NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 #: The pipelines that misbehave, and the plain ones beside them.
 PIPELINES = str(Path(__file__).with_name("api_pipelines.py"))
 

@@ -25,7 +25,8 @@ from streamer.embedded import embedded
 from streamer.log.schema import LogVersionError
 from streamer.server import Streamer, routes
 from streamer.settings import Settings
-from tests.api_support import NO_CERTIFICATES, FakeBackend, Producer, data_of, error_of, running
+from tests.api_support import FakeBackend, Producer, data_of, error_of, running
+from tests.support import NO_CERTIFICATES
 
 
 def settings(tmp_path, **changes) -> Settings:

@@ -20,8 +20,8 @@ import pytest
 from streamer import sse
 from streamer.server import Streamer
 from streamer.settings import Settings
-from tests.api_support import NO_CERTIFICATES, PATIENCE, PIPELINES, STREAM, Api, data_of
-from tests.support import ROOT, ServerProcess, end_processes, wait_until, wait_until_async
+from tests.api_support import PATIENCE, PIPELINES, STREAM, Api, data_of
+from tests.support import NO_CERTIFICATES, ROOT, ServerProcess, end_processes, wait_until, wait_until_async
 
 pytestmark = pytest.mark.slow
 

@@ -30,9 +30,9 @@ from streamer.client import Client
 from streamer.events import Completed, Entry
 from streamer.state import RunState, apply
 from streamer.wire import Snapshot, read_frame
-from tests.api_support import NO_CERTIFICATES, PATIENCE, Producer, running
+from tests.api_support import PATIENCE, Producer, running
 from tests.proxy import CuttingProxy
-from tests.support import ServerProcess, wait_until_async
+from tests.support import NO_CERTIFICATES, ServerProcess, wait_until_async
 
 #: Seconds that a whole scenario may take.
 LONGEST = 600.0

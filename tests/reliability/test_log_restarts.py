@@ -19,8 +19,8 @@ from streamer import Client
 from streamer.events import Entry, Logged
 from streamer.state import RunState, apply
 from streamer.wire import Reset, Snapshot
-from tests.api_support import NO_CERTIFICATES, Producer
-from tests.support import ServerProcess, wait_until_async
+from tests.api_support import Producer
+from tests.support import NO_CERTIFICATES, ServerProcess, wait_until_async
 
 pytestmark = pytest.mark.slow
 
