@@ -351,8 +351,9 @@ class RunModel(Session):
             self.update(cancel_asked=False, notice=f"Cancel did not go through: {error}")
 
     async def retry(self) -> None:
-        """Start a run of exactly the failed items; `retry_run` becomes its id."""
-        if self.commands is None or self.retry_busy:
+        """Start a run of exactly the failed items, once; `retry_run` becomes its id."""
+        # Whoever clicks twice has clicked the second time before the first could be answered.
+        if self.commands is None or self.retry_busy or self.retry_run:
             return
         self.update(retry_busy=True, notice="")
         try:
@@ -571,9 +572,12 @@ class StartModel(Session):
             self.update(chosen=name, values={}, errors={}, notice="", again="", time_limit=None)
 
     async def start(self, values: Mapping[str, Any], *, time_limit_seconds: float | None = None) -> None:
-        """Start the chosen pipeline; `run_id` becomes the run's id, or `errors` and `notice` say what is wrong."""
+        """Start the chosen pipeline, once; `run_id` becomes the run's id, or `errors` and `notice` say what is wrong.
+
+        Of a double click the second may come after the first was answered.
+        """
         spec = self.pipeline
-        if self.busy or self.commands is None or spec is None:
+        if self.busy or self.run_id or self.commands is None or spec is None:
             return
         known = set(spec.schema.get("properties") or {})
         parameters = {name: value for name, value in values.items() if name in known}

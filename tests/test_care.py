@@ -181,9 +181,17 @@ async def test_a_viewer_retries_and_both_pages_know_of_it(api) -> None:
     await api.until(lambda: model.state.retried_by == (model.retry_run,))
     state = await api.state(model.retry_run)
     assert (producer.run, "ana", 5) == (state["retryOf"], state["owner"], state["parameters"]["n"])
+    other = RunModel(run_id=producer.run, connection="connecting")
+    RunLink(other, live(api.streamer.url), LoopPlace(), by="bob")
+    await api.until(lambda: other.state is not None)
+    # Of a double click the second may come after the first was answered.
     await model.retry()
-    await api.until(lambda: 2 == len(model.state.retried_by))
+    await other.retry()
+    await api.until(lambda: 1 < len(model.state.retried_by))
+    assert {model.retry_run, other.retry_run} == set(model.state.retried_by)
+    assert 2 == len((await api.state(producer.run))["retriedBy"])
     model.close()
+    other.close()
 
 
 async def test_the_form_is_filled_with_the_values_of_the_run_that_is_done_again(api) -> None:

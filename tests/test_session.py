@@ -318,6 +318,14 @@ def test_a_start_gives_the_run() -> None:
     assert ("r1", [("Count", {"n": 3}, plain)]) == (model.run_id, starter.asked)
 
 
+def test_a_second_click_that_was_on_its_way_starts_no_second_run() -> None:
+    starter = Starter("r1")
+    model = StartModel(pipelines=(COUNT,), commands=starter)
+    for _ in range(2):
+        asyncio.run(model.start({"n": 3}))
+    assert ("r1", 1) == (model.run_id, len(starter.asked))
+
+
 def test_a_run_is_done_again_with_other_values_and_another_limit() -> None:
     starter = Starter("r2")
     model = StartModel(pipelines=(COUNT,), commands=starter, again="r1", values={"n": 3})
