@@ -355,6 +355,9 @@ class Client:
         headers: Mapping[str, str | bytes] | None = None,
     ) -> bytes:
         url = self.url
+        if self._http.is_closed:
+            # Why no error of its own: what is under way while all is closed ends as it does without a streamer.
+            raise StreamerAway(url, "this client was closed")
         sent: list[tuple[bytes, bytes]] = [(b"Accept", b"application/json")]
         for name, value in (headers or {}).items():
             sent.append((name.encode(), value if isinstance(value, bytes) else value.encode()))

@@ -319,6 +319,14 @@ async def test_it_comes_back_until_204(make, pauses) -> None:
     assert [0.002, 0.002] == pauses.seconds
 
 
+async def test_what_is_asked_after_it_was_closed_is_answered_by_nobody(make) -> None:
+    async with ScriptedServer() as server, make(server) as client:
+        await client.aclose()
+        with pytest.raises(StreamerAway, match="this client was closed"):
+            await client.runs()
+        assert [] == server.requests
+
+
 async def test_nothing_comes_after_it_was_closed(make) -> None:
     async with (
         ScriptedServer(Script(frames(1, 2, 3), then="hold"), Script(last(4))) as server,
