@@ -237,7 +237,7 @@ class Runs:
     async def state(self, run_id: str) -> RunState:
         """Return a run's state. Raises `UnknownRun`."""
         live = self._live.get(run_id)
-        if live is not None:
+        if live is not None and live.state.seq:
             return live.state
         record = await self.read(lambda: self._log.run(run_id))
         if record is None:
@@ -246,7 +246,8 @@ class Runs:
 
     def live_states(self) -> list[RunState]:
         """Return the states of the runs that are not over, newest first."""
-        return [live.state for live in self._live.values() if not live.state.is_over][::-1]
+        # What was not stored yet may never be: nobody is told of it.
+        return [live.state for live in self._live.values() if live.state.seq and not live.state.is_over][::-1]
 
     def life(self, run_id: str) -> Life | None:
         """Return what is known of a run's life at this moment; None for one that is over, or was not begun."""

@@ -156,6 +156,18 @@ def done(result: Any = None) -> list[Draft]:
     return [Draft(Completed(result=result), 1001.0)]
 
 
+@contextmanager
+def locked(bench, milliseconds: int) -> Iterator[None]:
+    """Let the log not be written: who tries waits for so long."""
+    bench.log._db.execute(f"PRAGMA busy_timeout = {milliseconds}")
+    other = sqlite3.connect(bench.settings.data / "log.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.close()
+
+
 async def test_a_run_is_queued_started_and_complete(bench):
     state = await bench.runs.start("Count", {"n": 3}, owner="ada")
     assert ("queued", "Count", 3, "ada") == (state.status, state.pipeline, state.parameters["n"], state.owner)
@@ -284,6 +296,18 @@ async def test_a_run_that_is_registered_twice_at_once_is_one_that_is_looked_afte
     assert "cancelling" == (await bench.runs.cancel("abcdefghjk")).status
 
 
+async def test_a_run_that_was_not_stored_is_none_for_those_who_look(bench):
+    with locked(bench, 200):
+        register = asyncio.create_task(bench.runs.register(title="t", run_id="abcdefghjk", token="t" * 20))
+        await wait_until_async(lambda: "abcdefghjk" in bench.runs._live)
+        assert [] == bench.runs.live_states()
+        with pytest.raises(UnknownRun):
+            await bench.runs.state("abcdefghjk")
+        with pytest.raises(LogUnavailable):
+            await register
+    assert [] == bench.runs.live_states()
+
+
 async def test_a_token_of_another_run_is_forbidden(bench):
     (one, _), (_, other) = [await bench.runs.register(title="t") for _ in range(2)]
     for token in (other, "", "x"):
@@ -386,18 +410,6 @@ async def test_those_who_cancel_at_once_are_told_the_same(bench):
     both = (bench.runs.cancel(queued.run) for _ in range(2))
     first, second = await asyncio.gather(*both, return_exceptions=True)
     assert ("cancelled", RunEnded) == (first.status, type(second))
-
-
-@contextmanager
-def locked(bench, milliseconds: int) -> Iterator[None]:
-    """Let the log not be written: who tries waits for so long."""
-    bench.log._db.execute(f"PRAGMA busy_timeout = {milliseconds}")
-    other = sqlite3.connect(bench.settings.data / "log.sqlite", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        other.close()
 
 
 async def test_a_cancel_that_could_not_be_stored_can_be_asked_again_and_is_enforced(bench):
