@@ -14,10 +14,11 @@ import http.client
 import io
 import re
 import socket
+import string
 import struct
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
@@ -103,6 +104,8 @@ class Exchange:
             self.close()
         named = f"[{host}]" if ":" in host else host if host.isascii() else host.encode("idna").decode()
         target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        # As browsers and the client of the API send it; what is ASCII stands as it was given.
+        target = quote(target, safe=string.punctuation + " ")
         fields = {
             "Host": named if server[2] == usual else f"{named}:{server[2]}",
             "Accept-Encoding": "identity",

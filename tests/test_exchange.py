@@ -28,6 +28,7 @@ class Echo(BaseHTTPRequestHandler):
         self.send_response(418 if self.path == "/teapot" else 200)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Port", str(self.client_address[1]))
+        self.send_header("X-Path", self.path)
         self.send_header("X-Token", self.headers.get("Authorization", ""))
         self.end_headers()
         self.wfile.write(body)
@@ -68,6 +69,12 @@ def test_requests_share_a_connection_and_their_answers_are_told_apart(exchange: 
     assert (200, b"") == (second.status_code, second.content)
     assert (418, b"three") == (third.status_code, third.content)
     assert 1 == len({one.headers["x-port"] for one in (first, second, third)})
+
+
+def test_a_path_that_is_not_ascii_is_percent_encoded_and_an_encoded_one_stays(exchange: Exchange) -> None:
+    with serving() as url:
+        answer = exchange.post(f"{url}/läufe/%C3%A4/api?a=ü&b=%20", b"", {})
+    assert "/l%C3%A4ufe/%C3%A4/api?a=%C3%BC&b=%20" == answer.headers["x-path"]
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_made_anew(exchange: Exchange) -> None:
