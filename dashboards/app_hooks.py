@@ -13,11 +13,14 @@ import logging
 import signal
 import socket
 import threading
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from bokeh.server.server import BaseServer
+from bokeh.server.views.ws import WSHandler
 from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
+from tornado.web import HTTPError
 
 from dashboards.live import close_all
 from dashboards.local import is_wanted, local
@@ -30,6 +33,7 @@ logger = logging.getLogger(__name__)
 def on_server_loaded(server_context: Any) -> None:
     """Open the embedded streamer, unless STREAMER_URL names another."""
     server = find_server()
+    heed_allowed_origins()
     _end_on_interrupt()
     # Of several processes any may be asked for them, also one that has shown no page.
     serve_fonts()
@@ -105,6 +109,35 @@ def stay_local(server: BaseServer) -> None:
     logger.info(
         "listening on localhost alone; another address is given with --address and --allow-websocket-origin"
     )
+
+
+def heed_allowed_origins() -> None:
+    """Have Bokeh's list of allowed origins hold for every page that was reached by a name. Idempotent.
+
+    Tornado 6.6 no longer asks for it where Origin and Host agree. They do so, too, when a page elsewhere has its name
+    resolved to this machine (DNS rebinding): it could start pipelines here. Addresses and localhost are nobody else's.
+    """
+    WSHandler.prepare = _prepare  # type: ignore[assignment, method-assign]  # it looks at its own kind of handler
+
+
+_inherited: Final = WSHandler.prepare
+
+
+async def _prepare(handler: WSHandler) -> None:
+    origin = handler.request.headers.get("Origin")
+    if origin is not None and _is_named(origin) and not handler.check_origin(origin):
+        raise HTTPError(403, "Origin %r not allowed", origin)
+    await _inherited(handler)
+
+
+def _is_named(origin: str) -> bool:
+    """Return whether an origin's host is a name, which may be resolved to any machine."""
+    try:
+        host = urlsplit(origin).hostname or ""
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host != "localhost"
+    return False
 
 
 def page_address(server: BaseServer, path: str) -> str:

@@ -90,11 +90,10 @@
     })
   }
 
-  // Calls `then` when the server answers again.
-  function when_back(then) {
+  // Calls `then` when the server answers again; the first look is after about so many seconds.
+  function when_back(then, seconds = performance.now() < 10_000 ? 8 : 1) {
     const script = document.querySelector("script[src*='/js/bokeh']").src
     // All pages of a server lose it together, and must not come back together; one that is lost at once waits longer.
-    let seconds = performance.now() < 10_000 ? 8 : 1
     const ask = async () => {
       const answer = await fetch(script, {method: "HEAD", cache: "no-store"}).catch(() => null)
       if (answer?.ok) { then(); return }
@@ -103,6 +102,39 @@
     }
     const later = () => setTimeout(ask, seconds * (750 + 500 * Math.random()))
     later()
+  }
+
+  // How many times in a row this window's page could not be drawn. Where a browser keeps nothing for a page, each time is the first.
+  function count_failures(times) {
+    try { sessionStorage.setItem("streamer-failures", times) } catch { /* not remembered */ }
+  }
+
+  function failures() {
+    try { return Number(sessionStorage.getItem("streamer-failures")) } catch { return 0 }
+  }
+
+  // Says why the page is not drawn, and loads it anew. A server that sends the page and refuses its connection time after time does
+  // not know the address by which it is reached; nothing changes that but who started it, so it is asked ever less often.
+  function not_drawn(loader, problem) {
+    const times = failures() + 1
+    count_failures(times)
+    loader.className = "problem"
+    if (times === 1 || window.Bokeh == null) {
+      loader.textContent = `${problem} The page is loaded anew when its server answers.`
+      when_back(() => location.reload())
+      return
+    }
+    const why = document.createElement("p")
+    why.textContent = `The server sent this page and refuses its connection. If it is to be reached as ${location.host}, it has to be started with `
+    const option = document.createElement("code")
+    option.textContent = `--allow-websocket-origin=${location.host}`
+    why.append(option, ".")
+    const again = document.createElement("button")
+    again.type = "button"
+    again.textContent = "Load anew"
+    again.addEventListener("click", () => location.reload())
+    loader.replaceChildren(why, again)
+    when_back(() => location.reload(), Math.min(8 * 2 ** (times - 1), 600))
   }
 
   // Until the page is drawn its loader is there, or why it is not drawn; then it is tried again when the server answers.
@@ -121,12 +153,11 @@
       const root = window.Bokeh?.index.roots[0]
       if (root?.is_idle) {
         loader.remove()
+        count_failures(0)
         root.model.document.on_event("connection_lost", lost)
         if (problem !== "") { lost() }
       } else if (problem !== "") {
-        loader.textContent = `${problem} The page is loaded anew when its server answers.`
-        loader.className = "problem"
-        when_back(() => location.reload())
+        not_drawn(loader, problem)
       } else {
         setTimeout(look, 50)
         return
