@@ -16,6 +16,7 @@ import panel as pn
 import param
 from panel.custom import JSComponent
 from panel.io.model import apply_changes_without_dispatch
+from panel.io.state import set_curdoc
 
 from dashboards.session import Session
 from dashboards.views.channel import can_tell, tell
@@ -180,6 +181,11 @@ class Parts(JSComponent):
             self.text = self.board.whole()
         properties: dict[str, Any] = super()._get_properties(doc)
         return properties
+
+    def _process_bokeh_event(self, doc: Any, event: Any) -> None:
+        # Panel tells its own pages that it is busy meanwhile, which costs more than most messages.
+        with set_curdoc(doc):
+            self._process_event(event)
 
     def _handle_msg(self, data: Any) -> None:
         # It comes from a browser: anything may be in it.
