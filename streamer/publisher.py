@@ -135,7 +135,7 @@ class Publisher:
         on_refused: Callable[[str], None] = _ignore,
         clock: Callable[[], float] = _time.monotonic,
         rng: random.Random | None = None,
-        linger_seconds: float = 0.1,
+        linger_seconds: float = 0.2,
         alive_seconds: float = 1.0,
         limit_bytes: int = WAITING_BYTES,
         max_events: int = _BATCH_EVENTS,
