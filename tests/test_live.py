@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -356,13 +357,20 @@ async def test_the_list_is_live_and_newest_first(api: Api, open_runs: Callable[.
     await api.until(lambda: model.counts == {"running": 0, "queued": 0, "week": 2})
 
 
-async def test_a_run_that_is_not_kept_any_more_leaves_the_list(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@asynccontextmanager
+async def keeping_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Api, Producer]]:
+    """Run a streamer that keeps one run that is over, and looks for others all the time; it has one."""
     monkeypatch.setitem(SqliteLog.__init__.__kwdefaults__, "tend_seconds", 0.01)
     async with running(tmp_path, keep_runs=1) as api:
         old = await api.register("old")
         await old.complete()
+        yield api, old
+
+
+async def test_a_run_that_is_not_kept_any_more_leaves_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping_one(tmp_path, monkeypatch) as (api, old):
         model = RunsModel(connection="connecting")
         RunsLink(model, live(api.streamer.url), LoopPlace())
         await api.until(lambda: [row.run for row in model.rows] == [old.run])
@@ -395,10 +403,7 @@ async def test_the_list_is_filtered_by_the_streamer_beyond_what_is_at_hand(
 async def test_what_becomes_of_runs_while_the_list_is_read_is_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(SqliteLog.__init__.__kwdefaults__, "tend_seconds", 0.01)
-    async with running(tmp_path, keep_runs=1) as api:
-        old = await api.register("old")
-        await old.complete()
+    async with keeping_one(tmp_path, monkeypatch) as (api, old):
         client = live(api.streamer.url).client
         answered, go_on = asyncio.Event(), asyncio.Event()
         runs = client.runs

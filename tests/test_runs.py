@@ -424,12 +424,18 @@ async def test_a_cancel_that_could_not_be_stored_can_be_asked_again_and_is_enfor
     assert (await bench.runs.state(state.run)).message.startswith("cancelled by bob, ")
 
 
-async def test_a_queued_run_whose_cancel_could_not_be_stored_is_started_in_its_turn(tmp_path):
+async def one_ends_and_one_waits(tmp_path):
+    """Return a bench with room for one run, the process of one whose last event is stored, and one in the queue."""
     bench = Bench(tmp_path, max_runs=1)
     await bench.open()
-    first, _ = [await bench.runs.start("Count", {}) for _ in range(2)]
+    first, second = [await bench.runs.start("Count", {}) for _ in range(2)]
     spec, process = await bench.worker(0)
     await bench.runs.ingest(first.run, spec.token, done(), 1)
+    return bench, process, second
+
+
+async def test_a_queued_run_whose_cancel_could_not_be_stored_is_started_in_its_turn(tmp_path):
+    bench, process, _ = await one_ends_and_one_waits(tmp_path)
     with locked(bench, 200):
         cancel = asyncio.create_task(bench.runs.cancel("run2"))
         await wait_until_async(lambda: not bench.runs.queue_length())
@@ -441,11 +447,7 @@ async def test_a_queued_run_whose_cancel_could_not_be_stored_is_started_in_its_t
 
 
 async def test_a_run_whose_begin_could_not_be_stored_begins_when_it_can_be(tmp_path):
-    bench = Bench(tmp_path, max_runs=1)
-    await bench.open()
-    first, second = [await bench.runs.start("Count", {}) for _ in range(2)]
-    spec, process = await bench.worker(0)
-    await bench.runs.ingest(first.run, spec.token, done(), 1)
+    bench, process, second = await one_ends_and_one_waits(tmp_path)
     await wait_until_async(lambda: bench.events(second.run)[-1].message == "next in the queue")
     # Its note can be stored, and its first event can not.
     bench.log._db.execute(

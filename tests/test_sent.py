@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +21,10 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from dashboards.literals import RUNS
 from dashboards.views import RunView
+from tests.support import wait_until_async
 
 MESSAGES = 120
 BURSTS = 30
-#: How often is looked for what is waited for, before that counts as lost.
-LOOKS = 400
 #: What a browser says, as messages of Bokeh's protocol: that it wants the document, and that it has drawn it.
 PULL: tuple[dict[str, Any], ...] = ({"msgid": "0", "msgtype": "PULL-DOC-REQ"}, {}, {})
 _EVENT = {"type": "event", "name": "document_ready", "values": {"type": "map", "entries": []}}
@@ -54,15 +53,6 @@ class Opened:
         """The lock of the session's connection, which whoever writes to it holds."""
         (connection,) = self.session._subscribed_connections
         return connection._socket.write_lock
-
-
-async def wait_for(condition: Callable[[], bool]) -> None:
-    """Let the loop run until it is so; the socket's other end is in it."""
-    for _ in range(LOOKS):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("it did not become so")
 
 
 async def read_parts(connection: WebSocketClientConnection) -> list[Any]:
@@ -103,7 +93,7 @@ async def opened() -> AsyncIterator[Opened]:
             for part in message:
                 await connection.write_message(json.dumps(part))
         await read_parts(connection)
-        await wait_for(lambda: state._loaded.get(session.document, False))
+        await wait_until_async(lambda: state._loaded.get(session.document, False))
         listening = asyncio.create_task(listen(connection, events))
         try:
             yield Opened(views[0], session, events)
@@ -139,7 +129,7 @@ async def test_what_is_sent_while_the_connection_is_written_arrives_and_nothing_
                         sent += 1
                         for _ in range(rng.randrange(4)):
                             await asyncio.sleep(0)
-                    await wait_for(lambda count=sent: len(page.texts) >= count)
+                    await wait_until_async(lambda count=sent: len(page.texts) >= count)
         finally:
             writing.cancel()
     assert [str(n) for n in range(sent)] == page.texts
@@ -150,7 +140,7 @@ async def test_what_is_sent_at_once_arrives_in_its_order() -> None:
         with set_curdoc(page.session.document):
             for number in range(MESSAGES):
                 page.view.component.send(str(number))
-        await wait_for(lambda: len(page.texts) >= MESSAGES)
+        await wait_until_async(lambda: len(page.texts) >= MESSAGES)
     assert [str(n) for n in range(MESSAGES)] == page.texts
 
 
@@ -159,7 +149,7 @@ async def test_what_is_sent_is_what_panel_would_send() -> None:
         with set_curdoc(page.session.document):
             for send in (page.view.component._send_msg, page.view.component.send):
                 send('{"a": "</script>\u2028\x00"}')
-        await wait_for(lambda: len(page.events) >= 2)
+        await wait_until_async(lambda: len(page.events) >= 2)
     theirs, ours = page.events
     assert theirs == ours
 
@@ -170,7 +160,7 @@ async def test_a_text_of_any_length_arrives() -> None:
         with set_curdoc(page.session.document):
             for text in texts:
                 page.view.component.send(text)
-        await wait_for(lambda: len(page.events) >= len(texts))
+        await wait_until_async(lambda: len(page.events) >= len(texts))
     assert texts == page.texts
 
 
@@ -181,6 +171,6 @@ async def test_a_browser_that_has_left_is_told_nothing() -> None:
             with await page.lock.acquire():
                 page.view.component.send("waits for its turn")
                 connection._socket.close()
-                await wait_for(lambda: not page.session._subscribed_connections)
+                await wait_until_async(lambda: not page.session._subscribed_connections)
             page.view.component.send("goes nowhere")
     assert [] == page.texts

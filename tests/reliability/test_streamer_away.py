@@ -437,8 +437,7 @@ def test_a_script_is_registered_once_by_a_streamer_that_comes_while_it_runs(tmp_
         "import pathlib, sys, time, streamer\n"
         "with streamer.run('Long') as run:\n"
         "    run.log.info('first')\n"
-        # The work of a script that goes on until the test has seen enough.
-        "    while not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)\n"
+        "    while not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)  # work, until the test has seen enough\n"
     )
     go = tmp_path / "go"
     with subprocess.Popen(
