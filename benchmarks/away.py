@@ -76,7 +76,7 @@ def main() -> None:
         }
         away = {**there, "STREAMER_DATA": f"{folder}/away", "STREAMER_PORT": str(free_port())}
         server = subprocess.Popen(
-            [sys.executable, "-m", "streamer.cli", "serve"], env=there, stdout=subprocess.PIPE
+            [sys.executable, "-m", "streamer", "serve"], env=there, stdout=subprocess.PIPE
         )
         try:
             assert server.stdout is not None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import httpx
 from httpx_sse import EventSource
 
-from streamer import sse
+from streamer.protocol import sse
 
 EVENTS = 50_000
 CHUNK = 65_536
@@ -41,14 +41,14 @@ def seconds(decode: Callable[[], int]) -> float:
 
 
 def main() -> None:
-    taken: dict[str, list[float]] = {"streamer.sse": [], "httpx-sse": []}
+    taken: dict[str, list[float]] = {"streamer.protocol.sse": [], "httpx-sse": []}
     for _ in range(ROUNDS):
-        taken["streamer.sse"].append(seconds(ours))
+        taken["streamer.protocol.sse"].append(seconds(ours))
         taken["httpx-sse"].append(seconds(theirs))
     medians = {name: statistics.median(values) for name, values in taken.items()}
     for name, median in medians.items():
         print(f"{name:<13} {len(DATA) / median / 1e6:7.1f} MB/s  {median / EVENTS * 1e6:5.2f} µs an event")
-    print(f"ratio         {medians['httpx-sse'] / medians['streamer.sse']:7.2f}")
+    print(f"ratio         {medians['httpx-sse'] / medians['streamer.protocol.sse']:7.2f}")
 
 
 if __name__ == "__main__":

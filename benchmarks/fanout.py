@@ -180,7 +180,7 @@ class Ours(Peer):
     name = "ours"
 
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "streamer.cli", "serve"]
+        return [sys.executable, "-m", "streamer", "serve"]
 
     def environment(self) -> dict[str, str]:
         return {"STREAMER_PORT": str(self.port), "STREAMER_DATA": str(self.folder)}

@@ -24,15 +24,15 @@ from typing import Any
 
 import httpx
 
-from streamer import sse
-from streamer.events import KINDS, Entry, bounded, encode_event
-from streamer.handlers.base import ApiError
-from streamer.handlers.batch import read_batch
-from streamer.log.base import Draft
-from streamer.server import Streamer
+from streamer.model.events import KINDS, Entry, bounded, encode_event
+from streamer.model.state import RunState, apply, decode_state, encode_state, settle
+from streamer.protocol import sse
+from streamer.protocol.frames import entry_json, read_entry, read_state, state_data
+from streamer.server.app import Streamer
+from streamer.server.http.batch import read_batch
+from streamer.server.http.handler import ApiError
+from streamer.server.log.base import Draft
 from streamer.settings import Settings
-from streamer.state import RunState, apply, decode_state, encode_state, settle
-from streamer.wire import entry_json, read_entry, read_state, state_data
 
 RUN = "2345678abc"
 EPOCH = "0123456789ab"

@@ -28,7 +28,7 @@ from benchmarks.fanout import measure as deliver
 from benchmarks.sight import seconds_to_see
 from benchmarks.size import fill
 from benchmarks.viewers import PLAIN, ROOT, Producer, Server, Viewer
-from streamer.log.sqlite import SqliteLog
+from streamer.server.log.sqlite import SqliteLog
 from tests.support import chromium
 
 HERE = Path(__file__).resolve().parent

@@ -206,7 +206,7 @@ class Account:
 def server() -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"STREAMER_DATA": folder, "STREAMER_PORT": "0"}
-        command = [sys.executable, "-m", "streamer.cli", "serve"]
+        command = [sys.executable, "-m", "streamer", "serve"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
             assert process.stdout is not None
             process.stdout.readline()

@@ -9,9 +9,9 @@ import time
 from collections import deque
 from pathlib import Path
 
-from streamer.events import Progressed, StatusChanged
-from streamer.log.base import Draft
-from streamer.log.sqlite import SqliteLog
+from streamer.model.events import Progressed, StatusChanged
+from streamer.server.log.base import Draft
+from streamer.server.log.sqlite import SqliteLog
 
 EVENTS = 20_000
 ROUNDS = 5

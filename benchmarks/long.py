@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.sight import seconds_to_see
 from benchmarks.size import fill
 from benchmarks.viewers import ROOT, Server
-from streamer.log.sqlite import SqliteLog
+from streamer.server.log.sqlite import SqliteLog
 from tests.support import chromium
 
 FEW = 1_000

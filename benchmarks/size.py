@@ -13,9 +13,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from streamer.events import Completed, ErrorInfo, ItemFailed, Logged, PhaseSpec, Progressed, StatusChanged
-from streamer.log.base import Draft, EventLog
-from streamer.log.sqlite import SqliteLog
+from streamer.model.events import (
+    Completed,
+    ErrorInfo,
+    ItemFailed,
+    Logged,
+    PhaseSpec,
+    Progressed,
+    StatusChanged,
+)
+from streamer.server.log.base import Draft, EventLog
+from streamer.server.log.sqlite import SqliteLog
 
 SMALL = 4_000
 BATCH = 5_000

@@ -90,7 +90,7 @@ def main() -> None:
                 ended("-c", "import streamer"), ended("-c", "import tornado.web"),
             ),
             "streamer serve to ready / import tornado.web": (
-                answers([sys.executable, "-m", "streamer.cli", "serve"], "/api/health/ready"),
+                answers([sys.executable, "-m", "streamer", "serve"], "/api/health/ready"),
                 ended("-c", "import tornado.web"),
             ),
             "make run (warm) to first page / panel serve of an empty page": (

@@ -79,7 +79,7 @@ def measure(form: Form, items: range) -> tuple[float, float]:
     if form is streamer_track:
         # A run goes on for half a second in case another loop follows. A peer must not begin under its display: both
         # put something into the place of sys.stdout, and whoever ends last puts back what has ended already.
-        from streamer.script import leave
+        from streamer.producer.script import leave
 
         leave()
     process = time.process_time() - process
@@ -116,7 +116,7 @@ def main() -> None:
         os.environ |= {"STREAMER_DATA": data, "STREAMER_PORT": "0"}
         root = Path(__file__).resolve().parent.parent
         sys.path.insert(0, str(root))
-        command = [sys.executable, "-m", "streamer.cli", "serve"]
+        command = [sys.executable, "-m", "streamer", "serve"]
         with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
             try:
                 assert server.stdout is not None

@@ -16,10 +16,10 @@ import msgspec
 from msgspec import UNSET
 
 from dashboards.session import WINDOW_LINES, LogLine
-from streamer.client import Connection, Message, NotFound, OnConnection, StreamerAway, StreamerError
-from streamer.events import Entry, Logged
-from streamer.state import RunState, apply, with_retry
-from streamer.wire import Removed, Reset, Snapshot, SnapshotOfAll
+from streamer.client.client import Connection, Message, NotFound, OnConnection, StreamerAway, StreamerError
+from streamer.model.events import Entry, Logged
+from streamer.model.state import RunState, apply, with_retry
+from streamer.protocol.frames import Removed, Reset, Snapshot, SnapshotOfAll
 
 logger = logging.getLogger(__name__)
 

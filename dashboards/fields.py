@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from streamer import words
+from streamer.model import formatting
 
 Schema = Mapping[str, Any]
 
@@ -149,18 +149,18 @@ def _field(name: str, schema: Schema, required: bool, values: Mapping[str, Any])
         shown = "" if value is None else str(value)
     return {
         "name": name,
-        "label": words.cut(str(schema.get("title") or _spaced(name)), 100),
+        "label": formatting.cut(str(schema.get("title") or _spaced(name)), 100),
         "kind": kind,
         "value": shown,
-        "choices": ["none" if choice is None else words.cut(str(choice), 200) for choice in choices],
+        "choices": ["none" if choice is None else formatting.cut(str(choice), 200) for choice in choices],
         "required": required,
-        "help": words.cut(str(schema.get("description") or ""), 1_000),
+        "help": formatting.cut(str(schema.get("description") or ""), 1_000),
         "hint": _hint(kind, schema),
         "min": schema.get("minimum"),
         "max": schema.get("maximum"),
         "default": ""
         if default is None or kind in ("boolean", "choice", "lines")
-        else words.cut(str(default), 200),
+        else formatting.cut(str(default), 200),
     }
 
 

@@ -23,7 +23,7 @@ from dashboards.session import (
     StartModel,
     StartRefused,
 )
-from streamer.events import (
+from streamer.model.events import (
     LEVELS,
     Bar,
     Completed,
@@ -36,7 +36,7 @@ from streamer.events import (
     Progressed,
     Results,
 )
-from streamer.state import CancelState, Curve, PhaseState, RunState, fold
+from streamer.model.state import CancelState, Curve, PhaseState, RunState, fold
 
 #: 24 November 2026, 09:41:04 UTC: the gallery's time stands still.
 STARTED = 1_795_513_264.0

@@ -33,11 +33,11 @@ from dashboards.session import (
     StartModel,
     StartRefused,
 )
-from streamer.client import ApiError, Client, Message, OnConnection, Refused, StreamerError
-from streamer.events import Entry, FailedItem, ItemFailed
+from streamer.client.client import ApiError, Client, Message, OnConnection, Refused, StreamerError
+from streamer.model.events import Entry, FailedItem, ItemFailed
+from streamer.model.state import RunState
+from streamer.protocol.frames import Snapshot
 from streamer.settings import Settings
-from streamer.state import RunState
-from streamer.wire import Snapshot
 
 logger = logging.getLogger(__name__)
 

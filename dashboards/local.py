@@ -14,8 +14,8 @@ import functools
 import logging
 from typing import Final
 
-from streamer.discovery import DataFolderBusy
-from streamer.embedded import embedded
+from streamer.client.discovery import DataFolderBusy
+from streamer.server.embedded import embedded
 from streamer.settings import SettingError, Settings
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import param
 
-from streamer.events import LEVELS, TERMINAL, FailedItem
-from streamer.state import RunState
+from streamer.model.events import LEVELS, TERMINAL, FailedItem
+from streamer.model.state import RunState
 
 #: How many log lines a window holds, at most; what is farther back is asked for.
 WINDOW_LINES: Final = 500

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from streamer.pipeline import Pipeline, phase
+from streamer.model.pipeline import Pipeline, phase
 
 if TYPE_CHECKING:
-    from streamer.adoption.local import adopt
-    from streamer.client import Client
-    from streamer.script import run, track
+    from streamer.adoption.adopt import adopt
+    from streamer.client.client import Client
+    from streamer.producer.script import run, track
 
 __all__ = ["Client", "Pipeline", "adopt", "phase", "run", "track"]
 __version__ = "0.1.0"
 
 # Why not import them here: the HTTP client costs more to import than all the rest, and pipelines need none of it.
 _LAZY = {
-    "Client": "streamer.client",
-    "adopt": "streamer.adoption.local",
-    "load_ipython_extension": "streamer.adoption.local",
-    "run": "streamer.script",
-    "track": "streamer.script",
-    "unload_ipython_extension": "streamer.adoption.local",
+    "Client": "streamer.client.client",
+    "adopt": "streamer.adoption.adopt",
+    "load_ipython_extension": "streamer.adoption.adopt",
+    "run": "streamer.producer.script",
+    "track": "streamer.producer.script",
+    "unload_ipython_extension": "streamer.adoption.adopt",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamer.embedded import embedded
-from streamer.server import routes
+from streamer.server.app import routes
+from streamer.server.embedded import embedded
 
 ROUTES = routes(embedded())

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import platformdirs
 
-from streamer.logs import FORMATS, LEVELS
-
+#: How, and from which level on, the streamer writes about itself.
+LOG_FORMATS: Final = ("text", "json")
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 #: Bound of every number: what has no end is no number of milliseconds for the system, and no number in JSON.
 _MOST: Final = 2**53
 
@@ -124,10 +125,10 @@ class Settings:
     log_level: str = _setting(
         "warning",
         "Least level of what the streamer writes about itself; info: a line a request.",
-        choices=LEVELS,
+        choices=LOG_LEVELS,
     )
     log_format: str = _setting(
-        "text", "Form of what the streamer writes about itself; json: one object a line.", choices=FORMATS
+        "text", "Form of what the streamer writes about itself; json: one object a line.", choices=LOG_FORMATS
     )
     max_streams: int = _setting(10_000, "Open streams; one more is refused with 503.", minimum=1)
     keep_seconds: float = _setting(

@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from streamer import sse
-from streamer.backends.base import Exit, WorkerSpec
-from streamer.server import Streamer
+from streamer.protocol import sse
+from streamer.protocol.worker_spec import WorkerSpec
+from streamer.server.app import Streamer
+from streamer.server.execution.base import Exit
 from streamer.settings import Settings
 from tests.support import NO_CERTIFICATES, wait_until_async
 

@@ -45,7 +45,7 @@ def environment(server: ServerProcess, **more: str) -> dict[str, str]:
 def exec_command(*words: str, title: str = "") -> list[str]:
     """Return the command line of `streamer exec`; options before ``--``."""
     named = ["--title", title] if title else []
-    return [sys.executable, "-m", "streamer.cli", "exec", *named, *words]
+    return [sys.executable, "-m", "streamer", "exec", *named, *words]
 
 
 def fresh_title() -> str:

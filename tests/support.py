@@ -219,7 +219,7 @@ class ServerProcess:
         """Prepare `streamer serve`, whose log is in ``folder/data``."""
         port = port or free_port()
         return cls(
-            [sys.executable, "-m", "streamer.cli", "serve", *arguments],
+            [sys.executable, "-m", "streamer", "serve", *arguments],
             port=port,
             data=folder / "data",
             ready_path="/api/health/ready",

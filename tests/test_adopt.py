@@ -22,7 +22,7 @@ from rich.progress import Progress
 
 from streamer.adoption import inside
 from streamer.adoption.collector import Collector, Headline, Rate, Record
-from streamer.events import Bar, Progressed
+from streamer.model.events import Bar, Progressed
 from tests.exec_support import environment, find_run
 from tests.support import ROOT, ServerProcess, wait_until
 

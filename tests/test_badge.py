@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streamer.events import Results
-from streamer.handlers.badge import badge_of, line_of
-from streamer.state import PhaseState, RunState
+from streamer.model.events import Results
+from streamer.model.state import PhaseState, RunState
+from streamer.server.http.badge import badge_of, line_of
 from tests.api_support import running
 
 STATE = RunState(

@@ -15,8 +15,8 @@ from dashboards.pages.build import AGAIN_HREF, RUN_HREF
 from dashboards.session import RunModel, StartModel
 from dashboards.views import CareView, StartView
 from dashboards.views.life import life
-from streamer.events import ProcessInfo
-from streamer.state import CancelState
+from streamer.model.events import ProcessInfo
+from streamer.model.state import CancelState
 from tests.api_support import running as streamer
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from streamer import Pipeline
-from streamer.catalog import EXAMPLES, GROUP, Catalog, CatalogProblem, load
-from streamer.events import PhaseSpec
+from streamer.model.events import PhaseSpec
+from streamer.producer.catalog import EXAMPLES, GROUP, Catalog, CatalogProblem, load
 from tests.support import ROOT
 
 if TYPE_CHECKING:
@@ -490,7 +490,8 @@ def test_the_processes_that_a_loaded_file_starts_find_it_and_the_modules_beside_
             """
         )
     )
-    script = f"from streamer.catalog import load\nif __name__ == '__main__': print(load({f'{path}:Spread'!r})().go())"
+    script = "from streamer.producer.catalog import load\n"
+    script += f"if __name__ == '__main__': print(load({f'{path}:Spread'!r})().go())"
     (tmp_path / "elsewhere").mkdir()
     main = tmp_path / "elsewhere" / "main.py"
     main.write_text(script)

@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
-from streamer.cli import UsageError, read_parameters, read_value
-from streamer.client import Offer
+from streamer.cli.main import UsageError, read_parameters, read_value
+from streamer.client.client import Offer
 from tests.support import ROOT, ServerProcess, wait_until
 from tests.terminal_support import Terminal
 
-COMMAND = (sys.executable, "-m", "streamer.cli")
+COMMAND = (sys.executable, "-m", "streamer")
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from typing import Any, Self
 import pytest
 
 import streamer
-from streamer.client import (
+from streamer.client.client import (
     ApiError,
     Client,
     Conflict,
@@ -29,11 +29,19 @@ from streamer.client import (
     StreamReset,
     Unavailable,
 )
-from streamer.discovery import Address, find_streamer, read_address
-from streamer.events import Completed, Entry, Event, Logged, PhaseSpec
+from streamer.client.discovery import Address, find_streamer, read_address
+from streamer.model.events import Completed, Entry, Event, Logged, PhaseSpec
+from streamer.model.state import RunState, apply, fold
+from streamer.protocol.frames import (
+    Cursor,
+    Reset,
+    Snapshot,
+    SnapshotOfAll,
+    frame_of,
+    reset_frame,
+    snapshot_frame,
+)
 from streamer.settings import Settings
-from streamer.state import RunState, apply, fold
-from streamer.wire import Cursor, Reset, Snapshot, SnapshotOfAll, frame_of, reset_frame, snapshot_frame
 from tests.api_support import running
 from tests.support import FakeClock, free_port, wait_until_async
 

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from streamer.client import Client
-from streamer.events import Completed, Entry, Logged, encode_event, format_time, kind
-from streamer.state import RunState, apply
-from streamer.wire import Snapshot
+from streamer.client.client import Client
+from streamer.model.events import Completed, Entry, Logged, encode_event, format_time, kind
+from streamer.model.state import RunState, apply
+from streamer.protocol.frames import Snapshot
 from tests.api_support import Api, running
 from tests.proxy import CuttingProxy, reset
 

@@ -11,12 +11,12 @@ import sys
 import pytest
 from tornado.web import RequestHandler
 
-from streamer.cli import build_parser
-from streamer.events import KINDS
-from streamer.handlers.openapi import document
-from streamer.server import routes
+from streamer.cli.main import build_parser
+from streamer.model.events import KINDS
+from streamer.protocol.frames import RESET, SNAPSHOT
+from streamer.server.app import routes
+from streamer.server.http.openapi import document
 from streamer.settings import Settings, environment_name
-from streamer.wire import RESET, SNAPSHOT
 from tests.support import ROOT, ServerProcess
 
 REFERENCE = ROOT / "docs" / "reference.md"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.events import (
+from streamer.model.events import (
     COUNT_LIMIT,
     KINDS,
     MESSAGE_LIMIT,

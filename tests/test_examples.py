@@ -19,14 +19,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.events import Completed, Event, ItemFailed, Logged, PhaseChanged, Progressed, RunFailed
 from streamer.examples import audit_folder, count, import_prices
 from streamer.examples.audit_folder import AuditFolder
 from streamer.examples.count import Count
 from streamer.examples.import_prices import ImportPrices, Row, check, read_rows
-from streamer.pipeline import Pipeline, phases_of
-from streamer.reporter import Run
-from streamer.schema import ParametersRefused, build
+from streamer.model.events import Completed, Event, ItemFailed, Logged, PhaseChanged, Progressed, RunFailed
+from streamer.model.parameters.json_schema import ParametersRefused, build
+from streamer.model.pipeline import Pipeline, phases_of
+from streamer.producer.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from streamer.execute import _without_secrets, read_phases
+from streamer.adoption.command import _without_secrets, read_phases
 from tests.exec_support import PYTHON, environment, exec_command, executed, find_run, fresh_title
 from tests.support import ROOT, ServerProcess, free_port, wait_until
 
@@ -350,6 +350,6 @@ def test_a_password_is_not_shown() -> None:
 @pytest.mark.slow
 def test_the_command_is_in_the_help() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "streamer.cli", "exec", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "streamer", "exec", "--help"], capture_output=True, text=True, check=True
     )
     assert "COMMAND" in ended.stdout

@@ -20,10 +20,10 @@ from dashboards.feed import (
     Update,
 )
 from dashboards.session import WINDOW_LINES
-from streamer.client import Forbidden, Message, NotFound, StreamerAway
-from streamer.events import Completed, Entry, Event, Logged, PhaseChanged, Progressed, StatusChanged
-from streamer.state import RunState, fold
-from streamer.wire import Cursor, Removed, Snapshot, SnapshotOfAll
+from streamer.client.client import Forbidden, Message, NotFound, StreamerAway
+from streamer.model.events import Completed, Entry, Event, Logged, PhaseChanged, Progressed, StatusChanged
+from streamer.model.state import RunState, fold
+from streamer.protocol.frames import Cursor, Removed, Snapshot, SnapshotOfAll
 from tests.support import wait_until_async
 
 

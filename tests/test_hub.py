@@ -12,14 +12,14 @@ from typing import ClassVar
 
 import pytest
 
-from streamer.events import Completed, Logged, StatusChanged
-from streamer.follower import Style
-from streamer.hub import Hub
-from streamer.log.base import Draft
-from streamer.log.sqlite import SqliteLog
-from streamer.metrics import StreamCounts
+from streamer.model.events import Completed, Logged, StatusChanged
+from streamer.server.fan_out.hub import Hub
+from streamer.server.fan_out.subscriber import Style
+from streamer.server.fan_out.tail import ENTRIES_PER_WRITE
+from streamer.server.log.base import Draft
+from streamer.server.log.sqlite import SqliteLog
+from streamer.server.metrics import StreamCounts
 from streamer.settings import Settings
-from streamer.tail import ENTRIES_PER_WRITE
 from tests.support import wait_until_async
 
 FIRST = [Draft(StatusChanged(status="queued", title="t"), 1000.0)]
@@ -151,8 +151,8 @@ async def test_readers_at_the_same_place_get_more_than_fits_in_a_write(log, make
 async def test_however_much_is_published_the_loop_has_its_turn_after_one_write_to_a_few(
     log, make_hub, monkeypatch
 ):
-    monkeypatch.setattr("streamer.hub._TURN_SECONDS", 0.0)
-    monkeypatch.setattr("streamer.hub._TOGETHER", 2)
+    monkeypatch.setattr("streamer.server.fan_out.hub._TURN_SECONDS", 0.0)
+    monkeypatch.setattr("streamer.server.fan_out.hub._TOGETHER", 2)
     hub = make_hub()
     for _ in range(4):
         Reader(hub, "r1", log.head())
@@ -203,8 +203,8 @@ async def test_whoever_reads_at_whatever_pace_gets_every_entry_once_in_order(
     log, make_hub, tail_bytes, seed, monkeypatch
 ):
     # A fan-out is never done at once: commits come between any two followers, or a few of them.
-    monkeypatch.setattr("streamer.hub._TOGETHER", 1 + seed % 3)
-    monkeypatch.setattr("streamer.hub._TURN_SECONDS", 0.0)
+    monkeypatch.setattr("streamer.server.fan_out.hub._TOGETHER", 1 + seed % 3)
+    monkeypatch.setattr("streamer.server.fan_out.hub._TURN_SECONDS", 0.0)
     chance = random.Random(seed)
     hub = make_hub(tail_bytes)
     end = [Draft(Completed(), 1002.0)]

@@ -12,8 +12,8 @@ import pytest
 
 from dashboards.live import LoopPlace, RunLink, RunsLink, StartLink, close_all, connect_run, live
 from dashboards.session import PAGE_FAILURES, WINDOW_LINES, RunModel, RunsModel, StartModel
-from streamer.client import LinesPage, RunsPage
-from streamer.log.sqlite import SqliteLog
+from streamer.client.client import LinesPage, RunsPage
+from streamer.server.log.sqlite import SqliteLog
 from tests.api_support import Api, Producer, running
 from tests.support import wait_until_async
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from streamer.logs import JsonFormatter, Request, TextFormatter, scrubbed
+from streamer.server.request_log import JsonFormatter, Request, TextFormatter, scrubbed
 from tests.api_support import running
 from tests.support import ServerProcess, wait_until
 

@@ -23,8 +23,8 @@ from dashboards.notebook.forms import Asked, described_html, form_html
 from dashboards.notebook.markup import Markup, join, link, tag
 from dashboards.notebook.record import Seen, run_html, run_text
 from dashboards.notebook.tables import Listed, runs_html, runs_text
-from streamer.answers import Offer
-from streamer.events import Entry, Logged
+from streamer.model.events import Entry, Logged
+from streamer.protocol.api import Offer
 from tests.support import ROOT
 
 PAGE = "http://127.0.0.1:5006/dashboards?run=7k2m"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SAY = "from streamer import origin; print(origin.program())"
+SAY = "from streamer.client import identity; print(identity.program())"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import param
 import pytest
 
 from streamer import Pipeline, phase
-from streamer.events import PhaseSpec
-from streamer.pipeline import SkipPhase, doc_of, phases_of, title_of
+from streamer.model.events import PhaseSpec
+from streamer.model.pipeline import SkipPhase, doc_of, phases_of, title_of
 
 
 class Bake(Pipeline):

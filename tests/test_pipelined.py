@@ -8,9 +8,9 @@ import random
 import pytest
 from tornado.iostream import IOStream
 
-from streamer.handlers.ingest import IngestHandler
-from streamer.log.base import LogUnavailable
-from streamer.pickup import Forbidden
+from streamer.server.http.ingest import IngestHandler
+from streamer.server.log.base import LogUnavailable
+from streamer.server.runs.spool_pickup import Forbidden
 from tests.api_support import Api, Producer, Raw, ndjson, running
 
 
@@ -347,7 +347,7 @@ async def _counted(api: Api) -> float:
 
 
 async def test_a_connection_on_which_nothing_more_is_sent_ahead_is_closed_in_time(api, monkeypatch):
-    monkeypatch.setattr("streamer.handlers.ingest.IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("streamer.server.http.ingest.IDLE_SECONDS", 0.05)
     producer = await api.register()
     async with await api.raw(requests(producer, 1, 5)) as raw:
         await answers(raw, 5)

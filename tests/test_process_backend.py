@@ -13,9 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from streamer.backends import process as module
-from streamer.backends.base import OUTPUT_TAIL, Exit, WorkerSpec, decode_spec, encode_spec
-from streamer.backends.process import ProcessBackend, ProcessHandle
+from streamer.protocol.worker_spec import WorkerSpec, decode_spec, encode_spec
+from streamer.server.execution import process as module
+from streamer.server.execution.base import OUTPUT_TAIL, Exit
+from streamer.server.execution.process import ProcessBackend, ProcessHandle
 from tests.support import wait_until_async
 
 READY = "import os, sys, time, pathlib; here = pathlib.Path(sys.argv[1]); "

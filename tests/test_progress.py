@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.progress import Counter, Meter, Reading, Tally, total_of
+from streamer.producer.counting import Counter, Meter, Reading, Tally, total_of
 
 
 class Failing:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.events import (
+from streamer.model.events import (
     BARS_LIMIT,
     Bar,
     Completed,
@@ -30,8 +30,8 @@ from streamer.events import (
     StatusChanged,
     decode_event,
 )
-from streamer.outbox import Outbox
-from streamer.publisher import Backoff, Publisher, whereabouts
+from streamer.producer.outbox import Outbox
+from streamer.producer.publisher import Backoff, Publisher, whereabouts
 from tests.fake_ingest import MODES, FakeIngest
 from tests.support import wait_until
 

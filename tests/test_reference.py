@@ -99,7 +99,7 @@ async def test_every_example_has_the_shape_of_the_answer(answered):
 
 def test_every_error_code_is_described():
     text = (ROOT / "docs" / "reference.md").read_text()
-    source = "".join(path.read_text() for path in (ROOT / "streamer" / "handlers").glob("*.py"))
+    source = "".join(path.read_text() for path in (ROOT / "streamer" / "server" / "http").glob("*.py"))
     codes = set(re.findall(r'(?:ApiError\(\s*\d+,\s*|\d+: \()"(\w+)"', source)) | {"failed"}
     assert len(codes) > 15
     assert set() == {code for code in codes if f"`{code}`" not in text}

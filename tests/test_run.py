@@ -15,8 +15,7 @@ from typing import Any, cast
 
 import pytest
 
-from streamer.describe import describe_error
-from streamer.events import (
+from streamer.model.events import (
     Completed,
     Entry,
     ErrorInfo,
@@ -34,10 +33,11 @@ from streamer.events import (
     bounded,
     kind,
 )
-from streamer.interrupter import Cancelled, Interrupter
-from streamer.pipeline import Reporter, SkipPhase
-from streamer.reporter import Run
-from streamer.state import RunState, fold
+from streamer.model.pipeline import Reporter, SkipPhase
+from streamer.model.state import RunState, fold
+from streamer.producer.cancellation import Cancelled, Interrupter
+from streamer.producer.error_text import describe_error
+from streamer.producer.run import Run
 from tests.support import FakeClock, wait_until
 
 

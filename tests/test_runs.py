@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 
-from streamer.backends.base import Exit, WorkerSpec
-from streamer.catalog import Catalog
-from streamer.events import Completed, Logged, PhaseSpec, RunCancelled, RunFailed, decode_event
-from streamer.hub import Hub
-from streamer.log.base import Draft, LogUnavailable, RunEnded, SequenceGap, UnknownRun
-from streamer.log.sqlite import SqliteLog
-from streamer.metrics import StreamCounts
-from streamer.runs import Forbidden, QueueFull, Runs, UnknownPipeline
-from streamer.schema import ParametersRefused
+from streamer.model.events import Completed, Logged, PhaseSpec, RunCancelled, RunFailed, decode_event
+from streamer.model.parameters.json_schema import ParametersRefused
+from streamer.producer.catalog import Catalog
+from streamer.protocol.worker_spec import WorkerSpec
+from streamer.server.execution.base import Exit
+from streamer.server.fan_out.hub import Hub
+from streamer.server.log.base import Draft, LogUnavailable, RunEnded, SequenceGap, UnknownRun
+from streamer.server.log.sqlite import SqliteLog
+from streamer.server.metrics import StreamCounts
+from streamer.server.runs.runs import Forbidden, QueueFull, Runs, UnknownPipeline
 from streamer.settings import Settings
 from tests.support import wait_until_async
 

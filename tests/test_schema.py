@@ -15,7 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer import Pipeline, phase
-from streamer.schema import PROBLEMS_LIMIT, ParametersRefused, build, schema_of, values_of
+from streamer.model.parameters.json_schema import (
+    PROBLEMS_LIMIT,
+    ParametersRefused,
+    build,
+    schema_of,
+    values_of,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

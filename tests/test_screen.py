@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.screen import COLUMNS, Screen
+from streamer.adoption.terminal_text import COLUMNS, Screen
 
 
 def lines_of(*chunks: bytes) -> list[str]:

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 import streamer
-from streamer.events import PhaseSpec
-from streamer.interrupter import Cancelled
-from streamer.reporter import Run
-from streamer.script import _specs, leave
+from streamer.model.events import PhaseSpec
+from streamer.producer.cancellation import Cancelled
+from streamer.producer.run import Run
+from streamer.producer.script import _specs, leave
 from tests.fake_ingest import FakeIngest
 from tests.support import ROOT, free_port, wait_until
 
@@ -516,5 +516,7 @@ def test_a_script_that_is_killed_by_its_end_tells_all(ingest: FakeIngest, tmp_pa
 
 
 def test_the_name_run_is_the_function_whatever_was_imported_before() -> None:
-    code = "import streamer, streamer.worker, streamer.script; streamer.run; assert callable(streamer.run)"
+    code = (
+        "import streamer, streamer.producer.worker, streamer.producer.script; assert callable(streamer.run)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

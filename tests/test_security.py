@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from streamer.handlers.base import check_host
+from streamer.server.http.handler import check_host
 from streamer.settings import Settings
 from tests.api_support import JSON, Api, error_of, running
 from tests.support import ROOT
@@ -346,7 +346,7 @@ async def test_the_token_is_in_no_answer_and_no_file(guarded):
 
 def serve(tmp_path, **environment: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "STREAMER_DATA": str(tmp_path), "STREAMER_PORT": "0", **environment}
-    command = [sys.executable, "-m", "streamer.cli", "serve"]
+    command = [sys.executable, "-m", "streamer", "serve"]
     return subprocess.run(
         command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )

@@ -20,10 +20,10 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from dashboards.local import Local
-from streamer.discovery import DataFolderBusy
-from streamer.embedded import embedded
-from streamer.log.schema import LogVersionError
-from streamer.server import Streamer, routes
+from streamer.client.discovery import DataFolderBusy
+from streamer.server.app import Streamer, routes
+from streamer.server.embedded import embedded
+from streamer.server.log.tables import LogVersionError
 from streamer.settings import Settings
 from tests.api_support import FakeBackend, Producer, data_of, error_of, running
 from tests.support import NO_CERTIFICATES

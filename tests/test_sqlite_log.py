@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from streamer.events import Completed, ErrorInfo, ItemFailed, Logged, StatusChanged
-from streamer.log import sqlite as module
-from streamer.log.base import Draft, LogUnavailable
-from streamer.log.schema import SCHEMA_VERSION, LogVersionError
-from streamer.log.sqlite import SqliteLog
+from streamer.model.events import Completed, ErrorInfo, ItemFailed, Logged, StatusChanged
+from streamer.server.log import sqlite as module
+from streamer.server.log.base import Draft, LogUnavailable
+from streamer.server.log.sqlite import SqliteLog
+from streamer.server.log.tables import SCHEMA_VERSION, LogVersionError
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_disk_that_is_full_loses_nothing_that_was_acknowledged(log):
 
 
 def test_states_of_runs_that_are_over_do_not_fill_the_memory(log, monkeypatch):
-    monkeypatch.setattr("streamer.log.sqlite._STATES_KEPT", 5)
+    monkeypatch.setattr("streamer.server.log.sqlite._STATES_KEPT", 5)
 
     for number in range(20):
         log.create(f"r{number}", [*FIRST, Draft(Completed(), 1001.0)], note=b"").result(10)

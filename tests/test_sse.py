@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from streamer.sse import (
+from streamer.protocol.sse import (
     HEARTBEAT,
     HEARTBEAT_DATA_ONLY,
     MAX_RETRY_MILLISECONDS,

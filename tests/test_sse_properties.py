@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streamer.sse import (
+from streamer.protocol.sse import (
     HEARTBEAT,
     HEARTBEAT_DATA_ONLY,
     MAX_RETRY_MILLISECONDS,

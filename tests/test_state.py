@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from streamer.events import (
+from streamer.model.events import (
     BARS_LIMIT,
     ERRORS_LISTED,
     STREAMER_LOGGER,
@@ -30,7 +30,7 @@ from streamer.events import (
     RunFailed,
     StatusChanged,
 )
-from streamer.state import (
+from streamer.model.state import (
     CURVE_POINTS,
     CancelState,
     Curve,

@@ -11,10 +11,10 @@ import subprocess
 import httpx
 import pytest
 
-from streamer import sse
-from streamer.events import Logged
-from streamer.handlers.stream import StreamHandler
-from streamer.log.base import Draft
+from streamer.model.events import Logged
+from streamer.protocol import sse
+from streamer.server.http.event_streams import StreamHandler
+from streamer.server.log.base import Draft
 from tests.api_support import (
     NO_CERTIFICATES,
     PATIENCE,

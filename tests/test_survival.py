@@ -17,8 +17,8 @@ import httpx
 import psutil
 import pytest
 
-from streamer import sse
-from streamer.server import Streamer
+from streamer.protocol import sse
+from streamer.server.app import Streamer
 from streamer.settings import Settings
 from tests.api_support import PATIENCE, PIPELINES, STREAM, Api, data_of
 from tests.support import NO_CERTIFICATES, ROOT, ServerProcess, end_processes, wait_until, wait_until_async
@@ -326,7 +326,7 @@ def test_sigterm_without_runs_leaves_nothing(server):
 
 def test_a_second_streamer_on_the_same_data_says_in_a_sentence_where_the_first_is(server):
     environment = {**server.environment, "STREAMER_PORT": "0"}
-    command = [sys.executable, "-m", "streamer.cli", "serve"]
+    command = [sys.executable, "-m", "streamer", "serve"]
     second = subprocess.run(
         command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )

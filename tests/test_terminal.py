@@ -13,8 +13,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from dashboards import literals
-from streamer import terminal, words
-from streamer.events import (
+from streamer.model import formatting
+from streamer.model.events import (
     Bar,
     Entry,
     ErrorInfo,
@@ -25,7 +25,8 @@ from streamer.events import (
     Results,
     StatusChanged,
 )
-from streamer.state import PhaseState, RunState
+from streamer.model.state import PhaseState, RunState
+from streamer.terminal import display
 from tests.support import FakeClock
 
 NOW = 1_700_000_000.0
@@ -51,10 +52,10 @@ def drawn(shown: RunState, columns: int = 100, page: str | None = None) -> list[
         file=output, width=columns, force_terminal=True, markup=False, emoji=False, highlight=False,
         color_system=None,
     )  # fmt: skip
-    display = terminal.LiveDisplay(console, clock=FakeClock(NOW))
-    display._state = shown
-    display._page = page or ""
-    console.print(display.render())
+    shown_on = display.LiveDisplay(console, clock=FakeClock(NOW))
+    shown_on._state = shown
+    shown_on._page = page or ""
+    console.print(shown_on.render())
     return [line.rstrip() for line in output.getvalue().split("\n")]
 
 
@@ -86,9 +87,9 @@ def test_every_phase_keeps_its_numbers_on_one_line_in_every_width(columns, name)
 def test_the_terminal_and_the_page_say_the_same(columns):
     shown = state()
     text = "\n".join(drawn(shown, columns))
-    assert words.done_of(shown.done, shown.total, shown.unit) in text
-    assert words.rate(shown.rate, shown.unit) in text
-    assert words.duration(28) in text
+    assert formatting.done_of(shown.done, shown.total, shown.unit) in text
+    assert formatting.rate(shown.rate, shown.unit) in text
+    assert formatting.duration(28) in text
 
 
 def bars(*more: Bar) -> tuple[Bar, ...]:
@@ -171,7 +172,7 @@ def test_every_state_of_the_gallery_fits_into_its_width(name, columns):
 
 @pytest.mark.parametrize("name", sorted(STATES))
 def test_what_is_said_at_the_end_is_printable(name):
-    assert all(line.isprintable() or "\u200d" in line for line in terminal.closing(STATES[name]))
+    assert all(line.isprintable() or "\u200d" in line for line in display.closing(STATES[name]))
 
 
 @given(st.text(max_size=200))
@@ -184,24 +185,24 @@ def test_no_text_reaches_the_terminal_with_anything_but_what_can_be_seen(text):
     )
     shown = state(title=text, message=text, unit=text, owner=text)
     for event in events:
-        for line in terminal.entry_lines(Entry(1, "r", 1, NOW, event), shown):
+        for line in display.entry_lines(Entry(1, "r", 1, NOW, event), shown):
             assert "".join(line).replace("\u200c", "").replace("\u200d", "").isprintable()
 
 
 def test_a_line_with_an_escape_is_shown_not_obeyed():
-    line = terminal.entry_lines(Entry(1, "r", 1, NOW, Logged(message="\x1b[2J\x1b]0;title\x07 red")), state())
+    line = display.entry_lines(Entry(1, "r", 1, NOW, Logged(message="\x1b[2J\x1b]0;title\x07 red")), state())
     assert [("INFO", r"\x1b[2J\x1b]0;title\x07 red")] == line
 
 
 def test_failed_items_are_listed_at_the_end_and_those_beyond_are_counted():
     errors = tuple(FailedItem(f"row {n}", "load", ErrorInfo("ValueError", "high < low")) for n in range(30))
-    lines = terminal.closing(state(status="complete", errors=errors, results=Results(4782, 30)))
+    lines = display.closing(state(status="complete", errors=errors, results=Results(4782, 30)))
     assert "failed in load: row 0: ValueError: high < low" == lines[0]
     assert [20, "failed: 10 more"] == [sum(line.startswith("failed in") for line in lines), lines[-1]]
 
 
 def test_a_long_result_is_cut_and_says_where_the_rest_is():
-    lines = terminal.closing(state(status="complete", result=list(range(1000)), results=Results(1, 0)))
+    lines = display.closing(state(status="complete", result=list(range(1000)), results=Results(1, 0)))
     assert ["result:", "[", "  0,"] == lines[:3]
     assert "… 972 more lines; the page shows the whole result" == lines[-1]
 
@@ -210,8 +211,8 @@ def test_a_long_result_is_cut_and_says_where_the_rest_is():
     ("seconds", "said"), [(None, "—"), (0.44, "0.4 s"), (9.96, "10.0 s"), (12.9, "12 s"), (185, "3 min 5 s")]
 )
 def test_durations_have_a_tenth_while_they_are_short(seconds, said):
-    assert said == terminal.duration(seconds)
+    assert said == display.duration(seconds)
 
 
 def test_progress_is_never_rounded_up_to_the_end():
-    assert "99.9 %" == terminal.percent(state(overall_progress=99.99))
+    assert "99.9 %" == display.percent(state(overall_progress=99.99))

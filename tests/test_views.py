@@ -40,9 +40,9 @@ from dashboards.views.pace import AHEAD
 from dashboards.views.progress import ProgressView
 from dashboards.views.stats import StatsView
 from dashboards.views.values import ROWS_SHOWN, show_value
-from streamer import words
-from streamer.events import Bar, Entry, ErrorInfo, Logged, Results
-from streamer.state import Curve, PhaseState, RunState
+from streamer.model import formatting
+from streamer.model.events import Bar, Entry, ErrorInfo, Logged, Results
+from streamer.model.state import Curve, PhaseState, RunState
 
 
 def view(state: str) -> RunView:
@@ -337,7 +337,10 @@ def test_a_run_without_phases_shows_what_was_counted_outside_of_them() -> None:
     view = RunView(model=RunModel(state=RunState(run="r", status="running", outside=outside), now=1.0))
     shown_now = view.throughput.present()
     assert [rate for _, rate in curve.points] == shown_now["rate"]
-    assert ("Throughput, rows/s", words.took(curve.points[-1][0])) == (shown_now["label"], shown_now["span"])
+    assert ("Throughput, rows/s", formatting.took(curve.points[-1][0])) == (
+        shown_now["label"],
+        shown_now["span"],
+    )
 
 
 def test_the_throughput_of_the_phase_under_way_is_drawn() -> None:
@@ -1054,28 +1057,28 @@ def test_a_form_without_a_streamer_says_why_it_cannot_start() -> None:
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        (words.done_of(1_250_000, 4_812_000_000, "bytes"), "0.0 of 4.8 GB"),
-        (words.done_of(3664, None, "rows"), "3,664 rows"),
-        (words.amount(999, "B"), "999 B"),
-        (words.amount(1_500_000, "bytes"), "1.5 MB"),
-        (words.rate(0.2, "files"), "12 files/min"),
-        (words.rate(0.001, "files"), "3.6 files/h"),
-        (words.rate(1.5, ""), "1.5/s"),
-        (words.rate(None, "rows"), ""),
-        (words.rate(float("nan"), "rows"), ""),
-        (words.rate(2_000_000, "bytes"), "2.0 MB/s"),
-        (words.clock(4329), "1:12:09"),
-        (words.clock(None), "—"),
-        (words.clock(187_445), "2 d 4:04:05"),
-        (words.duration(130), "2 min 10 s"),
-        (words.took(0.42), "0.4 s"),
-        (words.took(0.01), "0.1 s"),
-        (words.took(4.6), "4 s"),
-        (words.clock(0.42), "0.4 s"),
-        (words.duration(3600), "1 h"),
-        (words.ago(0.4), "just now"),
-        (words.percent(99.99), "99 %"),
-        (words.count(2.5), "2.5"),
+        (formatting.done_of(1_250_000, 4_812_000_000, "bytes"), "0.0 of 4.8 GB"),
+        (formatting.done_of(3664, None, "rows"), "3,664 rows"),
+        (formatting.amount(999, "B"), "999 B"),
+        (formatting.amount(1_500_000, "bytes"), "1.5 MB"),
+        (formatting.rate(0.2, "files"), "12 files/min"),
+        (formatting.rate(0.001, "files"), "3.6 files/h"),
+        (formatting.rate(1.5, ""), "1.5/s"),
+        (formatting.rate(None, "rows"), ""),
+        (formatting.rate(float("nan"), "rows"), ""),
+        (formatting.rate(2_000_000, "bytes"), "2.0 MB/s"),
+        (formatting.clock(4329), "1:12:09"),
+        (formatting.clock(None), "—"),
+        (formatting.clock(187_445), "2 d 4:04:05"),
+        (formatting.duration(130), "2 min 10 s"),
+        (formatting.took(0.42), "0.4 s"),
+        (formatting.took(0.01), "0.1 s"),
+        (formatting.took(4.6), "4 s"),
+        (formatting.clock(0.42), "0.4 s"),
+        (formatting.duration(3600), "1 h"),
+        (formatting.ago(0.4), "just now"),
+        (formatting.percent(99.99), "99 %"),
+        (formatting.count(2.5), "2.5"),
     ],
 )
 def test_numbers_are_written_for_people(said: str, expected: str) -> None:
@@ -1230,4 +1233,4 @@ def test_an_empty_source_has_what_a_range_needs() -> None:
 
 def test_a_description_s_lines_are_joined_and_its_lists_kept():
     doc = "Load prices.\n\nEvery row is\nchecked.\n\nSteps:\n  - one\n  - two"
-    assert "Load prices.\n\nEvery row is checked.\n\nSteps:\n  - one\n  - two" == words.paragraphs(doc)
+    assert "Load prices.\n\nEvery row is checked.\n\nSteps:\n  - one\n  - two" == formatting.paragraphs(doc)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer import sse
-from streamer.events import Entry, Logged, PhaseChanged, PhaseSpec, Progressed, StatusChanged
-from streamer.state import RunState, fold
-from streamer.wire import (
+from streamer.model.events import Entry, Logged, PhaseChanged, PhaseSpec, Progressed, StatusChanged
+from streamer.model.state import RunState, fold
+from streamer.protocol import sse
+from streamer.protocol.frames import (
     Cursor,
     Removed,
     Reset,

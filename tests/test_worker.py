@@ -18,11 +18,12 @@ from typing import Any, Self
 import psutil
 import pytest
 
-from streamer.backends.base import Exit, WorkerSpec, encode_spec
-from streamer.backends.process import ProcessBackend, ProcessHandle
-from streamer.events import Event, Logged
-from streamer.reporter import Run
-from streamer.worker import EXIT_AWAY, EXIT_REFUSED, EXIT_USAGE, Lines, Output
+from streamer.model.events import Event, Logged
+from streamer.producer.run import Run
+from streamer.producer.worker import EXIT_AWAY, EXIT_REFUSED, EXIT_USAGE, Lines, Output
+from streamer.protocol.worker_spec import WorkerSpec, encode_spec
+from streamer.server.execution.base import Exit
+from streamer.server.execution.process import ProcessBackend, ProcessHandle
 from tests.fake_ingest import FakeIngest
 from tests.support import ROOT, free_port, wait_until_async
 
@@ -31,7 +32,7 @@ import ctypes, logging, os, signal, subprocess, sys, threading, time, warnings
 from pathlib import Path
 import param
 from streamer import Pipeline, phase
-from streamer.pipeline import SkipPhase
+from streamer.model.pipeline import SkipPhase
 
 HERE = Path(__file__).parent
 
@@ -395,7 +396,7 @@ async def test_a_run_that_nobody_wants_ends(stage: Stage) -> None:
 @slow
 def test_without_a_spec_it_says_so() -> None:
     found = subprocess.run(
-        [sys.executable, "-m", "streamer.worker"],
+        [sys.executable, "-m", "streamer.producer.worker"],
         input=b"{",
         capture_output=True,
         cwd=ROOT,
@@ -422,7 +423,8 @@ async def test_the_streamers_death_does_not_touch_it(stage: Stage, tmp_path: Pat
     (tmp_path / "spec").write_bytes(encode_spec(spec))
     starter = (
         "import asyncio, json, os, signal, sys; from pathlib import Path;"
-        "from streamer.backends.base import decode_spec; from streamer.backends.process import ProcessBackend;"
+        "from streamer.protocol.worker_spec import decode_spec;"
+        "from streamer.server.execution.process import ProcessBackend;"
         "here = Path(sys.argv[1]);\n"
         "async def main():\n"
         "    handle = await ProcessBackend(here).start(decode_spec((here / 'spec').read_bytes()))\n"

@@ -14,13 +14,13 @@ from dashboards.notebook.cell import TICK_SECONDS, Cell, Frame, Message, Painter
 from dashboards.notebook.forms import Asked, described_html, form_html, form_text
 from dashboards.notebook.record import LINES_SHOWN, Seen, run_html, run_text
 from dashboards.notebook.tables import Listed, runs_html, runs_text
-from streamer.answers import Conflict, NotFound, Offer, Refused, StreamerError
-from streamer.client import Client
-from streamer.events import Entry, Logged
-from streamer.following import Connection
-from streamer.following import Message as Told
-from streamer.state import RunState, apply
-from streamer.wire import Snapshot
+from streamer.client.client import Client
+from streamer.client.stream import Connection
+from streamer.client.stream import Message as Told
+from streamer.model.events import Entry, Logged
+from streamer.model.state import RunState, apply
+from streamer.protocol.api import Conflict, NotFound, Offer, Refused, StreamerError
+from streamer.protocol.frames import Snapshot
 
 #: Seconds after which a streamer is asked again for what it did not know or would not give.
 AGAIN_SECONDS: Final = 2.0

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from dashboards.fields import fields_of
 from dashboards.notebook.markup import Markup, tag
 from dashboards.notebook.record import SOFT, TONES, box, foot, note, stamp
-from streamer import words
-from streamer.answers import Offer
+from streamer.model import formatting
+from streamer.protocol.api import Offer
 
 _INPUT = (
     "font:inherit;color:inherit;background:transparent;border:1px solid rgba(128,128,128,.5);border-radius:6px;"
@@ -73,7 +73,7 @@ def _head(asked: Asked) -> tuple[Markup, Markup | None]:
     title = tag("div", tag("b", f"Start {name}", style="font-size:16px"))
     if offer is None:
         return title, tag("div", "Asking the streamer what it takes…", style=SOFT) if not asked.note else None
-    doc = words.cut(words.paragraphs(offer.doc), 4_000)
+    doc = formatting.cut(formatting.paragraphs(offer.doc), 4_000)
     return title, tag("div", doc, style=f"{SOFT};white-space:pre-line;max-width:70ch") if doc else None
 
 

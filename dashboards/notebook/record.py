@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from dashboards.notebook.markup import Markup, join, link, tag
-from streamer import words
-from streamer.events import Bar, Entry, FailedItem, Logged
-from streamer.state import PhaseState, RunState
+from streamer.model import formatting
+from streamer.model.events import Bar, Entry, FailedItem, Logged
+from streamer.model.state import PhaseState, RunState
 
 #: How many of each are kept in a notebook; the page has them all.
 LINES_SHOWN: Final = 12
@@ -68,7 +68,7 @@ def run_text(seen: Seen) -> str:
     lines = [f"Run {seen.run_id}: {seen.note or 'nothing is known of it yet'}"]
     if state is not None:
         lines = [
-            f"{_title(state)} · {words.status_word(state.status)} · {_headline(state)}",
+            f"{_title(state)} · {formatting.status_word(state.status)} · {_headline(state)}",
             _now(state, seen.at),
         ]
         if state.error is not None:
@@ -121,16 +121,16 @@ def note(text: str) -> Markup | None:
 
 def chip(state: RunState) -> Markup:
     """Return a run's status as a word in its tone."""
-    tone = TONES[words.STATUS_TONES.get(state.status, "wait")]
+    tone = TONES[formatting.STATUS_TONES.get(state.status, "wait")]
     return tag(
         "span",
-        f"● {words.status_word(state.status)}",
+        f"● {formatting.status_word(state.status)}",
         style=f"color:{tone};font-weight:600;white-space:nowrap",
     )
 
 
 def _title(state: RunState) -> str:
-    return words.cut(state.title or state.pipeline or state.run, 300)
+    return formatting.cut(state.title or state.pipeline or state.run, 300)
 
 
 def _head(state: RunState) -> Markup:
@@ -139,9 +139,9 @@ def _head(state: RunState) -> Markup:
         parts.append(f"Started {stamp(state.started)}")
     elif state.created is not None:
         parts.append(f"Queued {stamp(state.created)}")
-    parts += [f"by {words.cut(state.owner, 100)}"] if state.owner else []
-    parts += [f"on {words.cut(state.host, 100)}"] if state.host else []
-    parts += [f"· {words.cut(state.program_beside, 100)}"] if state.program_beside else []
+    parts += [f"by {formatting.cut(state.owner, 100)}"] if state.owner else []
+    parts += [f"on {formatting.cut(state.host, 100)}"] if state.host else []
+    parts += [f"· {formatting.cut(state.program_beside, 100)}"] if state.program_beside else []
     return tag(
         "div",
         tag("div", tag("b", _title(state), style="font-size:16px"), Markup(" &nbsp;"), chip(state)),
@@ -154,26 +154,26 @@ def _headline(state: RunState) -> str:
     if state.status == "queued":
         return "Waiting for a place"
     if state.indeterminate and not state.overall_progress and state.done is not None:
-        return words.amount(state.done, state.unit)
-    return words.percent(state.progress)
+        return formatting.amount(state.done, state.unit)
+    return formatting.percent(state.progress)
 
 
 def _now(state: RunState, at: float) -> str:
     parts = []
     if not state.is_over and state.status != "queued":
         counted = state.indeterminate and not state.overall_progress
-        parts += [words.cut(state.phase or "", 80)]
-        parts += ["total not known" if counted else words.done_of(state.done, state.total, state.unit)]
-        parts += [words.rate(state.rate, state.unit) if state.status != "stalled" else ""]
+        parts += [formatting.cut(state.phase or "", 80)]
+        parts += ["total not known" if counted else formatting.done_of(state.done, state.total, state.unit)]
+        parts += [formatting.rate(state.rate, state.unit) if state.status != "stalled" else ""]
     results = state.results
     parts += [f"{results.success:,} succeeded"] if results.success else []
     parts += [f"{results.failed:,} failed"] if results.failed else []
     parts += [f"{state.warnings:,} warnings"] if state.warnings else []
     seconds = state.duration(at)
-    parts += [words.duration(seconds)] if seconds is not None else []
+    parts += [formatting.duration(seconds)] if seconds is not None else []
     if not state.is_over and state.last_time is not None and state.started is not None:
         age = at - state.last_time
-        parts += [f"last event {words.ago(age)}"] if age >= 10 else []
+        parts += [f"last event {formatting.ago(age)}"] if age >= 10 else []
     return " · ".join(part for part in parts if part)
 
 
@@ -230,8 +230,8 @@ def _stopped(phase: PhaseState, state: RunState) -> bool:
 def _phase(phase: PhaseState, state: RunState) -> Markup:
     live = phase.status == "started" and not state.is_over
     mark = "■" if _stopped(phase, state) else _MARKS[phase.status]
-    detail = f" {words.percent(phase.progress)}" if live and phase.progress is not None else ""
-    return tag("span", f"{mark} {words.cut(phase.name, 60)}{detail}", style=None if live else SOFT)
+    detail = f" {formatting.percent(phase.progress)}" if live and phase.progress is not None else ""
+    return tag("span", f"{mark} {formatting.cut(phase.name, 60)}{detail}", style=None if live else SOFT)
 
 
 def _bars(state: RunState) -> Markup | None:
@@ -262,7 +262,10 @@ def _one_bar(bar: Bar, depth: int) -> Markup:
     return tag(
         "div",
         tag("div", _fill(fraction, tone), style=track),
-        tag("span", f"{words.cut(bar.name, 80) or 'loop'} {words.done_of(bar.done, bar.total, bar.unit)}"),
+        tag(
+            "span",
+            f"{formatting.cut(bar.name, 80) or 'loop'} {formatting.done_of(bar.done, bar.total, bar.unit)}",
+        ),
         style=f"display:flex;align-items:center;gap:10px;margin-left:{min(depth, 8) * 18}px;font-size:13px",
     )
 
@@ -274,7 +277,7 @@ def _error(state: RunState) -> Markup | None:
     said = tag(
         "div",
         tag("b", error.type, style=f"color:{TONES['bad']}"),
-        _joined(": ", words.cut(error.message, 1_000)),
+        _joined(": ", formatting.cut(error.message, 1_000)),
         style="margin-top:8px",
     )
     trace = (
@@ -303,8 +306,8 @@ def _failures(state: RunState) -> Markup | None:
 
 
 def _failure(one: FailedItem) -> Markup:
-    said = f": {words.cut(one.error.message, 300)}" if one.error.message else ""
-    return tag("li", tag("b", words.cut(one.item, 200)), f" · {one.error.type}{said}")
+    said = f": {formatting.cut(one.error.message, 300)}" if one.error.message else ""
+    return tag("li", tag("b", formatting.cut(one.item, 200)), f" · {one.error.type}{said}")
 
 
 def _lines(state: RunState, lines: Iterable[Entry]) -> Markup | None:
@@ -313,7 +316,7 @@ def _lines(state: RunState, lines: Iterable[Entry]) -> Markup | None:
         event = entry.event
         if isinstance(event, Logged):
             clock = _time.strftime("%H:%M:%S", _time.gmtime(max(entry.time, 0.0)))
-            text = words.cut(words.without_terminal_codes(event.message), 400)
+            text = formatting.cut(formatting.without_terminal_codes(event.message), 400)
             tone = {"error": TONES["bad"], "warning": TONES["warn"]}.get(event.type)
             rows.append(tag("div", f"{clock}  {event.level:<8} {text}", style=tone and f"color:{tone}"))
     if not rows:
@@ -329,7 +332,7 @@ def _values(title: str, value: Any) -> Markup | None:
     if value is None or value == {}:
         return None
     text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    return _fold(title, tag("pre", words.cut(text, _VALUE_LIMIT), style=_PRE), opened=title == "Result")
+    return _fold(title, tag("pre", formatting.cut(text, _VALUE_LIMIT), style=_PRE), opened=title == "Result")
 
 
 def _foot(seen: Seen, live: bool) -> Markup:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from dashboards.notebook.markup import Markup, link, tag
 from dashboards.notebook.record import box, chip, foot, note, stamp
-from streamer import words
-from streamer.state import RunState
+from streamer.model import formatting
+from streamer.model.state import RunState
 
 _CELL = (
     "padding:5px 14px 5px 0;text-align:left;vertical-align:top;border-bottom:1px solid rgba(128,128,128,.25)"
@@ -32,7 +32,8 @@ class Listed(NamedTuple):
 def runs_text(listed: Listed) -> str:
     """Return the runs, one a line."""
     lines = [
-        " · ".join((_title(run), words.status_word(run.status), _progress(run))) for run in listed.runs or ()
+        " · ".join((_title(run), formatting.status_word(run.status), _progress(run)))
+        for run in listed.runs or ()
     ]
     head = f"Runs{listed.about and ' ' + listed.about}: {len(lines) or 'none'}"
     return "\n".join(filter(None, (head, *lines, listed.note, f"As of {stamp(listed.at)}")))
@@ -66,12 +67,12 @@ def _row(run: RunState, page: str) -> Markup:
 
 
 def _title(run: RunState) -> str:
-    return words.cut(run.title or run.pipeline or run.run, 120)
+    return formatting.cut(run.title or run.pipeline or run.run, 120)
 
 
 def _progress(run: RunState) -> str:
     if run.status == "queued":
-        return words.NOT_KNOWN
+        return formatting.NOT_KNOWN
     if run.indeterminate and not run.overall_progress and run.done is not None:
-        return words.amount(run.done, run.unit)
-    return words.percent(run.progress)
+        return formatting.amount(run.done, run.unit)
+    return formatting.percent(run.progress)

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from dashboards.session import SEARCH_LIMIT, STATUSES, TABS
-from streamer.events import LEVELS
+from streamer.model.events import LEVELS
 
 #: The longest value of the others, in characters.
 VALUE_LIMIT: Final = 300

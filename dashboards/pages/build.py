@@ -15,7 +15,7 @@ from dashboards.pages.where import AGAIN_HREF, RUN_HREF, RUNS_HREF, START_HREF, 
 from dashboards.session import RunModel, RunsModel, Session, StartModel
 from dashboards.shell import show
 from dashboards.views import RunsView, RunView, StartView
-from streamer import origin
+from streamer.client import identity
 from streamer.settings import SettingError
 
 
@@ -34,7 +34,7 @@ def viewer() -> str:
     """Return who looks: the user who logged in, else whoever runs this server."""
     if pn.state.user and pn.state.user != "guest":
         return str(pn.state.user)
-    return origin.user() or ""
+    return identity.user() or ""
 
 
 def _connect(model: Session, link: Callable[[Live], object]) -> None:

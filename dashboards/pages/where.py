@@ -9,7 +9,7 @@ from dashboards.pages.address import Address
 from dashboards.session import RunModel, RunsModel, Session, StartModel
 from dashboards.shell import HOME, make_where
 from dashboards.views.base import View
-from streamer import words
+from streamer.model import formatting
 
 #: How a run's page, the form and the list are reached from any of them; paths stay as they are, whatever the prefix.
 RUN_HREF: Final = "?run={}"
@@ -44,13 +44,17 @@ class OfRun(WhereView):
         tab = "" if model.tab == "log" else model.tab
         query = Address(run=model.run_id, level=model.level, search=model.search, tab=tab).query()
         if state is None:
-            crumbs = [("Runs", RUNS_HREF), (words.cut(model.run_id, 20), "")]
+            crumbs = [("Runs", RUNS_HREF), (formatting.cut(model.run_id, 20), "")]
             name = {"missing": "No such run", "away": "Streamer away"}.get(model.connection, "Run")
             return make_where(crumbs, f"{name} · Streamer", owner=self.owner, query=query)
         title = state.title or state.pipeline or state.run
         of_pipeline = "" if state.pipeline is None else Address(pipeline=state.pipeline).query()
         is_going_on = not state.is_over and state.status != "queued"
-        head = words.percent(state.overall_progress) if is_going_on else words.status_word(state.status)
+        head = (
+            formatting.percent(state.overall_progress)
+            if is_going_on
+            else formatting.status_word(state.status)
+        )
         go = RUN_HREF.format(quote(model.retry_run, safe="")) if model.retry_run else ""
         return make_where(
             [("Runs", RUNS_HREF), (title, of_pipeline), (state.run[:SHORT_ID], "")],

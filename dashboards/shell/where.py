@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from streamer import words
+from streamer.model import formatting
 
 
 def make_where(
@@ -16,9 +16,9 @@ def make_where(
     `query` is the address that shows the same; `go` where the page is to go instead, empty: it stays.
     """
     return {
-        "crumbs": [[words.cut(text, 200), href] for text, href in crumbs],
-        "owner": words.cut(owner, 100),
-        "title": words.cut(title, 200),
+        "crumbs": [[formatting.cut(text, 200), href] for text, href in crumbs],
+        "owner": formatting.cut(owner, 100),
+        "title": formatting.cut(title, 200),
         "query": query,
         "go": go,
     }

@@ -7,9 +7,9 @@ from typing import Any
 
 from dashboards.session import RunModel
 from dashboards.views.base import View
-from streamer import words
-from streamer.events import Bar
-from streamer.state import RunState
+from streamer.model import formatting
+from streamer.model.events import Bar
+from streamer.model.state import RunState
 
 #: How many rows are shown at most; how many of one bar's inner bars that are over, and of the outer ones.
 ROWS_SHOWN = 60
@@ -54,7 +54,7 @@ def _rows(state: RunState) -> Iterator[dict[str, Any]]:
     for name in phases:
         under = [bar for bar in tops if bar.phase == name]
         if under:
-            yield {"id": f"phase {name}", "depth": 0, "name": words.cut(name, 200)}
+            yield {"id": f"phase {name}", "depth": 0, "name": formatting.cut(name, 200)}
             yield from _branch(under, inner, 1, outer_shown)
 
 
@@ -78,12 +78,12 @@ def _row(bar: Bar, depth: int) -> dict[str, Any]:
         value = min(int(bar.done / bar.total * 100), 100)
     elif bar.status == "finished":
         value = 100
-    text = words.done_of(bar.done, bar.total, words.cut(bar.unit, 20))
+    text = formatting.done_of(bar.done, bar.total, formatting.cut(bar.unit, 20))
     said = {"started": "", "finished": "finished", "stopped": "stopped"}[bar.status]
     return {
         "id": f"bar {bar.id}",
         "depth": min(depth, DEPTH_SHOWN),
-        "name": words.cut(bar.name, 200) or "bar",
+        "name": formatting.cut(bar.name, 200) or "bar",
         "value": value,
         "text": text,
         "spoken": ", ".join(part for part in (text, said) if part),

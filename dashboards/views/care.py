@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from dashboards.session import RunModel
 from dashboards.views.base import View, run_soon
-from streamer import limits, words
-from streamer.state import CancelState, RunState
+from streamer.model import formatting, time_limit
+from streamer.model.state import CancelState, RunState
 
 #: How a cancel ended, in words.
 ENDINGS = {
@@ -94,17 +94,19 @@ def _limit(state: RunState, now: float) -> list[dict[str, Any]]:
     limit = state.time_limit_seconds
     if limit is None or state.is_over:
         return []
-    left = limits.seconds_left(state, now)
+    left = time_limit.seconds_left(state, now)
     if left is None:
-        return [_fact("Time limit", [words.duration(limit)])]
+        return [_fact("Time limit", [formatting.duration(limit)])]
     if state.status == "cancelling":
         return []
-    text = f"{words.clock(left)} left of {words.duration(limit)}"
-    if not limits.will_miss(state, now):
+    text = f"{formatting.clock(left)} left of {formatting.duration(limit)}"
+    if not time_limit.will_miss(state, now):
         return [_fact("Time limit", [text])]
-    expected = limits.expected_seconds(state, now)
+    expected = time_limit.expected_seconds(state, now)
     return [
-        _fact("Time limit", [f"{text}, but about {words.duration(expected)} needed at this pace"], "warn")
+        _fact(
+            "Time limit", [f"{text}, but about {formatting.duration(expected)} needed at this pace"], "warn"
+        )
     ]
 
 
@@ -131,7 +133,7 @@ def _cancel(state: RunState) -> list[dict[str, Any]]:
 def _acknowledged(cancel: CancelState) -> str:
     where = ""
     if cancel.phase:
-        where += f" in {words.cut(cancel.phase, 100)}"
+        where += f" in {formatting.cut(cancel.phase, 100)}"
     if cancel.item is not None:
-        where += f" at {words.cut(cancel.item, 100)}"
+        where += f" at {formatting.cut(cancel.item, 100)}"
     return f"acknowledged{where}"

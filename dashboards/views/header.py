@@ -8,8 +8,8 @@ from typing import Any
 from dashboards.session import RunModel
 from dashboards.views.base import View, run_soon
 from dashboards.views.life import life
-from streamer import words
-from streamer.state import RunState
+from streamer.model import formatting
+from streamer.model.state import RunState
 
 
 class HeaderView(View):
@@ -35,8 +35,8 @@ class HeaderView(View):
         return {
             "known": True,
             "title": state.title or state.pipeline or state.run,
-            "word": words.status_word(state.status),
-            "tone": words.STATUS_TONES[state.status],
+            "word": formatting.status_word(state.status),
+            "tone": formatting.STATUS_TONES[state.status],
             "live": state.status in ("running", "cancelling"),
             "about": _about(state),
             "life": sentence,
@@ -83,12 +83,12 @@ def _about(state: RunState) -> list[Any]:
     if state.host:
         parts.append(f" on {state.host}")
     if state.program_beside:
-        parts.append(f" · {words.cut(state.program_beside, 100)}")
+        parts.append(f" · {formatting.cut(state.program_beside, 100)}")
     if state.is_over and state.ended is not None:
         parts += [" · ended ", state.ended]
         seconds = state.duration(state.ended)
         if seconds is not None:
-            parts.append(f", after {words.took(seconds)}")
+            parts.append(f", after {formatting.took(seconds)}")
     return parts
 
 
@@ -142,8 +142,8 @@ def notice(
     return {
         "kind": kind,
         "title": title,
-        "text": words.cut(text, 2_000),
-        "code": words.cut(code, 200),
+        "text": formatting.cut(text, 2_000),
+        "code": formatting.cut(code, 200),
         "link": list(link) if link else [],
         "page": page,
     }

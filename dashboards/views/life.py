@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from streamer import words
-from streamer.state import RunState
+from streamer.model import formatting
+from streamer.model.state import RunState
 
 #: A run in which nothing happened for longer than this, in seconds, says so in the tone of a warning.
 QUIET_SECONDS = 30.0
@@ -16,12 +16,15 @@ def life(state: RunState, now: float) -> tuple[str, bool]:
         return "", False
     if state.status == "queued":
         since = state.last_time if state.created is None else state.created
-        return f"waiting for {words.duration(max(now - since, 0.0))}", False
+        return f"waiting for {formatting.duration(max(now - since, 0.0))}", False
     age = max(now - state.last_time, 0.0)
-    said = [f"last event {words.ago(age)}", f"longest gap {words.duration(max(state.longest_gap, age))}"]
+    said = [
+        f"last event {formatting.ago(age)}",
+        f"longest gap {formatting.duration(max(state.longest_gap, age))}",
+    ]
     if state.status == "stalled":
         sign = state.last_time if state.last_sign is None else state.last_sign
-        said.insert(0, f"no sign of life for {words.duration(max(now - sign, 0.0))}")
+        said.insert(0, f"no sign of life for {formatting.duration(max(now - sign, 0.0))}")
     if process := _process(state):
         said.append(process)
     return " · ".join(said), state.status == "stalled" or age > QUIET_SECONDS

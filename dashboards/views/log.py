@@ -8,8 +8,8 @@ from typing import Any
 
 from dashboards.session import WINDOW_LINES, LogChange, LogLine, RunModel
 from dashboards.views.base import View, encode, run_soon, text_of
-from streamer import words
-from streamer.events import LEVELS
+from streamer.model import formatting
+from streamer.model.events import LEVELS
 
 #: Longer messages are cut for display, in characters; the streamer bounds them already.
 SHOWN_LIMIT = 8_000
@@ -102,9 +102,11 @@ def _rows(lines: tuple[LogLine, ...]) -> list[list[Any]]:
 
 def _fields(line: LogLine) -> list[str]:
     """Return the fields of a line that has any; most have none, and send nothing for it."""
-    return [words.cut(words.without_terminal_codes(line.fields), SHOWN_LIMIT)] if line.fields else []
+    return (
+        [formatting.cut(formatting.without_terminal_codes(line.fields), SHOWN_LIMIT)] if line.fields else []
+    )
 
 
 def _message(line: LogLine) -> str:
-    message = words.cut(words.without_terminal_codes(line.message), SHOWN_LIMIT)
+    message = formatting.cut(formatting.without_terminal_codes(line.message), SHOWN_LIMIT)
     return f"{line.item}: {message}" if line.item and line.item not in message else message

@@ -6,8 +6,8 @@ from typing import Any
 
 from dashboards.session import RunModel
 from dashboards.views.base import View
-from streamer import words
-from streamer.state import PhaseState, RunState
+from streamer.model import formatting
+from streamer.model.state import PhaseState, RunState
 
 _MARKS = {"done": "✓", "failed": "✕", "stopped": "■", "skipped": "↷"}
 
@@ -118,7 +118,7 @@ def _label(phase: PhaseState, state: RunState, now: float) -> dict[str, Any]:
             at = f"{word} at {reached}" if phase.progress is not None or phase.done is not None else word
             details = [[at, took], [at], [word]]
     return {
-        "name": words.cut(phase.name, 200),
+        "name": formatting.cut(phase.name, 200),
         "details": [" · ".join(part for part in parts if part) for parts in details],
         "kind": kind,
         "mark": _MARKS.get(kind, ""),
@@ -127,8 +127,8 @@ def _label(phase: PhaseState, state: RunState, now: float) -> dict[str, Any]:
 
 def _reached(phase: PhaseState) -> str:
     if phase.progress is not None:
-        return words.percent(phase.progress)
-    return words.done_of(phase.done, None, words.cut(phase.unit, 20)) or "working"
+        return formatting.percent(phase.progress)
+    return formatting.done_of(phase.done, None, formatting.cut(phase.unit, 20)) or "working"
 
 
 def _took(phase: PhaseState, state: RunState, now: float) -> str:
@@ -136,11 +136,17 @@ def _took(phase: PhaseState, state: RunState, now: float) -> str:
         return ""
     end = phase.ended if phase.ended is not None else (state.ended if state.is_over else now)
     seconds = (end if end is not None else now) - phase.started
-    return words.took(seconds) if phase.ended is not None or state.is_over else words.duration(seconds)
+    return (
+        formatting.took(seconds) if phase.ended is not None or state.is_over else formatting.duration(seconds)
+    )
 
 
 def _spoken(labels: list[dict[str, Any]], state: RunState | None) -> str:
     if not labels:
-        return "No phases" if state is None else f"Overall progress, {words.percent(state.overall_progress)}"
+        return (
+            "No phases"
+            if state is None
+            else f"Overall progress, {formatting.percent(state.overall_progress)}"
+        )
     names = "; ".join(f"{label['name']}: {label['details'][0]}" for label in labels[:40])
-    return f"Phases, as wide as their weights: {words.cut(names, 2_000)}"
+    return f"Phases, as wide as their weights: {formatting.cut(names, 2_000)}"

@@ -7,8 +7,8 @@ from typing import Any
 
 from dashboards.session import RunModel
 from dashboards.views.base import View
-from streamer import words
-from streamer.state import RunState
+from streamer.model import formatting
+from streamer.model.state import RunState
 
 
 class ProgressView(View):
@@ -22,7 +22,7 @@ class ProgressView(View):
         state = self.model.state
         if state is None:
             return {
-                "number": words.NOT_KNOWN,
+                "number": formatting.NOT_KNOWN,
                 "unit": "",
                 "value": None,
                 "phase": "",
@@ -34,16 +34,16 @@ class ProgressView(View):
         phase, now = _now(state)
         value = None if unit != "%" else state.progress
         spoken = ", ".join(part for part in (f"{number} {unit}".strip(), phase, now) if part)
-        if number == words.NOT_KNOWN:
-            spoken = words.status_word(state.status).lower()
+        if number == formatting.NOT_KNOWN:
+            spoken = formatting.status_word(state.status).lower()
         return {
             "number": number,
             "unit": unit,
             "value": value,
-            "phase": words.cut(phase, 80),
+            "phase": formatting.cut(phase, 80),
             "now": now,
             "spoken": spoken,
-            "tone": "soft" if number == words.NOT_KNOWN else "",
+            "tone": "soft" if number == formatting.NOT_KNOWN else "",
             "result": state.status == "complete" and state.result is not None,
         }
 
@@ -55,10 +55,10 @@ class ProgressView(View):
 def _number(state: RunState) -> tuple[str, str]:
     silent = not state.phases and state.done is None and state.indeterminate and not state.overall_progress
     if state.status == "queued" or silent:
-        return words.NOT_KNOWN, ""
+        return formatting.NOT_KNOWN, ""
     if state.indeterminate and state.overall_progress == 0 and state.done is not None:
         # Nobody knows how much there is: a count is true, a percentage would be made up.
-        text = words.amount(state.done, state.unit)
+        text = formatting.amount(state.done, state.unit)
         number, _, unit = text.partition(" ")
         return number, unit
     return str(state.progress), "%"
@@ -69,13 +69,13 @@ def _now(state: RunState) -> tuple[str, str]:
         return "", "Waiting for a place"
     if state.is_over:
         return _over(state)
-    done = words.done_of(state.done, state.total, state.unit)
+    done = formatting.done_of(state.done, state.total, state.unit)
     if state.indeterminate and state.done is not None:
         # The count is the large number then, unless earlier phases gave a percentage.
         done = f"{done}, total not known" if state.overall_progress else "total not known"
-    parts = [done, words.rate(state.rate, state.unit) if state.status != "stalled" else ""]
+    parts = [done, formatting.rate(state.rate, state.unit) if state.status != "stalled" else ""]
     if not any(parts) and state.message and state.status != "stalled":
-        parts = [words.cut(state.message, 120)]
+        parts = [formatting.cut(state.message, 120)]
     if not any(parts):
         waiting = "Waiting for a sign of life" if state.status == "stalled" else "Working"
         parts = [waiting] if state.phase is None else []
@@ -88,6 +88,6 @@ def _over(state: RunState) -> tuple[str, str]:
         if failed:
             return "Complete", f"{failed:,} of {failed + success:,} failed"
         return "Complete", f"{success:,} succeeded" if success else ""
-    reached = f"in {words.cut(state.phase, 60)}" if state.phase else ""
-    done = words.done_of(state.done, state.total, words.cut(state.unit, 20))
-    return words.status_word(state.status), " · ".join(part for part in (reached, done) if part)
+    reached = f"in {formatting.cut(state.phase, 60)}" if state.phase else ""
+    done = formatting.done_of(state.done, state.total, formatting.cut(state.unit, 20))
+    return formatting.status_word(state.status), " · ".join(part for part in (reached, done) if part)

@@ -11,8 +11,8 @@ from panel.viewable import Viewer
 from dashboards.session import RunsModel
 from dashboards.views.base import Board, View, around, encode, run_soon, text_of
 from dashboards.views.header import notice
-from streamer import words
-from streamer.state import RunState
+from streamer.model import formatting
+from streamer.model.state import RunState
 
 #: The most rows a page draws; older ones are found with the filters.
 ROWS_SHOWN: Final = 500
@@ -74,12 +74,16 @@ class RunsTableView(View):
     def _row(self, state: RunState, now: float) -> dict[str, Any]:
         queued, live = state.status == "queued", state.status in ("running", "cancelling")
         counted = state.indeterminate and not state.overall_progress and state.done is not None
-        progress = words.amount(state.done, state.unit) if counted else words.percent(state.overall_progress)
+        progress = (
+            formatting.amount(state.done, state.unit)
+            if counted
+            else formatting.percent(state.overall_progress)
+        )
         return {
             "run": state.run,
             "href": self.run_href.format(quote(state.run, safe="")),
-            "title": words.cut(state.title or state.pipeline or state.run, 300),
-            "about": words.cut(
+            "title": formatting.cut(state.title or state.pipeline or state.run, 300),
+            "about": formatting.cut(
                 " · ".join(
                     part
                     for part in (
@@ -87,21 +91,21 @@ class RunsTableView(View):
                         state.host,
                         state.run[:SHORT_ID],
                         # The last, as what finds no room is left out, and this is the longest.
-                        words.cut(state.program_beside, 60),
+                        formatting.cut(state.program_beside, 60),
                     )
                     if part
                 ),
                 200,
             ),
-            "word": words.status_word(state.status),
-            "tone": words.STATUS_TONES[state.status],
+            "word": formatting.status_word(state.status),
+            "tone": formatting.STATUS_TONES[state.status],
             "live": live,
-            "progress": words.NOT_KNOWN if queued else progress,
+            "progress": formatting.NOT_KNOWN if queued else progress,
             "value": 0 if queued else round(state.overall_progress, 1),
             "moving": state.indeterminate and not state.overall_progress and live,
-            "phase": words.NOT_KNOWN if queued or not state.phase else words.cut(state.phase, 100),
-            "elapsed": words.clock(state.duration(now)),
-            "failed": words.NOT_KNOWN if queued else words.count(state.results.failed),
+            "phase": formatting.NOT_KNOWN if queued or not state.phase else formatting.cut(state.phase, 100),
+            "elapsed": formatting.clock(state.duration(now)),
+            "failed": formatting.NOT_KNOWN if queued else formatting.count(state.results.failed),
             "bad": state.results.failed > 0,
             "when": state.started if state.started is not None else state.created,
         }
@@ -116,7 +120,7 @@ class RunsTableView(View):
             "counts": _counts(model) if model.rows or filtered else "",
             "status": model.status,
             "pipeline": model.pipeline,
-            "pipelines": sorted(words.cut(name, 100) for name in names)[:200],
+            "pipelines": sorted(formatting.cut(name, 100) for name in names)[:200],
             "search": model.search,
             "older": model.has_older,
             "busy": model.busy or (model.connection == "connecting" and not model.rows),

@@ -10,8 +10,8 @@ from panel.viewable import Viewer
 from dashboards.fields import fields_of, read_values
 from dashboards.session import PipelineSpec, StartModel
 from dashboards.views.base import Board, View, around, run_soon, text_of
-from streamer import words
-from streamer.events import COUNT_LIMIT
+from streamer.model import formatting
+from streamer.model.events import COUNT_LIMIT
 
 #: The field of the run's time limit: a name that no parameter has.
 LIMIT_FIELD = "time-limit"
@@ -46,13 +46,15 @@ class StartFormView(View):
         model, spec = self.model, self.model.pipeline
         return {
             "pipelines": [
-                {"name": one.name, "title": words.cut(one.title or one.name, 200), "brief": _brief(one)}
+                {"name": one.name, "title": formatting.cut(one.title or one.name, 200), "brief": _brief(one)}
                 for one in model.pipelines
             ],
             "chosen": model.chosen,
-            "title": "" if spec is None else words.cut(spec.title or spec.name, 300),
-            "doc": "" if spec is None else words.cut(words.paragraphs(spec.doc), 4_000),
-            "phases": [] if spec is None else [[words.cut(n, 60), f"{w:g}"] for n, w in spec.phases[:30]],
+            "title": "" if spec is None else formatting.cut(spec.title or spec.name, 300),
+            "doc": "" if spec is None else formatting.cut(formatting.paragraphs(spec.doc), 4_000),
+            "phases": []
+            if spec is None
+            else [[formatting.cut(n, 60), f"{w:g}"] for n, w in spec.phases[:30]],
             "fields": []
             if spec is None
             else [*fields_of(spec.schema, model.values), _limit_field(spec, model.time_limit)],
@@ -103,7 +105,7 @@ class StartFormView(View):
 
 def _brief(spec: PipelineSpec) -> str:
     lines = spec.doc.strip().splitlines()
-    return words.cut(lines[0] if lines else "", 160)
+    return formatting.cut(lines[0] if lines else "", 160)
 
 
 def _limit_field(spec: PipelineSpec, value: float | None) -> dict[str, Any]:

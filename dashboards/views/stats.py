@@ -6,7 +6,7 @@ from typing import Any
 
 from dashboards.session import RunModel
 from dashboards.views.base import View
-from streamer import words
+from streamer.model import formatting
 
 
 class StatsView(View):
@@ -21,16 +21,17 @@ class StatsView(View):
         if state is None or state.started is None:
             return {
                 "cells": [
-                    _cell(name, words.NOT_KNOWN) for name in ("Succeeded", "Failed", "Elapsed", "Warnings")
+                    _cell(name, formatting.NOT_KNOWN)
+                    for name in ("Succeeded", "Failed", "Elapsed", "Warnings")
                 ]
             }
         failed, warnings = state.results.failed, state.warnings
         return {
             "cells": [
-                _cell("Succeeded", words.count(state.results.success)),
-                _cell("Failed", words.count(failed), "bad" if failed else ""),
-                _cell("Elapsed", words.clock(state.duration(self.model.now))),
-                _cell("Warnings", words.count(warnings), "warn" if warnings else ""),
+                _cell("Succeeded", formatting.count(state.results.success)),
+                _cell("Failed", formatting.count(failed), "bad" if failed else ""),
+                _cell("Elapsed", formatting.clock(state.duration(self.model.now))),
+                _cell("Warnings", formatting.count(warnings), "warn" if warnings else ""),
             ]
         }
 

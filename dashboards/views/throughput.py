@@ -6,8 +6,8 @@ from typing import Any
 
 from dashboards.session import RunModel
 from dashboards.views.base import View
-from streamer import words
-from streamer.state import PhaseState, RunState
+from streamer.model import formatting
+from streamer.model.state import PhaseState, RunState
 
 
 class ThroughputView(View):
@@ -40,16 +40,16 @@ class ThroughputView(View):
                 **_columns(()),
                 "format": _format(""),
             }
-        name = words.cut(phase.name, 100) or "the run"
-        per = "bytes/s" if words.in_bytes(phase.unit) else f"{phase.unit or 'items'}/s"
+        name = formatting.cut(phase.name, 100) or "the run"
+        per = "bytes/s" if formatting.in_bytes(phase.unit) else f"{phase.unit or 'items'}/s"
         seconds = phase.curve.points[-1][0]
         highest = max(rate for _, rate in phase.curve.points)
         return {
             "known": True,
-            "label": f"Throughput, {words.cut(per, 40)}",
-            "span": " · ".join(filter(None, (words.cut(phase.name, 40), words.took(seconds)))),
+            "label": f"Throughput, {formatting.cut(per, 40)}",
+            "span": " · ".join(filter(None, (formatting.cut(phase.name, 40), formatting.took(seconds)))),
             "text": "",
-            "spoken": f"Throughput of {name}, at most {words.rate(highest, phase.unit)}",
+            "spoken": f"Throughput of {name}, at most {formatting.rate(highest, phase.unit)}",
             **_columns(phase.curve.points),
             "format": _format(phase.unit),
         }
@@ -88,4 +88,4 @@ def _columns(points: tuple[tuple[float, float], ...]) -> dict[str, Any]:
 
 
 def _format(unit: str) -> str:
-    return "0.[0] b" if words.in_bytes(unit) else "0.[0]a"
+    return "0.[0] b" if formatting.in_bytes(unit) else "0.[0]a"

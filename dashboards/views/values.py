@@ -9,7 +9,7 @@ from typing import Any
 
 from dashboards.session import RunModel
 from dashboards.views.base import View
-from streamer import words
+from streamer.model import formatting
 
 #: What a page shows at most; the rest is in the API's answer.
 ROWS_SHOWN = 200
@@ -82,7 +82,7 @@ def show_value(value: Any) -> dict[str, Any]:
             return {**_empty(""), "kind": "table", "tables": tables, "around": around, "rows": nested}
         return _mapping(value)
     if isinstance(value, str | int | float | bool):
-        return {**_empty(""), "kind": "text", "text": words.cut(_cell(value), TEXT_SHOWN)}
+        return {**_empty(""), "kind": "text", "text": formatting.cut(_cell(value), TEXT_SHOWN)}
     return {**_empty(""), "kind": "text", "text": _json(value)}
 
 
@@ -103,8 +103,8 @@ def _table(rows: list[Mapping[str, Any]], title: str = "") -> dict[str, Any]:
     numeric = {name for name in columns if all(_is_number(row.get(name)) for row in rows)}
     cells = [_column([row.get(name) for row in rows[:ROWS_SHOWN]], name, name in numeric) for name in columns]
     return {
-        "title": words.cut(title, 100),
-        "columns": [{"name": words.cut(name, 100), "numeric": name in numeric} for name in columns],
+        "title": formatting.cut(title, 100),
+        "columns": [{"name": formatting.cut(name, 100), "numeric": name in numeric} for name in columns],
         "rows": [list(row) for row in zip(*cells, strict=True)],
         "note": f"The first {ROWS_SHOWN} of {len(rows):,} rows." if len(rows) > ROWS_SHOWN else "",
     }
@@ -133,14 +133,16 @@ def _mapping(value: Mapping[str, Any]) -> dict[str, Any]:
     rows = []
     for name, inner in list(value.items())[:ROWS_SHOWN]:
         nested = isinstance(inner, Mapping | list)
-        rows.append([words.cut(str(name), 200), _json(inner) if nested else _cell(inner, str(name)), nested])
+        rows.append(
+            [formatting.cut(str(name), 200), _json(inner) if nested else _cell(inner, str(name)), nested]
+        )
     note = f"The first {ROWS_SHOWN} of {len(value):,}." if len(value) > ROWS_SHOWN else ""
     return {**_empty(note), "kind": "mapping", "rows": rows}
 
 
 def _cell(value: Any, name: str = "", *, of_many: bool = False) -> str:
     if value is None:
-        return words.NOT_KNOWN
+        return formatting.NOT_KNOWN
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -148,11 +150,11 @@ def _cell(value: Any, name: str = "", *, of_many: bool = False) -> str:
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.2f}"
     if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
-        return words.cut("\n".join(value), 300 if of_many else CELL_SHOWN)
+        return formatting.cut("\n".join(value), 300 if of_many else CELL_SHOWN)
     if isinstance(value, Mapping | list):
-        return words.cut(json.dumps(value, ensure_ascii=False), 300 if of_many else CELL_SHOWN)
-    return words.cut(str(value), CELL_SHOWN)
+        return formatting.cut(json.dumps(value, ensure_ascii=False), 300 if of_many else CELL_SHOWN)
+    return formatting.cut(str(value), CELL_SHOWN)
 
 
 def _json(value: Any) -> str:
-    return words.cut(json.dumps(value, indent=2, ensure_ascii=False, default=str), TEXT_SHOWN)
+    return formatting.cut(json.dumps(value, indent=2, ensure_ascii=False, default=str), TEXT_SHOWN)

@@ -1,1 +1,1 @@
-"""Bars that other libraries draw, adopted: `inside` finds them in each process, `collector` brings them together."""
+"""Commands as runs, and the progress bars of other libraries as bars of a run. Runs in the user's processes."""

@@ -26,10 +26,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streamer.events import BARS_LIMIT, LEVELS, Bar, BarStatus, Progressed, bounded, counted
-from streamer.publisher import THREAD_PREFIX
-from streamer.reporter import Run
-from streamer.state import RATE_SECONDS
+from streamer.model.events import BARS_LIMIT, LEVELS, Bar, BarStatus, Progressed, bounded, counted
+from streamer.model.state import RATE_SECONDS
+from streamer.producer.publisher import THREAD_PREFIX
+from streamer.producer.run import Run
 
 #: The folder whose `sitecustomize` Python imports at its start.
 SITE: Final = Path(__file__).parent / "site"

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import param
 
 from streamer import Pipeline, phase
-from streamer.pipeline import SkipPhase
+from streamer.model.pipeline import SkipPhase
 
 #: How many rows each table of the result has at most, and how many names of the same content.
 ROWS_SHOWN: Final = 20

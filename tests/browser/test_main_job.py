@@ -163,7 +163,7 @@ def test_the_page_and_a_terminal_say_the_same_of_a_run_under_way_and_at_its_end(
         },
     )
     page = open_page(f"{server.page_url}?run={run_id}")
-    command = [sys.executable, "-m", "streamer.cli", "watch", run_id, "--url", server.api_url]
+    command = [sys.executable, "-m", "streamer", "watch", run_id, "--url", server.api_url]
     with Terminal(command, server.environment, columns=100) as shown:
 
         def compare() -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from streamer.events import (
+from streamer.model.events import (
     Completed,
     ErrorInfo,
     Event,
@@ -22,11 +22,19 @@ from streamer.events import (
     RunFailed,
     StatusChanged,
 )
-from streamer.log.base import Draft, EventLog, LogError, LogUnavailable, RunEnded, SequenceGap, UnknownRun
-from streamer.log.sqlite import SqliteLog
-from streamer.sse import Decoder
-from streamer.state import RunState, fold
-from streamer.wire import read_frame
+from streamer.model.state import RunState, fold
+from streamer.protocol.frames import read_frame
+from streamer.protocol.sse import Decoder
+from streamer.server.log.base import (
+    Draft,
+    EventLog,
+    LogError,
+    LogUnavailable,
+    RunEnded,
+    SequenceGap,
+    UnknownRun,
+)
+from streamer.server.log.sqlite import SqliteLog
 
 LOGS = {"sqlite": lambda folder: SqliteLog(folder / "log.sqlite", commit_seconds=0.0)}
 

@@ -16,7 +16,7 @@ import psutil
 from msgspec import Struct
 
 from benchmarks.size import SMALL, fill
-from streamer.log.sqlite import SqliteLog
+from streamer.server.log.sqlite import SqliteLog
 from streamer.settings import Settings
 from tests.api_support import ndjson
 from tests.support import ServerProcess, chromium

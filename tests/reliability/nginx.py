@@ -19,7 +19,7 @@ import httpx
 import psutil
 
 from streamer import Client
-from streamer.events import Logged
+from streamer.model.events import Logged
 from tests.api_support import Producer, Stream
 from tests.support import ROOT, ServerProcess, free_port, wait_until, wait_until_async
 from tools.packages import find_program

@@ -25,11 +25,11 @@ from typing import Any, Self
 import httpx
 import psutil
 
-from streamer import sse
-from streamer.client import Client
-from streamer.events import Completed, Entry
-from streamer.state import RunState, apply
-from streamer.wire import Snapshot, read_frame
+from streamer.client.client import Client
+from streamer.model.events import Completed, Entry
+from streamer.model.state import RunState, apply
+from streamer.protocol import sse
+from streamer.protocol.frames import Snapshot, read_frame
 from tests.api_support import PATIENCE, Producer, running
 from tests.proxy import CuttingProxy
 from tests.support import NO_CERTIFICATES, ServerProcess, wait_until_async

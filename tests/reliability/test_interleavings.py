@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from streamer import sse
-from streamer.events import Completed, Event, Logged, Progressed
-from streamer.follower import prepare
-from streamer.log.base import Draft
-from streamer.log.sqlite import SqliteLog
-from streamer.state import RunState, apply, encode_state
-from streamer.wire import Cursor, Entry, Removed, Reset, Snapshot, SnapshotOfAll, read_frame
+from streamer.model.events import Completed, Event, Logged, Progressed
+from streamer.model.state import RunState, apply, encode_state
+from streamer.protocol import sse
+from streamer.protocol.frames import Cursor, Entry, Removed, Reset, Snapshot, SnapshotOfAll, read_frame
+from streamer.server.fan_out.subscriber import prepare
+from streamer.server.log.base import Draft
+from streamer.server.log.sqlite import SqliteLog
 from tests.api_support import Api, running
 from tests.support import wait_until_async
 
@@ -158,13 +158,13 @@ async def test_whoever_joins_dawdles_leaves_and_resumes_has_in_the_end_what_the_
 ) -> None:
     monkeypatch.setitem(SqliteLog.__init__.__kwdefaults__, "tend_seconds", 0.005)
     for name, value in (
-        ("streamer.hub.prepare", prepare_to_pass_little),
-        ("streamer.hub._TOGETHER", 1 + seed),
-        ("streamer.hub._TURN_SECONDS", 0.0),
-        ("streamer.hub._REST", (1.0, 50.0)[seed // 2]),
-        ("streamer.log.retention._SLICE", 7),
-        ("streamer.log.retention._WORDS_KEPT", 4),
-        ("streamer.log.sqlite._BETWEEN_SLICES", 0.001),
+        ("streamer.server.fan_out.hub.prepare", prepare_to_pass_little),
+        ("streamer.server.fan_out.hub._TOGETHER", 1 + seed),
+        ("streamer.server.fan_out.hub._TURN_SECONDS", 0.0),
+        ("streamer.server.fan_out.hub._REST", (1.0, 50.0)[seed // 2]),
+        ("streamer.server.log.retention._SLICE", 7),
+        ("streamer.server.log.retention._WORDS_KEPT", 4),
+        ("streamer.server.log.sqlite._BETWEEN_SLICES", 0.001),
     ):
         monkeypatch.setattr(name, value)
     world = World(random.Random(seed))

@@ -12,7 +12,7 @@ import msgspec
 import psutil
 import pytest
 
-from streamer.log.sqlite import SqliteLog
+from streamer.server.log.sqlite import SqliteLog
 from tests.api_support import Api, running
 from tests.support import wait_until_async
 from tests.test_survival import TERMINAL, history, pid_of, with_processes
@@ -103,7 +103,7 @@ async def test_a_run_whose_machine_was_restarted_says_so(tmp_path):
 
 
 async def test_a_process_id_of_another_boot_is_never_taken_for_the_worker(tmp_path):
-    from streamer.backends import process as module
+    from streamer.server.execution import process as module
 
     ours = os.getpid()
     started = module._started(ours)

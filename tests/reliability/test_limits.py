@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from streamer import limits
-from streamer.events import Event, Logged, PhaseChanged, Progressed, RunCancelled
-from streamer.log.base import Draft
-from streamer.state import RunState
+from streamer.model import time_limit
+from streamer.model.events import Event, Logged, PhaseChanged, Progressed, RunCancelled
+from streamer.model.state import RunState
+from streamer.server.log.base import Draft
 from tests.api_support import error_of, running
 from tests.test_runs import Bench
 from tests.test_survival import TERMINAL, history, with_processes
@@ -116,15 +116,15 @@ async def test_waiting_in_the_queue_takes_nothing_of_the_limit(tmp_path):
     bench.seconds = 1000.0
     await bench.runs.tick()
     assert "queued" == await bench.status(waiting)
-    assert limits.seconds_left(await bench.runs.state(waiting), 2000.0) is None
+    assert time_limit.seconds_left(await bench.runs.state(waiting), 2000.0) is None
     await bench.close()
 
 
 def test_what_is_left_is_counted_down_to_nothing():
     state = RunState(run="r1", status="running", started=1000.0, time_limit_seconds=60.0)
-    assert [60.0, 1.0, 0.0] == [limits.seconds_left(state, now) for now in (1000.0, 1059.0, 1100.0)]
-    assert limits.seconds_left(replace(state, time_limit_seconds=None), 1000.0) is None
-    assert limits.seconds_left(replace(state, status="complete"), 1000.0) is None
+    assert [60.0, 1.0, 0.0] == [time_limit.seconds_left(state, now) for now in (1000.0, 1059.0, 1100.0)]
+    assert time_limit.seconds_left(replace(state, time_limit_seconds=None), 1000.0) is None
+    assert time_limit.seconds_left(replace(state, status="complete"), 1000.0) is None
 
 
 async def test_a_start_may_set_another_limit_than_the_pipeline_or_none(tmp_path):

@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from streamer import Client
-from streamer.events import Entry, Logged
-from streamer.state import RunState, apply
-from streamer.wire import Reset, Snapshot
+from streamer.model.events import Entry, Logged
+from streamer.model.state import RunState, apply
+from streamer.protocol.frames import Reset, Snapshot
 from tests.api_support import Producer
 from tests.support import NO_CERTIFICATES, ServerProcess, wait_until_async
 

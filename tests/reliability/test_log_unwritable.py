@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from streamer.events import TERMINAL
+from streamer.model.events import TERMINAL
 from tests.api_support import error_of, ndjson, running
 from tests.support import ROOT, ServerProcess, wait_until
 
@@ -265,7 +265,7 @@ def test_in_a_folder_that_cannot_be_written_it_says_so_in_a_sentence(tmp_path, p
     with contextlib.ExitStack() as stack:
         environment = {**os.environ, "STREAMER_DATA": str(place(tmp_path, stack)), "STREAMER_PORT": "0"}
         ended = subprocess.run(
-            [sys.executable, "-m", "streamer.cli", "serve"],
+            [sys.executable, "-m", "streamer", "serve"],
             env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
     assert 2 == ended.returncode

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.backends.base import Exit
-from streamer.events import Completed, ErrorInfo, Event, ItemFailed, bounded, decode_event, encode_event
-from streamer.failed_items import FailedItems, write
-from streamer.log.base import Draft
-from streamer.reporter import Run
-from streamer.runs import NotRetryable
+from streamer.model.events import Completed, ErrorInfo, Event, ItemFailed, bounded, decode_event, encode_event
+from streamer.producer.run import Run
+from streamer.protocol.failed_items import FailedItems, write
+from streamer.server.execution.base import Exit
+from streamer.server.log.base import Draft
+from streamer.server.runs.runs import NotRetryable
 from tests.api_support import error_of, running
 from tests.test_runs import Bench
 from tests.test_survival import with_processes

@@ -20,12 +20,12 @@ from typing import Any
 import httpx
 import pytest
 
-from streamer.events import Completed, Logged
-from streamer.log.base import LogUnavailable
-from streamer.outbox import Outbox
-from streamer.pickup import Pickup
-from streamer.publisher import Backoff, Publisher
-from streamer.spool import FOLDER, MOST_FILES, Header, Left, Spool, SpoolRefused
+from streamer.model.events import Completed, Logged
+from streamer.producer.outbox import Outbox
+from streamer.producer.publisher import Backoff, Publisher
+from streamer.protocol.spool import FOLDER, MOST_FILES, Header, Left, Spool, SpoolRefused
+from streamer.server.log.base import LogUnavailable
+from streamer.server.runs.spool_pickup import Pickup
 from tests.api_support import PIPELINES
 from tests.fake_ingest import FakeIngest
 from tests.support import ROOT, ServerProcess, free_port, wait_until
@@ -421,7 +421,7 @@ def test_a_script_that_ran_while_there_was_no_streamer_is_a_run_of_the_next_one(
 
 
 def httpx_time(text: str) -> float:
-    from streamer.events import parse_time
+    from streamer.model.events import parse_time
 
     return parse_time(text)
 
@@ -478,7 +478,7 @@ def test_what_was_left_for_a_streamer_elsewhere_is_sent_by_the_command(tmp_path:
     env = environment(data, free_port(), STREAMER_URL=url)
     subprocess.run([sys.executable, str(script(tmp_path, ALONE))], env=env, timeout=60, check=True)
     run = spooled(data)[0].stem
-    send = [sys.executable, "-m", "streamer.cli", "send"]
+    send = [sys.executable, "-m", "streamer", "send"]
     away = subprocess.run(send, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (2, True) == (away.returncode, run in away.stderr)
     with ServerProcess.streamer(tmp_path, port=port) as server:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from streamer.client import Client
+from streamer.client.client import Client
 from tests.api_support import running
 from tests.reliability import streams
 from tests.support import ServerProcess

@@ -1,1 +1,0 @@
-"""Where runs execute: one module for each kind of place. Says nothing of which runs, or when."""

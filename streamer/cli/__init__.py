@@ -1,0 +1,1 @@
+"""The command `streamer`. Runs in the process of the person who types it."""

@@ -1,0 +1,497 @@
+"""`Client`: a streamer's HTTP API from Python. Folds nothing; what it answers and raises is `streamer.protocol.api`.
+
+What it raises:
+
+    StreamerError
+    ├── ApiError          the streamer said no: `status`, `code`, `message`, `details`
+    │   ├── Refused       400, 413, 415, 422: what was sent is not accepted; `details` names the fields
+    │   ├── Forbidden     401, 403: the token is missing or wrong
+    │   ├── NotFound      404, 410: there is no such run or pipeline
+    │   ├── Conflict      409: the run is over, say
+    │   └── Unavailable   429, 5xx: not now; `retry_after_seconds` when it said how long
+    ├── StreamerAway      nobody answers (streams do not raise it: they try again)
+    ├── StreamReset       entries cannot go on without a gap: the log is another one, or no longer holds them
+    └── ProtocolError     an answer that is not a streamer's, or larger than is accepted
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import random
+import re
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from streamer.client.discovery import find_streamer
+from streamer.client.stream import (
+    MAX_EVENT_BYTES,
+    Connection,
+    Entries,
+    Following,
+    Message,
+    OnConnection,
+    Stream,
+    read_cursor,
+)
+from streamer.model.events import Entry, PhaseSpec
+from streamer.protocol.api import (
+    MAX_ANSWER_BYTES,
+    MAX_ERROR_BYTES,
+    ApiError,
+    Conflict,
+    Created,
+    FailuresAnswer,
+    FailuresPage,
+    Forbidden,
+    LinesAnswer,
+    LinesPage,
+    NotFound,
+    Offer,
+    OfferProblem,
+    Offers,
+    ProtocolError,
+    Refused,
+    RunsAnswer,
+    RunsPage,
+    StreamerAway,
+    StreamerError,
+    StreamReset,
+    Ticket,
+    Unavailable,
+    api_error,
+    decode,
+    entries_of,
+    read_body,
+    reason_of,
+    state_of,
+)
+from streamer.protocol.frames import Cursor, Snapshot
+from streamer.settings import Settings
+
+__all__ = [
+    "ApiError",
+    "Client",
+    "Conflict",
+    "Connection",
+    "Created",
+    "FailuresPage",
+    "Forbidden",
+    "LinesPage",
+    "Message",
+    "NotFound",
+    "Offer",
+    "OfferProblem",
+    "Offers",
+    "OnConnection",
+    "ProtocolError",
+    "Refused",
+    "RunsPage",
+    "Stream",
+    "StreamReset",
+    "StreamerAway",
+    "StreamerError",
+    "Unavailable",
+]
+
+_CONNECT_SECONDS: Final = 5.0
+_ANSWER_SECONDS: Final = 60.0
+_HEARTBEATS: Final = 3
+_MAX_REDIRECTS: Final = 10
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """Return what clients trust, read once in a process: it takes twenty milliseconds, most of what a client costs."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+class Client:
+    """A streamer's API. Used in one event loop, by any number of tasks; a context manager.
+
+    `url`: of the streamer; None looks it up (`find_streamer`), again after every failure, so that a streamer that comes
+    back on another port is found. `token`: the operators' secret, STREAMER_TOKEN by default. `strict`: a stream ends
+    with an error at any status but 200, as the WHATWG standard has it; by default 429 and 5xx are tried again.
+
+    Raises `SettingError`, or `ValueError` for a URL or token that is none.
+
+    `read_timeout_seconds`: silence after which a stream counts as dead, three heartbeats by default. `clock` (POSIX
+    seconds), `sleep` and `rng` are those of reconnecting.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        strict: bool = False,
+        settings: Settings | None = None,
+        read_timeout_seconds: float | None = None,
+        connect_timeout_seconds: float = _CONNECT_SECONDS,
+        max_event_bytes: int = MAX_EVENT_BYTES,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.settings: Final = Settings.from_environment() if settings is None else settings
+        self.strict = strict
+        self.max_event_bytes = max_event_bytes
+        self.clock = clock
+        self.sleep = sleep
+        self.rng = rng or random.Random()  # noqa: S311 - jitter
+        self._max_answer_bytes = max_answer_bytes
+        self._fixed = None if url is None else _checked_url(url)
+        self._found: str | None = None
+        if url is None:
+            self._found = _checked_url(find_streamer(self.settings))
+        token = self.settings.token if token is None else token
+        if token and not (token.isascii() and token.isprintable()):
+            raise ValueError("expected a token of printable ASCII characters")
+        silence = _HEARTBEATS * self.settings.heartbeat_seconds
+        self._stream_timeout = httpx.Timeout(
+            silence if read_timeout_seconds is None else read_timeout_seconds, connect=connect_timeout_seconds
+        )
+        # Compressed answers could grow without bound while they are unpacked, and streams gain nothing.
+        headers = {"Accept-Encoding": "identity"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        # Proxies of the environment are for the world outside, not for a streamer next door. Every open stream holds a
+        # connection: a bound on those would let the hundredth wait for ever.
+        self._http = httpx.AsyncClient(
+            verify=_certificates(),
+            trust_env=False,
+            headers=headers,
+            timeout=httpx.Timeout(30.0, connect=connect_timeout_seconds),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections, those of open streams too. Idempotent."""
+        await self._http.aclose()
+
+    @property
+    def url(self) -> str:
+        """Where the streamer is, as far as it is known now."""
+        if self._fixed is not None:
+            return self._fixed
+        if self._found is None:
+            self._found = _checked_url(find_streamer(self.settings))
+        return self._found
+
+    # -- asking --------------------------------------------------------------------------------------------------------
+
+    async def pipelines(self) -> Offers:
+        """Return the pipelines on offer. Raises as the module says, like all that follow."""
+        return decode(await self._ask("GET", "/api/pipelines"), Offers)
+
+    async def start(
+        self,
+        name: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        owner: str | None = None,
+        time_limit_seconds: float | None = None,
+    ) -> str:
+        """Start a run of a pipeline and return its id. Raises `NotFound`, or `Refused` naming the parameters."""
+        return (await self.create(name, params, owner=owner, time_limit_seconds=time_limit_seconds)).run
+
+    async def create(
+        self,
+        name: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        owner: str | None = None,
+        time_limit_seconds: float | None = None,
+    ) -> Created:
+        """Start a run of a pipeline and return all that is said about it, its page too. Raises as `start`.
+
+        `params` are values as of JSON; paths, dates and times are written as text. `owner`: who starts it.
+        `time_limit_seconds` None: the pipeline's own; 0: none.
+        """
+        if name in ("", ".", ".."):
+            raise NotFound(404, "not_found", f"no pipeline {name!r}")
+        path = f"/api/pipelines/{quote(name, safe='')}/runs"
+        headers = {} if owner is None else {"X-Streamer-Owner": _header("owner", owner)}
+        query = {"time_limit_seconds": None if time_limit_seconds is None else f"{time_limit_seconds:g}"}
+        body = await self._ask("POST", path, query, body=dict(params or {}), headers=headers)
+        return decode(body, Created)
+
+    async def retry(
+        self,
+        run_id: str,
+        *,
+        items: Literal["failed", "all"] = "failed",
+        params: Mapping[str, Any] | None = None,
+        owner: str | None = None,
+        time_limit_seconds: float | None = None,
+    ) -> Created:
+        """Start a run that does a run's failed items again, or all of it, and return what is said about it.
+
+        `params` are those that are to differ from the old run's; `time_limit_seconds` None: the old run's, 0: none.
+        Raises `NotFound`, `Refused`, or `Conflict`: the run is not over, nothing failed, or somebody else executed it.
+        """
+        headers = {} if owner is None else {"X-Streamer-Owner": _header("owner", owner)}
+        query = {"time_limit_seconds": None if time_limit_seconds is None else f"{time_limit_seconds:g}"}
+        spec = {"items": items, "parameters": dict(params or {})}
+        return decode(
+            await self._ask("POST", _run_path(run_id, "retry"), query, body=spec, headers=headers), Created
+        )
+
+    async def register(
+        self,
+        title: str,
+        *,
+        phases: Sequence[PhaseSpec] = (),
+        parameters: Mapping[str, Any] | None = None,
+        pipeline: str | None = None,
+        owner: str | None = None,
+        host: str | None = None,
+        program: str | None = None,
+    ) -> Created:
+        """Register a run that somebody else executes; its events are sent with the `token` that is answered."""
+        spec = {
+            "title": title,
+            "phases": list(phases),
+            "parameters": dict(parameters or {}),
+            "pipeline": pipeline,
+            "owner": owner,
+            "host": host,
+            "program": program,
+        }
+        return decode(await self._ask("POST", "/api/runs", body=spec), Created)
+
+    async def run(self, run_id: str) -> Snapshot:
+        """Return a run's state and the cursor from which its stream goes on. Raises `NotFound`."""
+        data = decode(await self._ask("GET", _run_path(run_id)), dict[str, Any])
+        cursor = Cursor.parse(str(data.get("cursor", "")))
+        if cursor is None:
+            raise ProtocolError(f"expected a cursor EPOCH-OFFSET, received {str(data.get('cursor'))[:100]!r}")
+        return Snapshot(state_of(data), cursor)
+
+    async def runs(
+        self,
+        *,
+        status: str | Iterable[str] | None = None,
+        pipeline: str | None = None,
+        search: str | None = None,
+        before: str | None = None,
+        limit: int | None = None,
+    ) -> RunsPage:
+        """Return runs, newest first: of some statuses, of a pipeline, with a text, older than another page's."""
+        statuses = status if status is None or isinstance(status, str) else ",".join(status)
+        body = await self._ask(
+            "GET",
+            "/api/runs",
+            {"status": statuses, "pipeline": pipeline, "search": search, "before": before, "limit": limit},
+        )
+        answer = decode(body, RunsAnswer)
+        return RunsPage(tuple(state_of(run) for run in answer.runs), answer.next, answer.counts)
+
+    async def log(
+        self,
+        run_id: str,
+        *,
+        level: str | None = None,
+        search: str | None = None,
+        before: str | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> LinesPage:
+        """Return log lines: the newest, or those before or after a page's cursor, of a level or above, with a text."""
+        body = await self._ask(
+            "GET",
+            _run_path(run_id, "log"),
+            {"level": level, "search": search, "before": before, "after": after, "limit": limit},
+        )
+        answer = decode(body, LinesAnswer)
+        return LinesPage(entries_of(answer.lines), answer.older, answer.newer, answer.total, answer.partial)
+
+    async def failures(
+        self, run_id: str, *, after: str | None = None, limit: int | None = None
+    ) -> FailuresPage:
+        """Return failed items with their errors and tracebacks, oldest first."""
+        body = await self._ask("GET", _run_path(run_id, "failures"), {"after": after, "limit": limit})
+        answer = decode(body, FailuresAnswer)
+        return FailuresPage(entries_of(answer.failures), answer.next, answer.total)
+
+    async def cancel(self, run_id: str, *, by: str = "") -> str:
+        """Ask a run to end and return its status now. Raises `NotFound`, or `Conflict` when it is over."""
+        body = await self._ask("POST", _run_path(run_id, "cancel"), body={"by": by} if by else {})
+        return decode(body, Created).status
+
+    async def ticket(self, run_id: str) -> Ticket:
+        """Return a secret with which a page of another origin may cancel a run. Raises `NotFound`."""
+        return decode(await self._ask("POST", _run_path(run_id, "ticket"), body={}), Ticket)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int | None] | None = None,
+        *,
+        body: Any = None,
+        headers: Mapping[str, str | bytes] | None = None,
+    ) -> bytes:
+        url = self.url
+        if self._http.is_closed:
+            # Why no error of its own: what is under way while all is closed ends as it does without a streamer.
+            raise StreamerAway(url, "this client was closed")
+        sent: list[tuple[bytes, bytes]] = [(b"Accept", b"application/json")]
+        for name, value in (headers or {}).items():
+            sent.append((name.encode(), value if isinstance(value, bytes) else value.encode()))
+        content = None
+        if body is not None:
+            content = msgspec.json.encode(body, enc_hook=_plain)
+            sent.append((b"Content-Type", b"application/json"))
+        params = {name: str(value) for name, value in (query or {}).items() if value not in (None, "")}
+        request = self._http.build_request(method, url + path, params=params, content=content, headers=sent)
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                response = await self._open(request)
+                try:
+                    is_good = response.status_code < 300
+                    answer = await read_body(response, self._max_answer_bytes if is_good else MAX_ERROR_BYTES)
+                finally:
+                    await response.aclose()
+        except httpx.TransportError as error:
+            self._found = None
+            raise StreamerAway(url, reason_of(error)) from error
+        except TimeoutError as error:
+            raise StreamerAway(url, f"no whole answer within {_ANSWER_SECONDS:g} s") from error
+        if not is_good:
+            raise api_error(response, answer, self.clock())
+        return answer
+
+    async def _open(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return the answer with its body unread; follow redirects that keep its method.
+
+        Raises `httpx.TransportError` or `ProtocolError`. The caller closes the answer.
+        """
+        # Why not httpx's own following: it reads a redirect's body whole, however long, and makes a GET of a POST.
+        for _ in range(_MAX_REDIRECTS + 1):
+            try:
+                response = await self._http.send(request, stream=True, follow_redirects=False)
+            except httpx.UnsupportedProtocol as error:
+                raise ProtocolError(f"redirected to {str(request.url)[:200]}: {error}") from error
+            if not response.has_redirect_location:
+                return response
+            following = response.next_request
+            await response.aclose()
+            if following is None or following.method != request.method:
+                raise ProtocolError(
+                    f"{request.method} {request.url} was redirected with {response.status_code}, "
+                    "which makes another request of it; expected 307 or 308"
+                )
+            request = following
+        raise ProtocolError(f"redirected more than {_MAX_REDIRECTS} times, last to {str(request.url)[:200]}")
+
+    async def open_stream(self, path: str, params: dict[str, str], cursor: str | None) -> httpx.Response:
+        """Ask for a stream, after a cursor. For `Stream`; raises `httpx.TransportError` or `ProtocolError`."""
+        headers = [(b"Accept", b"text/event-stream"), (b"Cache-Control", b"no-cache")]
+        if cursor is not None:
+            headers.append((b"Last-Event-ID", cursor.encode()))
+        request = self._http.build_request(
+            "GET", self.url + path, params=params, headers=headers, timeout=self._stream_timeout
+        )
+        try:
+            return await self._open(request)
+        except httpx.TransportError:
+            self._found = None
+            raise
+
+    # -- streams -------------------------------------------------------------------------------------------------------
+
+    def entries(
+        self,
+        run_id: str | None = None,
+        *,
+        cursor: str | Cursor | None = None,
+        from_start: bool = True,
+        on_connection: OnConnection | None = None,
+    ) -> Stream[Entry]:
+        """Return the entries of a run, or of all runs, each once, in the order of the log, as they happen.
+
+        It begins after `cursor`, else with the first entry, else (`from_start=False`) with the next one to happen. It
+        reconnects and resumes for as long as it takes. It ends after the run's terminal event, or when the streamer
+        says that nothing will follow; the stream of all runs does not end.
+
+        Iterating raises `StreamReset` when there would be a gap. Only a stream that began with the next entry, without
+        a cursor, and has yielded none yet, goes on with the next one after that instead. It also raises `NotFound`,
+        other `ApiError`s and `ProtocolError`.
+        """
+        return Entries(self, _stream_path(run_id), run_id, read_cursor(cursor), from_start, on_connection)
+
+    def follow(
+        self,
+        run_id: str | None = None,
+        cursor: str | Cursor | None = None,
+        *,
+        from_start: bool = False,
+        on_connection: OnConnection | None = None,
+    ) -> Stream[Message]:
+        """Return what is needed to fold the state of a run, or of all runs, and keep it: a snapshot, then entries.
+
+        With a `cursor` it begins with the entries after it, with `from_start` with the first one, of which there may be
+        many; then no snapshot is needed. Where it cannot go on without a gap, now or later, a
+        `Reset` comes (what is known is void) and a new snapshot. Among those of all runs `Removed` says that one is not
+        kept any more. It ends and raises as `entries`, but for the reset.
+        """
+        return Following(self, _stream_path(run_id), run_id, read_cursor(cursor), from_start, on_connection)
+
+
+def _checked_url(url: str) -> str:
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError) as error:
+        raise ValueError(f"expected the URL of a streamer, received {str(url)[:200]!r}: {error}") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query or parsed.fragment:
+        raise ValueError(
+            f"expected the URL of a streamer, such as http://127.0.0.1:5007, received {url[:200]!r}"
+        )
+    return url.rstrip("/")
+
+
+def _run_path(run_id: str, part: str = "") -> str:
+    # It comes from addresses that people type and paste; what cannot be an id needs no asking.
+    if not _RUN_ID.fullmatch(run_id):
+        raise NotFound(404, "not_found", f"no run {run_id[:100]!r}")
+    return f"/api/runs/{run_id}/{part}" if part else f"/api/runs/{run_id}"
+
+
+def _stream_path(run_id: str | None) -> str:
+    return "/api/events" if run_id is None else _run_path(run_id, "events")
+
+
+def _header(name: str, text: str) -> bytes:
+    if not text.isprintable():
+        raise ValueError(f"expected {name} of printable characters, received {text[:100]!r}")
+    return text.encode()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, os.PathLike):
+        path = os.fspath(value)
+        return path if isinstance(path, str) else os.fsdecode(path)
+    raise TypeError(f"expected values as of JSON, paths, dates or times, received {type(value).__name__}")

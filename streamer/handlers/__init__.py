@@ -1,1 +1,0 @@
-"""Tornado handlers: each parses a request, calls one method, and writes the answer."""

@@ -1,0 +1,262 @@
+"""A pipeline's parameters as JSON: their schema, reading, writing. Runs nothing of a pipeline but its constructor.
+
+What JSON cannot carry (callables, arrays, other Parameterized objects), and what is not for users to set (constant,
+read-only, private, of negative precedence, `name`), is left at its default and does not appear.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import msgspec
+import param
+
+from streamer.model.events import cut
+from streamer.model.parameters.kinds import Kind, Refused, kind_of, or_null, type_name
+from streamer.model.pipeline import Pipeline, doc_of, title_of
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+#: Most problems that are listed of one set of values, not counting those of parameters that are missing.
+PROBLEMS_LIMIT: Final = 100
+_TEXT_LIMIT: Final = 200
+#: As Panel orders a form: a parameter without precedence comes after those of 0, before all the others.
+_DEFAULT_PRECEDENCE: Final = 1e-8
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why a parameter is refused.
+
+    `field` is its name, or empty when the problem lies in the parameters together. `received` is what came, as
+    bounded Python text; `expected` says in words what would be accepted (empty when that is not known).
+    """
+
+    field: str
+    message: str
+    received: str = ""
+    expected: str = ""
+
+
+class ParametersRefused(ValueError):
+    """Values are not what a pipeline's parameters take; `problems` has a `Problem` for each thing that is wrong."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(f"{p.field}: {p.message}" if p.field else p.message for p in problems))
+
+
+def schema_of(pipeline: type[Pipeline]) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of the parameters; properties are in the order of a form.
+
+    Besides the standard's keywords: ``x-step``, ``x-soft-minimum``, ``x-soft-maximum`` of a number; ``x-minimum`` and
+    ``x-maximum`` of a date; ``x-path`` ("file", "folder" or "any") and ``x-exists`` of a path. Formats are date,
+    date-time, path and color. A pattern that only Python understands is ``x-pattern``.
+    """
+    properties = {}
+    required = []
+    for name, (parameter, kind) in _kinds(pipeline).items():
+        schema: dict[str, Any] = {"title": parameter.label or name}
+        if parameter.doc:
+            schema["description"] = _joined_lines(parameter.doc)
+        schema.update(kind.schema)
+        if kind.nullable:
+            schema.update(or_null(kind.schema))
+        if _is_required(parameter, kind):
+            required.append(name)
+        elif not _has_factory(parameter):
+            # A default that JSON cannot carry is used all the same when no value is given.
+            with suppress(TypeError, ValueError):
+                schema["default"] = kind.write(parameter.default)
+        properties[name] = schema
+    return {
+        "$schema": DIALECT,
+        "title": title_of(pipeline),
+        "description": doc_of(pipeline),
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def build(pipeline: type[Pipeline], values: object) -> Pipeline:
+    """Construct a pipeline from its parameters, a mapping as of JSON; those that are not given have their defaults.
+
+    Raises `ParametersRefused` with everything that is wrong: names that are not known, values that `param` refuses,
+    and whatever the constructor raises. A relative path counts from the current folder; ``~`` is the home folder.
+    """
+    if not isinstance(values, Mapping):
+        message = f"must be an object, not {type_name(values)}"
+        raise ParametersRefused((Problem("", message, _received(values), "a JSON object"),))
+    kinds = _kinds(pipeline)
+    problems: list[Problem] = []
+    arguments: dict[str, Any] = {}
+    for name, value in values.items():
+        if len(problems) >= PROBLEMS_LIMIT:
+            break
+        if name not in kinds:
+            problems.append(_unknown(name, value, kinds))
+            continue
+        parameter, kind = kinds[name]
+        try:
+            arguments[name] = _read(parameter, kind, value)
+        except Exception as error:  # noqa: BLE001 - param has more than one type for "refused", and users add parameters
+            problems.append(Problem(name, _clean(error), _received(value), kind.expected))
+    for name, (parameter, kind) in kinds.items():
+        if name not in values and _is_required(parameter, kind):
+            problems.append(Problem(name, "is required", "nothing", kind.expected))
+    if problems:
+        raise ParametersRefused(tuple(problems))
+    with _choices_kept(kinds):
+        try:
+            built = pipeline(**arguments)
+        except (Exception, SystemExit) as error:
+            raise ParametersRefused((_of_constructor(error, values, kinds),)) from error
+    built._given = arguments
+    return built
+
+
+def values_of(pipeline: Pipeline) -> dict[str, Any]:
+    """Return all parameters as JSON, defaults included: what `build` makes the same pipeline of, in another process.
+
+    Of one that was built, they are the values as given and the defaults, whatever its constructor made of them. What
+    JSON cannot carry, such as an infinite default, is left out.
+    """
+    values = {}
+    for name, (parameter, kind) in _kinds(type(pipeline)).items():
+        with suppress(TypeError, ValueError):
+            value = kind.write(_value(pipeline, name, parameter))
+            if value is not None:
+                # Not every default is of its own parameter's kind; True is a number to param, and not to JSON.
+                kind.read(value)
+            values[name] = value
+    return values
+
+
+# -- inside --------------------------------------------------------------------------------------------------
+
+_Kinds = dict[str, tuple[param.Parameter[Any], Kind]]
+
+
+def _kinds(pipeline: type[Pipeline]) -> _Kinds:
+    """Return the parameters that JSON can carry, in the order of a form."""
+    existing = pipeline.param.objects("existing")
+    declared = {
+        name: existing[name] for base in reversed(pipeline.__mro__) for name in vars(base) if name in existing
+    }
+    found = {}
+    for name, parameter in declared.items():
+        hidden = parameter.precedence is not None and parameter.precedence < 0
+        if name == "name" or name.startswith("_") or hidden or parameter.constant or parameter.readonly:
+            continue
+        kind = kind_of(parameter)
+        if kind is not None:
+            found[name] = (parameter, kind)
+
+    def precedence(item: tuple[str, tuple[param.Parameter[Any], Kind]]) -> float:
+        value = item[1][0].precedence
+        return _DEFAULT_PRECEDENCE if value is None else float(value)
+
+    return dict(sorted(found.items(), key=precedence))
+
+
+def _unknown(name: Any, value: Any, kinds: _Kinds) -> Problem:
+    known = f"one of {', '.join(kinds)}" if kinds else "no parameters: this pipeline has none"
+    return Problem(_text(str(name)), "is not a parameter of this pipeline", _received(value), known)
+
+
+def _of_constructor(error: BaseException, values: Mapping[str, Any], kinds: _Kinds) -> Problem:
+    """Return what a constructor raised; of one parameter when param's message names it, else of all together."""
+    found = _FIELD.search(_str(error))
+    name = found[1] if found else ""
+    if name in kinds and name in values:
+        return Problem(name, _clean(error), _received(values[name]), kinds[name][1].expected)
+    return Problem("", _clean(error), _received(dict(values)))
+
+
+def _read(parameter: param.Parameter[Any], kind: Kind, value: Any) -> Any:
+    if value is None and kind.nullable:
+        return None
+    converted = kind.read(value)
+    if kind.checked:
+        # Why not by setting it on an instance: that would run the class's watchers before it is whole.
+        validate: Callable[[Any], None] = parameter._validate
+        validate(converted)
+    return converted
+
+
+def _value(pipeline: Pipeline, name: str, parameter: param.Parameter[Any]) -> Any:
+    # Why not the present value of one that was built: a constructor that changes it would change it once more.
+    if pipeline._given is not None and name in pipeline._given:
+        return pipeline._given[name]
+    is_default = pipeline._given is not None and not _has_factory(parameter)
+    try:
+        return getattr(type(pipeline) if is_default else pipeline, name)
+    except OSError:
+        # A path that has vanished since: what was asked for is still to be seen.
+        return param.Parameter.__get__(parameter, None if is_default else pipeline, type(pipeline))
+
+
+def _is_required(parameter: param.Parameter[Any], kind: Kind) -> bool:
+    return not (parameter.default is not None or kind.nullable or _has_factory(parameter))
+
+
+def _has_factory(parameter: param.Parameter[Any]) -> bool:
+    return getattr(parameter, "default_factory", None) is not None
+
+
+@contextmanager
+def _choices_kept(kinds: _Kinds) -> Iterator[None]:
+    """Undo what setting an open selector does: param adds the value to the choices of the class, for good."""
+    lists = [p._objects for p, kind in kinds.values() if isinstance(p, param.Selector) and not kind.checked]
+    before = [list(objects) for objects in lists]
+    try:
+        yield
+    finally:
+        for objects, old in zip(lists, before, strict=True):
+            objects[:] = old
+
+
+# -- words ---------------------------------------------------------------------------------------------------
+
+_PREFIX = re.compile(r"^(?:Attribute '[^']*' of )?\w+ parameter(?: '[^']*')?:?\s+(?:value )?")
+_CLASS = re.compile(r"<class '(?:builtins\.)?([\w.]+)'>")
+_FIELD = re.compile(r"\w+ parameter '(?:\w+\.)?(\w+)'")
+
+
+def _clean(error: BaseException) -> str:
+    """Return an exception's message without param's wording around it, within bounds."""
+    if isinstance(error, Refused):
+        return _text(str(error))
+    text = _str(error)
+    cleaned = _CLASS.sub(r"\1", _PREFIX.sub("", text)).strip().rstrip(".")
+    if isinstance(error, ValueError | OSError) or cleaned != text:
+        return _text(cleaned or type(error).__name__)
+    # Of another exception, a KeyError say, the message alone means nothing.
+    return _text(f"{type(error).__name__}: {cleaned}" if cleaned else type(error).__name__)
+
+
+def _str(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an exception of a user's own may fail at anything
+        return ""
+
+
+def _received(value: Any) -> str:
+    try:
+        return _text(repr(value))
+    except Exception as error:  # noqa: BLE001 - as may a value
+        return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
+
+
+def _text(text: str) -> str:
+    return cut(text, _TEXT_LIMIT)
+
+
+def _joined_lines(doc: str) -> str:
+    """Return a doc text with its lines joined; paragraphs stay apart."""
+    return "\n\n".join(" ".join(part.split()) for part in re.split(r"\n\s*\n", inspect.cleandoc(doc)))

@@ -1,0 +1,295 @@
+"""`Pipeline` and `phase`: what a user declares. Says what the work is; does not execute or report it."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, Literal, Protocol, Self, TypeVar, overload
+
+import param
+
+from streamer.model.events import COUNT_LIMIT, NAME_LIMIT, PHASES_LIMIT, PhaseSpec
+
+T = TypeVar("T")
+R = TypeVar("R")
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class Advance(Protocol):
+    """Counts work that is no loop over items, such as bytes."""
+
+    def advance(self, amount: float = 1) -> None: ...
+
+
+class Reporter(Protocol):
+    """Receives what running code reports: `streamer.producer.run.Run`, or `Silent` where nobody listens."""
+
+    def track(self, items: Iterable[T], *, total: int | None = None, unit: str = "items") -> Iterator[T]: ...
+
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        *,
+        on_error: Literal["raise", "collect"] = "raise",
+        workers: int = 0,
+        processes: bool = False,
+        total: float | None = None,
+        unit: str = "items",
+        size: Callable[[T], float] | None = None,
+        label: Callable[[T], str] = str,
+    ) -> list[R]: ...
+
+    def counter(
+        self, total: float | None = None, *, unit: str = "items"
+    ) -> AbstractContextManager[Advance]: ...
+
+    def message(self, text: str) -> None: ...
+
+    @property
+    def is_retry(self) -> bool: ...
+
+    @property
+    def log(self) -> logging.Logger: ...
+
+
+class SkipPhase(Exception):
+    """Raise it in a phase that has nothing to do: it is shown as skipped, with the reason, and the run goes on."""
+
+
+@overload
+def phase(method: Method, /) -> Method: ...
+@overload
+def phase(*, weight: float = 1.0) -> Callable[[Method], Method]: ...
+def phase(method: Any = None, /, *, weight: float = 1.0) -> Any:
+    """Mark a method of a `Pipeline` as a phase; phases run in the order they are written.
+
+    `weight` is the phase's share of the overall progress, relative to the other phases' weights; raises `ValueError`
+    unless it is a positive number, and `TypeError` when it is not given by name.
+    """
+    if not 0 < weight < math.inf:
+        raise ValueError(f"phase(weight=…): expected a positive number, received {weight!r}")
+    if method is not None and not callable(method):
+        raise TypeError(
+            f"phase: expected a method, received {method!r}; a weight is written @phase(weight=…)"
+        )
+
+    def mark(function: Method) -> Method:
+        function.__phase_weight__ = float(weight)  # type: ignore[attr-defined]  # a plain function takes attributes
+        return function
+
+    return mark if method is None else mark(method)
+
+
+class Pipeline(param.Parameterized):
+    """Base of what users declare: parameters as `param` parameters, work as `@phase` methods.
+
+    In a phase, `track`, `map` and `counter` report progress, `log` is a standard `logging.Logger`, and what the last
+    phase returns is the run's result. A phase that raises ends the run as failed. One thread runs the phases.
+    """
+
+    __abstract = True
+
+    #: How long a run may take, in seconds, from when it is running; None: as long as it takes. A start may say another.
+    time_limit_seconds: float | None = None
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)  # type: ignore[no-untyped-call]  # param publishes no types here
+        self._reporter: Reporter = Silent(self)
+        #: What `schema.build` was given, as Python values; None when code constructed it.
+        self._given: dict[str, Any] | None = None
+
+    def track(self, items: Iterable[T], *, total: int | None = None, unit: str = "items") -> Iterator[T]:
+        """Return `items` one by one and count them as the phase's progress.
+
+        `total` is how many there are; by default `len(items)`, and when it has none the progress is indeterminate.
+        """
+        return self._reporter.track(items, total=total, unit=unit)
+
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        *,
+        on_error: Literal["raise", "collect"] = "raise",
+        workers: int = 0,
+        processes: bool = False,
+        total: float | None = None,
+        unit: str = "items",
+        size: Callable[[T], float] | None = None,
+        label: Callable[[T], str] = str,
+    ) -> list[R]:
+        """Call `function` on every item; return the results of those that succeeded, in order.
+
+        Items are counted as succeeded or failed. With ``on_error="collect"`` one that raises is listed with its error
+        and the rest goes on; with "raise" it ends the phase. Progress counts items, or the sum of `size(item)` of
+        `total` in `unit` (bytes, say) where it is given. `label` names an item in the list of failures. `workers`
+        threads do the calls, or with `processes` as many processes; 0: this thread.
+
+        When failed items are done again, ``on_error="collect"`` works on those alone, in the phases in which items
+        failed; `label` is what they are known by. Everything else runs as always: see `is_retry`.
+        """
+        return self._reporter.map(
+            function,
+            items,
+            on_error=on_error,
+            workers=workers,
+            processes=processes,
+            total=total,
+            unit=unit,
+            size=size,
+            label=label,
+        )
+
+    def counter(self, total: float | None = None, *, unit: str = "items") -> AbstractContextManager[Advance]:
+        """Return a context manager whose value has `advance(amount)`: progress that is no loop over items."""
+        return self._reporter.counter(total, unit=unit)
+
+    def message(self, text: str) -> None:
+        """Say in a few words what is being done now; shown beside the progress."""
+        self._reporter.message(text)
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether this run does the failed items of another one again.
+
+        A phase that has nothing to do then may say so: ``raise SkipPhase("nothing failed here")``.
+        """
+        return self._reporter.is_retry
+
+    @property
+    def log(self) -> logging.Logger:
+        """The run's logger; `extra={"item": …}` says which item a line is about."""
+        return self._reporter.log
+
+
+class Silent:
+    """The reporter of a pipeline that runs without a streamer: it counts nothing and logs as usual. Any thread."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._log = logging.getLogger(f"{type(pipeline).__module__}.{type(pipeline).__qualname__}")
+
+    def track(self, items: Iterable[T], *, total: int | None = None, unit: str = "items") -> Iterator[T]:
+        return iter(items)
+
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        *,
+        on_error: Literal["raise", "collect"] = "raise",
+        workers: int = 0,
+        processes: bool = False,
+        total: float | None = None,
+        unit: str = "items",
+        size: Callable[[T], float] | None = None,
+        label: Callable[[T], str] = str,
+    ) -> list[R]:
+        results = []
+        for item in items:
+            try:
+                results.append(function(item))
+            except Exception:
+                if on_error == "raise":
+                    raise
+                self._log.exception("%s failed", label(item))
+        return results
+
+    def counter(self, total: float | None = None, *, unit: str = "items") -> AbstractContextManager[Advance]:
+        return _SilentCounter()
+
+    def message(self, text: str) -> None:
+        self._log.info("%s", text)
+
+    @property
+    def is_retry(self) -> bool:
+        return False
+
+    @property
+    def log(self) -> logging.Logger:
+        return self._log
+
+
+class _SilentCounter:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def advance(self, amount: float = 1) -> None:
+        pass
+
+
+_NOT_PLAIN = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+
+
+def phases_of(pipeline: type[Pipeline]) -> tuple[PhaseSpec, ...]:
+    """Return the declared phases in the order they are written, base classes first.
+
+    Raises `TypeError` when there is none, too many, or one is no plain method without arguments.
+    """
+    found: dict[str, PhaseSpec] = {}
+    for base in reversed(pipeline.__mro__):
+        for name, value in vars(base).items():
+            if name in found and not hasattr(value, "__phase_weight__"):
+                del found[name]
+            elif hasattr(value, "__phase_weight__"):
+                found[name] = PhaseSpec(name, value.__phase_weight__)
+    if not 0 < len(found) <= PHASES_LIMIT:
+        raise TypeError(
+            f"{pipeline.__qualname__}: expected 1 to {PHASES_LIMIT} @phase methods, found {len(found)}"
+        )
+    for name in found:
+        function = getattr(pipeline, name)
+        if any(is_other(function) for is_other in _NOT_PLAIN):
+            # Calling it would run nothing, and the phase would look as if it had succeeded.
+            raise TypeError(
+                f"{pipeline.__qualname__}.{name}: a phase is a plain method, neither async nor with yield"
+            )
+        parameters = list(inspect.signature(function).parameters.values())
+        if any(
+            p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+            for p in parameters[1:]
+        ):
+            raise TypeError(f"{pipeline.__qualname__}.{name}: a phase takes no arguments besides self")
+        if len(name) > NAME_LIMIT:
+            raise TypeError(f"{pipeline.__qualname__}: a phase's name has at most {NAME_LIMIT} characters")
+    return tuple(found.values())
+
+
+def time_limit_of(pipeline: type[Pipeline]) -> float | None:
+    """Return how long runs of a pipeline may take, in seconds. Raises `TypeError` for a limit that is none."""
+    limit: Any = pipeline.time_limit_seconds
+    if limit is None:
+        return None
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit <= COUNT_LIMIT:
+        raise TypeError(
+            f"{pipeline.__qualname__}.time_limit_seconds: expected a number above 0 or None, received {limit!r}"
+        )
+    return float(limit)
+
+
+def title_of(pipeline: type[Pipeline]) -> str:
+    """Return a class's name in words: ``Import prices`` for ``ImportPrices``."""
+    words = (
+        re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", pipeline.__name__)
+        .replace("_", " ")
+        .split()
+    )
+    return " ".join(
+        [
+            words[0][:1].upper() + words[0][1:],
+            *(w if w.isupper() and len(w) > 1 else w.lower() for w in words[1:]),
+        ]
+    )
+
+
+def doc_of(pipeline: type[Pipeline]) -> str:
+    """Return a class's own docstring, dedented; empty when it has none (param's generated text does not count)."""
+    text = pipeline.__dict__.get("__doc__") or ""
+    return inspect.cleandoc(text)

@@ -1,0 +1,1 @@
+"""The reporting side of running code: it counts, logs and publishes. Runs in the user's process."""

@@ -1,0 +1,207 @@
+"""What goes through `logging` while a run is open: the run's own logger, the root logger's handler. Sends nothing."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from streamer.model.events import LEVELS, MESSAGE_LIMIT, cut, cut_middle
+from streamer.producer.error_text import describe_error, text_of
+from streamer.producer.publisher import THREAD_PREFIX
+
+if TYPE_CHECKING:
+    from streamer.producer.run import Run
+
+_MARK: Final = "_streamer_run"
+
+
+class RunLogger(logging.Logger):
+    """The logger of a run: its lines are reported, and go to the program's own handlers as well."""
+
+    def __init__(self, name: str, level: int, run: Run) -> None:
+        super().__init__(name, level)
+        self.parent = logging.root
+        self._run = run
+        self.addHandler(_Reporting(run))
+
+    def handle(self, record: logging.LogRecord) -> None:
+        # What is reported here is not reported once more by the root logger's handler.
+        setattr(record, _MARK, True)
+        super().handle(record)
+        self._run.checkpoint()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return logging.getLogger, (self.name,)
+
+
+class _Reporting(logging.Handler):
+    """Turns log records into events of a run. Never raises.
+
+    Whoever logs does so between other work, when what is executed here is in no cache: each call counts threefold.
+    Hence no lock, which a handler otherwise has (the run has one), and one look whether a record is as nearly all are.
+    """
+
+    def __init__(self, run: Run, level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self._run = run
+        self._busy = threading.local()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Report a record, unless a filter holds it back that somebody gave to all handlers."""
+        if self.filters:
+            passed: Any = self.filter(record)
+            if not passed:
+                return False
+            record = passed if isinstance(passed, logging.LogRecord) else record
+        message, args = record.msg, record.args
+        if (
+            type(message) is str
+            and (not args or (type(args) is tuple and _SIMPLE.issuperset(map(type, args))))
+            and record.levelname in LEVELS
+            and not record.exc_info
+            and not record.stack_info
+            and vars(record).keys() <= _PLAIN
+        ):
+            try:
+                text = message % args if args else message
+            except Exception:  # noqa: BLE001, S110 - what does not fit is told below
+                pass
+            else:
+                self._run.report_line(text, level=record.levelname, logger=record.name)
+                return True
+        self._report_any(record)
+        return True
+
+    def _report_any(self, record: logging.LogRecord) -> None:
+        # A text that logs while it is formatted must not go round for ever.
+        if getattr(self._busy, "now", False):
+            return
+        self._busy.now = True
+        try:
+            item = getattr(record, "item", None)
+            self._run.report_line(
+                _message(record),
+                level=_level(record),
+                logger=record.name,
+                item=None if item is None else text_of(item),
+                fields=_fields(record),
+            )
+        except Exception:  # noqa: BLE001, S110 - what somebody logs must never end what they do
+            pass
+        finally:
+            self._busy.now = False
+
+
+class Capture(_Reporting):
+    """The root logger's handler while a run is open: reports what other loggers say, at `level` or above."""
+
+    def __init__(self, run: Run, level: int) -> None:
+        super().__init__(run, level)
+        self._previous: int | None = None
+        self._quiet: _Quiet | None = None
+        self._open = True
+
+    def install(self) -> None:
+        """Join the root logger's handlers; again, when a configuration has thrown it out."""
+        root = logging.root
+        if not self._open or self in root.handlers:
+            return
+        if self._previous is None:
+            self._previous = root.level
+            if root.level > self.level:
+                # What the root logger now lets through in addition is for the run, not for the program's own handlers.
+                self._quiet = _Quiet(root.level)
+                for handler in root.handlers:
+                    if not isinstance(handler, Capture):
+                        handler.addFilter(self._quiet)
+                root.setLevel(self.level)
+        root.addHandler(self)
+
+    def uninstall(self) -> None:
+        """Leave the root logger as it was."""
+        self._open = False
+        root = logging.root
+        root.removeHandler(self)
+        if self._quiet is not None:
+            for handler in root.handlers:
+                handler.removeFilter(self._quiet)
+            if root.level == self.level and self._previous is not None:
+                root.setLevel(self._previous)
+            self._quiet = None
+        self.close()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Report a record, unless it is the run's own, or of the threads that report."""
+        last = logging.lastResort
+        if last is not None and record.levelno >= last.level and _has_no_other(record):
+            # Without this handler, Python would have printed it.
+            last.handle(record)
+        if hasattr(record, _MARK) or (record.threadName or "").startswith(THREAD_PREFIX):
+            return False
+        return super().handle(record)
+
+
+class _Quiet(logging.Filter):
+    """Lets pass what would have passed had the root logger's level not been lowered."""
+
+    def __init__(self, root_level: int) -> None:
+        super().__init__()
+        self._root_level = root_level
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record is at its logger's own level, or at what the root's was."""
+        logger = logging.root.manager.loggerDict.get(record.name)
+        while isinstance(logger, logging.Logger) and logger is not logging.root:
+            if logger.level:
+                return True  # its own level let it pass
+            logger = logger.parent
+        return record.levelno >= self._root_level or hasattr(record, _MARK)
+
+
+def _has_no_other(record: logging.LogRecord) -> bool:
+    """Tell whether no handler but those of runs sees a record."""
+    logger: logging.Logger | None = logging.root
+    found = logging.root.manager.loggerDict.get(record.name)
+    if isinstance(found, logging.Logger):
+        logger = found
+    while logger is not None:
+        if any(not isinstance(handler, _Reporting) for handler in logger.handlers):
+            return False
+        logger = logger.parent if logger.propagate else None
+    return True
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        message = record.getMessage()
+    except Exception as error:  # noqa: BLE001 - arguments that do not fit are a mistake worth showing, no reason to end
+        message = f"{text_of(record.msg)} (its arguments do not fit: {type(error).__name__})"
+    message = cut(message, MESSAGE_LIMIT)
+    if record.exc_info and record.exc_info[1] is not None:
+        trace = describe_error(record.exc_info[1]).traceback
+        message = f"{message}\n{cut_middle(trace, max(MESSAGE_LIMIT - len(message) - 1, 500))}"
+    if record.stack_info:
+        message = f"{message}\n{record.stack_info}"
+    return message
+
+
+#: What every record has, and what is said elsewhere.
+_KNOWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "item", _MARK}
+#: What is there when nothing was logged beside the text.
+_PLAIN: Final = _KNOWN - {"item"}
+#: Types that are formatted without anybody's code.
+_SIMPLE: Final = frozenset((str, int, float, bool, type(None)))
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any] | None:
+    """Return what was logged as ``extra=``."""
+    fields = {name: value for name, value in vars(record).items() if name not in _KNOWN}
+    return fields or None
+
+
+def _level(record: logging.LogRecord) -> str:
+    """Return the record's level as one of `LEVELS`: another one counts as the next lower."""
+    if record.levelname in LEVELS:
+        return record.levelname
+    return max((number, name) for name, number in LEVELS.items() if number <= max(record.levelno, 10))[1]

@@ -1,0 +1,295 @@
+"""Execute one pipeline in this process and report it: ``python -m streamer.producer.worker``.
+
+It reads a `WorkerSpec` from standard input.
+
+Does not decide what runs. Started by `backends.process`, in a session of its own, with a file as its output: what
+Python code prints becomes log lines; what is written past Python (by C code, child processes, a crash) goes there.
+
+SIGTERM ends it at once, as it ends any program; whoever sent it says so in the log.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, Self, TextIO
+
+import msgspec
+
+from streamer.model.events import LEVELS, MESSAGE_LIMIT, ErrorInfo, ProcessInfo, StatusChanged
+from streamer.model.parameters.json_schema import build
+from streamer.model.pipeline import phases_of
+from streamer.producer.cancellation import Interrupter
+from streamer.producer.catalog import load
+from streamer.producer.publisher import Publisher, whereabouts
+from streamer.producer.run import Run
+from streamer.protocol.failed_items import FailedItems
+from streamer.protocol.spool import FOLDER, Header, Spool
+from streamer.protocol.worker_spec import WorkerSpec, decode_spec
+
+#: Exit codes: the run's end is stored, or left in its spool; no such spec; the streamer is away, and there is no
+#: spool; it does not want this run's events.
+EXIT_TOLD: Final = 0
+EXIT_USAGE: Final = 64
+EXIT_AWAY: Final = 75
+EXIT_REFUSED: Final = 77
+#: Seconds that a run has to end by itself when the streamer refuses its events.
+REFUSED_GRACE_SECONDS: Final = 10.0
+#: Seconds that a run's end may take to be stored, before it is left in the spool; and, from then on, threads that a
+#: pipeline left running.
+LEAVE_SECONDS: Final = 5.0
+#: Colours and cursor movements of a terminal.
+_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+
+
+def main() -> int:
+    """Execute the run that standard input describes; return the exit code."""
+    try:
+        spec = decode_spec(sys.stdin.buffer.read())
+    except msgspec.DecodeError as error:
+        print(f"expected a worker's spec on standard input: {error}", file=sys.stderr)  # noqa: T201 - nobody else hears it
+        return EXIT_USAGE
+    _detach_input()
+    # A segmentation fault writes its Python traceback into the output file.
+    faulthandler.enable()
+    sys.path += [path for path in spec.paths if path not in sys.path]
+    return _report(spec)
+
+
+def execute(spec: WorkerSpec, run: Run) -> Any:
+    """Build the pipeline and run its phases in their order; return what the last one returned.
+
+    Raises what they raise, what the import of the pipeline raises, `ParametersRefused`, and `OSError` when the items
+    that are to be done again cannot be read.
+    """
+    cls = load(spec.pipeline)
+    pipeline = build(cls, spec.parameters)
+    phases = phases_of(cls)
+    pipeline._reporter = run
+    run.declare(phases)
+    if spec.retry:
+        run.retry(FailedItems.read(Path(spec.retry)))
+    run.report(StatusChanged(status="running", process=ProcessInfo(os.getpid(), socket.gethostname())))
+    result = None
+    for phase in phases:
+        with run.phase(phase.name):
+            result = None
+            result = getattr(pipeline, phase.name)()
+    return result
+
+
+def _report(spec: WorkerSpec) -> int:
+    """Execute the run and see to it that its end, whatever it is, is stored."""
+    run: Run
+    interrupter = Interrupter()
+    publisher = Publisher(
+        whereabouts(Path(spec.data), spec.url),
+        spec.run_id,
+        spec.token,
+        on_request=lambda name: run.request_cancel() if name == "cancel" else None,
+        on_refused=lambda reason: _refused(run, reason),
+        spool=_spool_of(spec),
+    )
+    name = spec.pipeline.rpartition(":")[2]
+    run = Run(
+        publisher.put, level=LEVELS.get(spec.log_level, logging.INFO), name=name, interrupter=interrupter
+    )
+    publisher.start()
+    run.open()
+    with Output(run) as output:
+        error, result = _outcome(spec, run, interrupter)
+        output.finish()
+    if isinstance(error, MemoryError):
+        # What the frames of the traceback hold may be all the memory there was.
+        traceback.clear_frames(error.__traceback__)
+    try:
+        run.conclude(error, result)
+    except BaseException as problem:  # noqa: BLE001 - the outermost line: the run must end, however little can be said
+        run.fail(
+            ErrorInfo(type(error or problem).__name__, f"{type(problem).__name__} while the end was reported")
+        )
+    run.close()
+    told = publisher.close(LEAVE_SECONDS if spec.spool_bytes else spec.wait_seconds)
+    told = told or publisher.left_behind is not None
+    _leave_soon(EXIT_TOLD if told else EXIT_AWAY)
+    if publisher.refused is not None:
+        return EXIT_REFUSED
+    return EXIT_TOLD if told else EXIT_AWAY
+
+
+def _spool_of(spec: WorkerSpec) -> Spool | None:
+    if not spec.spool_bytes:
+        return None
+    header = Header(run=spec.run_id, token=spec.token)
+    return Spool(Path(spec.data) / FOLDER, header, limit_bytes=spec.spool_bytes)
+
+
+def _outcome(spec: WorkerSpec, run: Run, interrupter: Interrupter) -> tuple[BaseException | None, Any]:
+    """Return what the pipeline raised, if anything, and its result. From then on nothing interrupts this thread."""
+    try:
+        try:
+            with interrupter:
+                return None, execute(spec, run)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except BaseException as error:  # noqa: BLE001 - the outermost line of the user's code; its end is reported
+        return error, None
+
+
+def _refused(run: Run, reason: str) -> None:
+    """End a run that nobody wants: the streamer has ended it already, or does not know it."""
+    if sys.__stderr__ is not None:
+        sys.__stderr__.write(f"the streamer refuses this run's events: {reason}\n")
+    run.request_cancel()
+    _exit_after(REFUSED_GRACE_SECONDS, EXIT_REFUSED)
+
+
+def _leave_soon(code: int) -> None:
+    """End this process even when the pipeline left threads running: its run is over."""
+    _exit_after(LEAVE_SECONDS, code)
+
+
+def _exit_after(seconds: float, code: int) -> None:
+    def leave() -> None:
+        threading.Event().wait(seconds)
+        os._exit(code)
+
+    threading.Thread(target=leave, name="streamer-leave", daemon=True).start()
+
+
+def _detach_input() -> None:
+    """Let standard input be empty, for whoever asks there."""
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(descriptor, 0)
+    os.close(descriptor)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for the life of the process
+
+
+# -- output ------------------------------------------------------------------------------------------------------------
+
+
+class Output:
+    """Reports what Python code prints, what it warns of, and what ends its threads; a context manager."""
+
+    def __init__(self, run: Run) -> None:
+        self._streams = (Lines(run, "stdout", sys.stdout), Lines(run, "stderr", sys.stderr))
+        self._excepthook = threading.excepthook
+
+    def __enter__(self) -> Self:
+        """Take the place of `sys.stdout` and `sys.stderr`."""
+        sys.stdout, sys.stderr = self._streams
+        self._excepthook, threading.excepthook = threading.excepthook, _thread_failed
+        logging.captureWarnings(capture=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give them back."""
+        sys.stdout, sys.stderr = (stream.below for stream in self._streams)
+        threading.excepthook = self._excepthook
+        logging.captureWarnings(capture=False)
+
+    def finish(self) -> None:
+        """Report what this thread began and did not end with a newline."""
+        for stream in self._streams:
+            stream.finish()
+
+
+class Lines(io.TextIOBase):
+    """A text stream whose lines are reported. Any thread may write; each thread's lines stay whole.
+
+    A line that was written over (after a carriage return, as progress bars do) is reported as it was last. Empty lines
+    are not reported.
+    """
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, run: Run, name: str, below: TextIO) -> None:
+        super().__init__()
+        self.name = name
+        self.below = below
+        self._run = run
+        self._pid = os.getpid()
+        self._begun = threading.local()
+
+    @property
+    def buffer(self) -> Any:
+        """The stream of bytes below; what is written there goes to the output file."""
+        return self.below.buffer
+
+    def fileno(self) -> int:
+        """Return the descriptor of the stream below, for child processes."""
+        return self.below.fileno()
+
+    def writable(self) -> bool:
+        """Tell that it can be written to."""
+        return True
+
+    def reconfigure(self, **_: Any) -> None:
+        """Change nothing: what is written is reported as text."""
+
+    def flush(self) -> None:
+        """Flush the stream below; a line is reported when it ends."""
+        self.below.flush()
+
+    def write(self, text: str) -> int:
+        """Report the lines that `text` completes."""
+        if not isinstance(text, str):
+            raise TypeError(f"expected str, received {type(text).__name__}")
+        if os.getpid() != self._pid:
+            return self.below.write(text)  # a forked child, which has no run
+        if sys._getframe(1).f_code is logging.StreamHandler.emit.__code__:
+            return len(text)  # a log line on its way to a console; it is reported as a log line
+        *lines, rest = (getattr(self._begun, "text", "") + text).split("\n")
+        for line in lines:
+            self._report(line)
+        if len(rest) > MESSAGE_LIMIT:
+            rest = _shown(rest)
+        if len(rest) > MESSAGE_LIMIT:
+            self._report(rest)
+            rest = ""
+        self._begun.text = rest
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]  # the base class allows bytes
+        """Write each of `lines`."""
+        for line in lines:
+            self.write(line)
+
+    def finish(self) -> None:
+        """Report what this thread began and did not end with a newline."""
+        self._report(getattr(self._begun, "text", ""))
+        self._begun.text = ""
+
+    def _report(self, line: str) -> None:
+        line = _shown(line)
+        if line.strip():
+            self._run.report_line(line, logger=self.name)
+
+
+def _shown(line: str) -> str:
+    """Return a line as a terminal would show it in the end, without colours."""
+    line = line.rstrip("\r").rpartition("\r")[2]
+    return _ESCAPES.sub("", line) if "\x1b" in line else line
+
+
+def _thread_failed(what: threading.ExceptHookArgs) -> None:
+    if what.exc_value is None or isinstance(what.exc_value, SystemExit | KeyboardInterrupt):
+        return
+    name = "" if what.thread is None else what.thread.name
+    error = (what.exc_type, what.exc_value, what.exc_traceback)
+    logging.getLogger("threading").error("thread %s ended with an error", name, exc_info=error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

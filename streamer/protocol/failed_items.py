@@ -1,0 +1,91 @@
+"""`FailedItems`: which items failed in which phases of a run, as a retry is given them: in a file, so any number fits.
+
+An item is known by its phase, its name as events have it, the digest that tells cut names apart (`events.item_key`),
+and by how often that failed; never by its position, which may be another one in the next run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+
+from streamer.model.events import NAME_LIMIT, ItemFailed, cut, item_key
+
+#: How many items that did not come up again are named.
+NAMED: Final = 5
+_Line = tuple[str, str, str]
+_decoder: Final = msgspec.json.Decoder(_Line)
+
+
+class FailedItems:
+    """The items of a run that are to be done again; each is taken once. One thread at a time."""
+
+    def __init__(self) -> None:
+        self._phases: dict[str, Counter[tuple[str, str]]] = {}
+        self._left: dict[str, int] = {}
+
+    def add(self, phase: str, item: str, key: str = "") -> None:
+        """Add an item that failed, as its event names it."""
+        self._phases.setdefault(phase, Counter())[item, key] += 1
+        self._left[phase] = self._left.get(phase, 0) + 1
+
+    def concerns(self, phase: str | None) -> bool:
+        """Tell whether items of that phase failed, whether or not they were taken meanwhile."""
+        return phase is not None and cut(phase, NAME_LIMIT) in self._phases
+
+    def left(self, phase: str | None) -> int:
+        """Return how many of a phase's items were not taken yet."""
+        return 0 if phase is None else self._left.get(cut(phase, NAME_LIMIT), 0)
+
+    def take(self, phase: str, label: str) -> bool:
+        """Tell whether the item with that whole `label` is one to be done, and take it if so."""
+        phase = cut(phase, NAME_LIMIT)
+        items = self._phases.get(phase)
+        name = cut(label, NAME_LIMIT), item_key(label)
+        if not items or not items[name]:
+            return False
+        items[name] -= 1
+        self._left[phase] -= 1
+        return True
+
+    def names_left(self, phase: str) -> list[str]:
+        """Return the names of the first few items of a phase that were not taken."""
+        items = self._phases.get(cut(phase, NAME_LIMIT), Counter())
+        return [name for (name, _), count in items.items() if count > 0][:NAMED]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote. Raises `OSError`, or `msgspec.DecodeError` for a file that is none."""
+        found = cls()
+        with path.open("rb") as file:
+            for line in file:
+                found.add(*_decoder.decode(line))
+        return found
+
+
+def write(path: Path, pages: Iterable[Iterable[ItemFailed]]) -> int:
+    """Write failed items, one a line, and return how many; items outside any phase are left out.
+
+    The file is there whole or not at all.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encoder = msgspec.json.Encoder()
+    count = 0
+    fresh = path.with_suffix(".new")
+    try:
+        with fresh.open("wb") as file:
+            for page in pages:
+                for failed in page:
+                    if failed.phase is not None:
+                        line: _Line = (failed.phase, failed.item, failed.key or "")
+                        file.write(encoder.encode(line) + b"\n")
+                        count += 1
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    return count

@@ -1,0 +1,271 @@
+"""The composition root: settings in, a running streamer out. Builds the parts and joins them; decides nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import gc
+import json
+import logging
+import os
+import resource
+import secrets
+import signal
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any, Final
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+from streamer.client.discovery import DataFolderBusy
+from streamer.producer.catalog import Catalog
+from streamer.server.execution.base import Backend
+from streamer.server.execution.process import ProcessBackend
+from streamer.server.fan_out.hub import Hub
+from streamer.server.http.badge import BadgeHandler, LineHandler
+from streamer.server.http.cancel_tickets import Tickets
+from streamer.server.http.event_streams import AllEventsHandler
+from streamer.server.http.handler import NotFoundHandler, Parts
+from streamer.server.http.ingest import IDLE_SECONDS, IngestHandler
+from streamer.server.http.runs import (
+    CancelHandler,
+    FailuresHandler,
+    LinesHandler,
+    PipelinesHandler,
+    RetryHandler,
+    RunHandler,
+    RunsHandler,
+    StartHandler,
+    TicketHandler,
+)
+from streamer.server.http.service import LiveHandler, MetricsHandler, OpenApiHandler, ReadyHandler
+from streamer.server.log.retention import Retention
+from streamer.server.log.sqlite import SqliteLog
+from streamer.server.metrics import Metrics
+from streamer.server.runs.runs import Runs
+from streamer.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_RUN: Final = r"([A-Za-z0-9_-]{1,64})"
+_READERS: Final = 4
+#: Connections that may wait to be accepted, as when all readers come back after a restart. The system may allow fewer.
+_BACKLOG: Final = 4096
+#: Files that are open beside those of the streams: connections, workers, the log.
+_OTHER_FILES: Final = 1000
+#: Seconds a stopping streamer gives its streams to end.
+_LEAVE_SECONDS: Final = 3.0
+
+
+def routes(parts: Parts) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+    """Return the API's routes, for any Tornado application."""
+    arguments = {"parts": parts}
+    return [
+        (pattern, handler, arguments)
+        for pattern, handler in (
+            (r"/api/pipelines", PipelinesHandler),
+            (r"/api/pipelines/([^/]+)/runs", StartHandler),
+            (r"/api/runs", RunsHandler),
+            (rf"/api/runs/{_RUN}", RunHandler),
+            (rf"/api/runs/{_RUN}/events", IngestHandler),
+            (rf"/api/runs/{_RUN}/log", LinesHandler),
+            (rf"/api/runs/{_RUN}/failures", FailuresHandler),
+            (rf"/api/runs/{_RUN}/cancel", CancelHandler),
+            (rf"/api/runs/{_RUN}/ticket", TicketHandler),
+            (rf"/api/runs/{_RUN}/retry", RetryHandler),
+            (rf"/api/runs/{_RUN}/badge\.svg", BadgeHandler),
+            (rf"/api/runs/{_RUN}/line", LineHandler),
+            (r"/api/events", AllEventsHandler),
+            (r"/api/health/live", LiveHandler),
+            (r"/api/health/ready", ReadyHandler),
+            (r"/api/openapi\.json", OpenApiHandler),
+            (r"/metrics", MetricsHandler),
+            (r"/api/.*", NotFoundHandler),
+        )
+    ]
+
+
+class Streamer:
+    """A streamer: its log, hub, runs and HTTP server. Used in one event loop; `open` and `close` it there.
+
+    `listen`: whether it gets a port of its own. `backend` takes the place of local processes, for tests.
+    """
+
+    log: SqliteLog
+    hub: Hub
+    runs: Runs
+    catalog: Catalog
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        listen: bool = True,
+        page: str = "",
+        backend: Callable[[Settings], Backend] | None = None,
+    ) -> None:
+        self.settings = settings
+        #: Address of the dashboards that show this streamer's runs; empty when it is not known.
+        self.page = page
+        #: Address of the API, once it listens.
+        self.url = ""
+        # Asked for before the streamer is open, as all that says who may ask.
+        self.tickets = Tickets(secrets.token_bytes(32))
+        #: Counts also what is refused before the streamer is open.
+        self.metrics = Metrics()
+        self._listen = listen
+        self._backend_factory = backend or (lambda settings: ProcessBackend(settings.data))
+        self._server: HTTPServer | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._stack = contextlib.AsyncExitStack()
+
+    async def ready(self) -> None:
+        """Open the streamer unless that was done; any number of tasks may wait for it. Raises as `open`.
+
+        Where it could not be opened it is tried again.
+        """
+        opening = self._opening
+        if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
+            opening = self._opening = asyncio.get_running_loop().create_task(self._open())
+        await asyncio.shield(opening)
+
+    async def open(self) -> None:
+        """Open the log, take up what an earlier streamer left, and listen.
+
+        Raises `DataFolderBusy`, `LogUnavailable`, `LogVersionError`, or `OSError` when the port is taken.
+        """
+        await self.ready()
+
+    async def _open(self) -> None:
+        settings, loop = self.settings, asyncio.get_running_loop()
+        async with contextlib.AsyncExitStack() as stack:
+            # What is opened first is closed last; a failure half-way closes what was opened.
+            stack.callback(_lock(settings.data).close)
+            sockets = bind_sockets(settings.port, settings.host, backlog=_BACKLOG) if self._listen else []
+            stack.callback(_close_all, sockets)
+            keep = Retention(
+                settings.keep_seconds, settings.keep_runs, settings.keep_bytes, settings.compact_seconds
+            )
+            self.log = SqliteLog(
+                settings.data / "log.sqlite", commit_seconds=settings.commit_seconds, keep=keep
+            )
+            stack.push_async_callback(loop.run_in_executor, None, self.log.close)
+            readers = ThreadPoolExecutor(_READERS, thread_name_prefix="streamer-read")
+            stack.callback(readers.shutdown)
+            self.catalog = Catalog(settings.pipelines)
+            backend = self._backend_factory(settings)
+            stack.push_async_callback(backend.close)
+            self.runs = Runs(
+                log=self.log, catalog=self.catalog, backend=backend, settings=settings, readers=readers
+            )
+            stack.push_async_callback(self.runs.close)
+            self.hub = Hub(
+                self.log,
+                settings,
+                readers=readers,
+                counts=self.metrics.counts,
+                on_appended=self.runs.on_appended,
+            )
+            stack.push_async_callback(self._end_streams)
+            if sockets:
+                self._server = HTTPServer(
+                    self.application(), max_header_size=32_768, idle_connection_timeout=IDLE_SECONDS
+                )
+                self.announce(_address(settings.host, sockets[0].getsockname()[1]))
+                stack.callback((settings.data / "streamer.json").unlink, missing_ok=True)
+            await self.runs.open()
+            if self._server is not None:
+                self._server.add_sockets(sockets)
+            self._stack = stack.pop_all()
+
+    async def _end_streams(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+        self.hub.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await self.hub.empty()
+        await self.hub.abort()
+        if self._server is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LEAVE_SECONDS):
+                    await self._server.close_all_connections()
+
+    def announce(self, url: str) -> None:
+        """Say where this streamer is reached: to its workers, and to programs on this machine (`streamer.json`)."""
+        self.url = self.runs.url = url
+        path = self.settings.data / "streamer.json"
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps({"url": url, "pid": os.getpid(), "page": self.page}))
+        fresh.replace(path)
+
+    def application(self) -> Application:
+        """Return the Tornado application of the API alone."""
+        return Application(
+            routes(self),
+            default_handler_class=NotFoundHandler,
+            default_handler_args={"parts": self},
+        )
+
+    async def close(self) -> None:
+        """Stop listening, let streams end, and close the log. Workers go on. Idempotent."""
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+            await self._stack.aclose()
+
+
+def _address(host: str, port: int) -> str:
+    """Return the URL at which a server bound to `host` is reached from this machine."""
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _close_all(sockets: list[socket.socket]) -> None:
+    for bound in sockets:
+        bound.close()
+
+
+def _lock(data: Path) -> IO[str]:
+    """Take the data folder for this process until the file returned is closed. Raises `DataFolderBusy` or `OSError`."""
+    data.mkdir(parents=True, exist_ok=True)
+    lock = (data / "lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise DataFolderBusy(data) from None
+    return lock
+
+
+def _allow_files(streams: int) -> None:
+    """Let this process open as many files as so many streams need, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = streams + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+
+
+async def serve(settings: Settings, *, on_open: Callable[[Streamer], None] | None = None) -> None:
+    """Run a streamer until SIGINT or SIGTERM. Raises as `Streamer.open`."""
+    _allow_files(settings.max_streams)
+    streamer = Streamer(settings)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await streamer.open()
+        # What is here now stays: the collector need not look through it again and again while readers wait.
+        gc.freeze()
+        if on_open is not None:
+            on_open(streamer)
+        await stop.wait()
+    finally:
+        await streamer.close()

@@ -1,0 +1,1 @@
+"""Tornado handlers: each parses a request, calls one method, and writes the answer. Runs in the streamer's process."""

@@ -1,0 +1,134 @@
+"""A run in one glance, for where no page fits: a badge for a README or a wiki, a line of text for a chat."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+from xml.sax.saxutils import escape
+
+from streamer.model import formatting
+from streamer.model.state import RunState
+from streamer.server.http.handler import BaseHandler
+
+#: Seconds that a copy may be shown: while the run goes on, and after it.
+FRESH_SECONDS: Final = (5, 300)
+_LABEL: Final = 40
+_LINE: Final = 400
+_COLOURS: Final = {
+    "queued": "#5b6573",
+    "running": "#0b6bcb",
+    "stalled": "#8f5f00",
+    "cancelling": "#8f5f00",
+    "complete": "#1a7f4b",
+    "failed": "#c0272d",
+    "cancelled": "#5b6573",
+}
+_BADGE: Final = """\
+<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" aria-label="{label}: {value}">\
+<title>{label}: {value}</title>\
+<clipPath id="r"><rect width="{width}" height="20" rx="3"/></clipPath>\
+<g clip-path="url(#r)"><rect width="{left}" height="20" fill="#3c4350"/>\
+<rect x="{left}" width="{right}" height="20" fill="{colour}"/></g>\
+<g fill="#fff" font-family="Verdana,DejaVu Sans,Geneva,sans-serif" font-size="11" text-anchor="middle">\
+<text x="{middle}" y="14" textLength="{label_length}">{label}</text>\
+<text x="{centre}" y="14" textLength="{value_length}">{value}</text></g></svg>
+"""
+
+
+class GlanceHandler(BaseHandler):
+    """What such answers share: how long a copy is good for, and that they are no pages."""
+
+    def glance(self, state: RunState, kind: str, text: str) -> None:
+        """Answer with a text of that kind."""
+        self.set_header("Cache-Control", f"private, max-age={FRESH_SECONDS[state.is_over]}")
+        self.set_header("Content-Security-Policy", "default-src 'none'; sandbox")
+        self.set_header("Content-Type", f"{kind}; charset=utf-8")
+        self.finish(text)
+
+    def glance_line(self, state: RunState) -> None:
+        """Answer with one line of plain text."""
+        page = f"{self.parts.page}?run={state.run}" if self.parts.page else ""
+        self.glance(state, "text/plain", f"{line_of(state, page)}\n")
+
+
+class BadgeHandler(GlanceHandler):
+    """``GET /api/runs/ID/badge.svg``: title and progress as an image."""
+
+    async def get(self, run_id: str) -> None:
+        state = await self.parts.runs.state(run_id)
+        self.glance(state, "image/svg+xml", badge_of(state))
+
+
+class LineHandler(GlanceHandler):
+    """``GET /api/runs/ID/line``: all of it in one line of plain text."""
+
+    async def get(self, run_id: str) -> None:
+        self.glance_line(await self.parts.runs.state(run_id))
+
+
+def badge_of(state: RunState) -> str:
+    """Return the badge of a run as SVG. Every text in it is escaped."""
+    label, value = formatting.cut(_plain(state.title or state.run), _LABEL), _reached(state)
+    label_length, value_length = _length(label), _length(value)
+    left, right = label_length + 12, value_length + 12
+    return _BADGE.format(
+        label=escape(label, {'"': "&quot;"}),
+        value=escape(value, {'"': "&quot;"}),
+        colour=_COLOURS[state.status],
+        left=left,
+        right=right,
+        width=left + right,
+        middle=left / 2,
+        centre=left + right / 2,
+        label_length=label_length,
+        value_length=value_length,
+    )
+
+
+def line_of(state: RunState, page: str = "") -> str:
+    """Return what there is to say of a run, in one line: title, progress, phase, counts, who, where, what, its page."""
+    counts = formatting.done_of(state.done, state.total, formatting.cut(state.unit, 20))
+    going = not state.is_over
+    who = " on ".join(part for part in (state.owner, state.host) if part)
+    parts = (
+        _reached(state),
+        formatting.status_word(state.status).lower() if state.status in ("stalled", "cancelling") else "",
+        formatting.cut(state.phase or "", _LABEL) if going else "",
+        counts if going else "",
+        formatting.rate(state.rate, formatting.cut(state.unit, 20)) if going else "",
+        f"{state.results.failed:,} failed" if state.results.failed else "",
+        who,
+        formatting.cut(state.program_beside, _LABEL),
+    )
+    title = formatting.cut(_plain(state.title or state.run), 80)
+    said = formatting.cut(f"{title}: {' · '.join(_plain(part) for part in parts if part)}", _LINE)
+    return f"{said} · {page}" if page else said
+
+
+def _reached(state: RunState) -> str:
+    """Return how far a run is, in a word or two."""
+    if state.status == "queued":
+        return "queued"
+    if state.status == "complete":
+        return "complete"
+    if state.status in ("failed", "cancelled"):
+        return f"{state.status} at {state.progress} %"
+    if state.indeterminate and not state.overall_progress:
+        return (
+            formatting.amount(state.done, formatting.cut(state.unit, 20))
+            if state.done is not None
+            else "running"
+        )
+    return f"{state.progress} %"
+
+
+def _plain(text: str) -> str:
+    """Return a text on one line, without what no line and no XML may hold."""
+    kept = "".join(c if unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn") else " " for c in text)
+    return re.sub(r"\s+", " ", kept).strip()
+
+
+def _length(text: str) -> int:
+    """Return about how wide a text is drawn, in pixels; the drawing is made to fit."""
+    return max(sum(11 if unicodedata.east_asian_width(c) in "WF" else 7 for c in text), 7)

@@ -1,0 +1,515 @@
+"""What all handlers share: who may ask, how bodies are bounded, how errors are answered. No route of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar, Final, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from tornado.http1connection import HTTP1Connection
+from tornado.httputil import HTTPServerRequest
+from tornado.web import HTTPError, RequestHandler, stream_request_body
+
+from streamer.client.discovery import DataFolderBusy
+from streamer.model.events import COUNT_LIMIT, NESTING_LIMIT, is_nested_too_deep
+from streamer.model.parameters.json_schema import ParametersRefused
+from streamer.producer.catalog import Catalog
+from streamer.protocol.frames import Cursor, to_json
+from streamer.server.fan_out.hub import Hub
+from streamer.server.http.cancel_tickets import Tickets
+from streamer.server.log.base import EventLog, LogError, LogUnavailable, RunEnded, SequenceGap, UnknownRun
+from streamer.server.metrics import Metrics
+from streamer.server.request_log import Request as LoggedRequest
+from streamer.server.request_log import is_logged, log_request
+from streamer.server.runs.runs import NotRetryable, QueueFull, Runs, UnknownPipeline
+from streamer.server.runs.spool_pickup import Forbidden
+from streamer.settings import Settings, is_loopback
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: A body that is too large is read away up to this many bytes, so that its sender can read the answer. (Beyond twice as
+#: many, Tornado closes the connection without one.)
+_DRAIN_BYTES: Final = 64_000_000
+_RETRY_AFTER_SECONDS: Final = 1
+_LONGEST_TOKEN: Final = 1000
+#: Where `msgspec` says a value stands that is not as expected, and which key an object lacks, or has but should not.
+_PATH: Final = re.compile(r" - at `(\$[^`]*)`$")
+_KEY: Final = re.compile(r"Object (?:missing required|contains unknown) field `([^`]*)`")
+
+
+class Parts(Protocol):
+    """The parts of a streamer that handlers use; `ready` opens it where that was not done yet."""
+
+    settings: Settings
+    hub: Hub
+    runs: Runs
+    catalog: Catalog
+    metrics: Metrics
+    tickets: Tickets
+    page: str
+
+    @property
+    def log(self) -> EventLog:
+        """The log of the runs."""
+
+    async def ready(self) -> None:
+        """Return when the streamer is open."""
+
+
+class ApiError(Exception):
+    """An answer in the contract's error form: HTTP status, a code for programs, a sentence, and details."""
+
+    def __init__(
+        self, status: int, code: str, message: str, details: Any = None, *, retry: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = details
+        self.retry = retry
+
+
+def invalid(
+    field: str, received: Any, expected: str, *, status: int = 422, line: int | None = None
+) -> ApiError:
+    """Return the error of a field that is not what was expected; `received` is shown within bounds.
+
+    `line`: the one of several JSON values, counted from 1, that has the field.
+    """
+    shown = repr(received)[:100]
+    message = f"{field}: expected {expected}, received {shown}"
+    problem = {"field": field, "message": message, "expected": expected, "received": shown}
+    return _invalid(status, problem, line)
+
+
+def not_valid(error: Exception, expected: str, *, line: int | None = None) -> ApiError:
+    """Return the error of JSON that is not of the type expected; it names the field as far as `error` does."""
+    field = _field_of(str(error))
+    text = str(error)[:500]
+    problem = {"field": field, "message": f"{field}: {text}", "expected": expected, "received": None}
+    return _invalid(422, problem, line)
+
+
+def _invalid(status: int, problem: dict[str, Any], line: int | None) -> ApiError:
+    if line is None:
+        return ApiError(status, "invalid", problem["message"], [problem])
+    return ApiError(status, "invalid", f"line {line}: {problem['message']}", [{**problem, "line": line}])
+
+
+def _field_of(message: str) -> str:
+    """Return the field that a `msgspec.ValidationError` is about, such as ``phases[0].name``; "body" for the whole."""
+    found = _PATH.search(message)
+    path = "" if found is None else found[1].removeprefix("$").removeprefix(".")
+    key = _KEY.match(message)
+    return ".".join(part for part in (path, key[1] if key else "") if part)[:100] or "body"
+
+
+def as_api_error(error: BaseException) -> ApiError | None:
+    """Return the answer to an error of ours; None for one that nobody expected."""
+    match error:
+        case ApiError():
+            return error
+        case ParametersRefused():
+            return ApiError(422, "invalid", str(error), msgspec.to_builtins(error.problems, enc_hook=vars))
+        case UnknownRun() | UnknownPipeline():
+            return ApiError(404, "not_found", str(error.args[0]))
+        case SequenceGap():
+            return ApiError(
+                409,
+                "sequence_gap",
+                str(error),
+                {"field": "seq", "expected": error.expected, "received": error.received},
+            )
+        case RunEnded():
+            return ApiError(409, "run_ended", str(error), {"status": error.status})
+        case NotRetryable():
+            return ApiError(409, error.code, str(error))
+        case Forbidden():
+            return ApiError(403, "forbidden", str(error))
+        case QueueFull():
+            return ApiError(503, "queue_full", str(error), retry=True)
+        case LogUnavailable() | DataFolderBusy():
+            return ApiError(503, "log_unavailable", str(error), retry=True)
+        case LogError():
+            return ApiError(500, "log_error", str(error))
+        case _:
+            return None
+
+
+@stream_request_body
+class BaseHandler(RequestHandler):
+    """Checks `Host`, `Origin` and the token before anything else; bodies are bounded while they are read.
+
+    `public`: answers without the operators' token. `needs_log`: only once the streamer is open. `body_limit`: the
+    setting that bounds its bodies.
+    """
+
+    public: ClassVar[bool] = False
+    needs_log: ClassVar[bool] = True
+    body_limit: ClassVar[str] = "max_body_bytes"
+    parts: Parts
+
+    def initialize(self, parts: Parts) -> None:
+        self.parts = parts
+        self._body = bytearray()
+        self._too_large = 0
+        self._is_prepared = False
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        self.set_header("Content-Type", "application/json")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Cache-Control", "no-store")
+
+    async def prepare(self) -> None:
+        check_host(self.request, self.parts.settings)
+        self._check_origin()
+        if not self.public and self.request.method != "OPTIONS":
+            self._check_token()
+        length = self.request.headers.get("Content-Length", "")
+        if length.isdigit() and int(length[:18]) > _DRAIN_BYTES:
+            # Nobody waits for as much as that: the connection ends with the answer.
+            self._too_large = int(length[:18])
+            self.body()
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.request.connection.set_max_body_size(2 * _DRAIN_BYTES)
+        if self.needs_log:
+            await self.parts.ready()
+        self._is_prepared = True
+
+    def data_received(self, chunk: bytes) -> None:
+        if self._too_large or len(self._body) + len(chunk) > self._limit:
+            self._too_large += len(self._body) + len(chunk)
+            self._body.clear()
+            if self._too_large > _DRAIN_BYTES and not self._headers_written:
+                # It comes in chunks, without an end in sight. Not the end of the connection yet: closing it over what
+                # was not read would take the answer away from its sender.
+                self._answer_error(self._too_large_error())
+                self.flush()
+        else:
+            self._body += chunk
+
+    # -- who may ask ---------------------------------------------------------------------------------------------------
+
+    def _check_origin(self) -> None:
+        origin = self.request.headers.get("Origin")
+        if origin is None:
+            return
+        if self.lets_read(origin):
+            self._let_read()
+        elif origin not in (f"http://{self.request.host}", f"https://{self.request.host}"):
+            raise ApiError(
+                403,
+                "origin_refused",
+                f"pages of {origin[:100]!r} may not call this API; see STREAMER_ALLOWED_ORIGINS",
+                {"field": "Origin", "received": origin[:100]},
+            )
+
+    def lets_read(self, origin: str) -> bool:
+        """Say whether a page of that origin may ask, and read the answer."""
+        return origin in self.parts.settings.allowed_origins
+
+    def _let_read(self) -> None:
+        """Let a page of an allowed origin read the answer, whatever it is."""
+        origin = self.request.headers.get("Origin")
+        if origin is not None and self.lets_read(origin):
+            known = origin in self.parts.settings.allowed_origins
+            self.set_header("Access-Control-Allow-Origin", origin if known else "*")
+            self.set_header("Access-Control-Expose-Headers", "Location, Retry-After")
+            self.set_header("Vary", "Origin")
+
+    def _check_token(self) -> None:
+        expected = self.parts.settings.token
+        if not expected:
+            return
+        if not hmac.compare_digest(self.bearer().encode(), expected.encode()):
+            raise ApiError(
+                401,
+                "unauthorized",
+                "expected the operators' token: `Authorization: Bearer TOKEN` or `?token=TOKEN`",
+                {"field": "Authorization"},
+            )
+
+    def bearer(self) -> str:
+        """Return the token that came with the request, or an empty text."""
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return token.strip()[:_LONGEST_TOKEN]
+        return self.text("token", "")[:_LONGEST_TOKEN]
+
+    # -- what is asked -------------------------------------------------------------------------------------------------
+
+    @property
+    def _limit(self) -> int:
+        return int(getattr(self.parts.settings, self.body_limit))
+
+    def body(self) -> bytes:
+        """Return the request's body. Raises `ApiError` 413 when it is larger than the limit."""
+        if self._too_large:
+            raise self._too_large_error()
+        return bytes(self._body)
+
+    def _too_large_error(self) -> ApiError:
+        return ApiError(
+            413,
+            "too_large",
+            f"expected a body of at most {self._limit:,} bytes, received {self._too_large:,}",
+            {"field": "body", "expected": self._limit, "received": self._too_large},
+        )
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the body, a JSON object; no body is an empty one. Raises `ApiError` 400, 413 or 415."""
+        body = self.body()
+        if not body.strip():
+            return {}
+        kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise ApiError(
+                415,
+                "unsupported_media_type",
+                f"expected Content-Type: application/json, received {kind[:100] or 'none'}",
+                {"field": "Content-Type", "expected": "application/json", "received": kind[:100]},
+            )
+        if is_nested_too_deep(body):
+            raise ApiError(
+                400,
+                "too_deep",
+                f"expected JSON that is nested at most {NESTING_LIMIT} levels deep",
+                {"field": "body", "expected": NESTING_LIMIT},
+            )
+        try:
+            value = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ApiError(400, "not_json", f"expected a JSON object: {error}", {"field": "body"}) from error
+        if not isinstance(value, dict):
+            raise ApiError(
+                400,
+                "not_an_object",
+                f"expected a JSON object, received {type(value).__name__}",
+                {"field": "body"},
+            )
+        return value
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return a query argument as it stands. Raises `ApiError` 400 when it is not UTF-8."""
+        values = self.texts(name)
+        return values[-1] if values else default
+
+    def texts(self, name: str) -> list[str]:
+        """Return all values of a query argument. Raises `ApiError` 400 when one is not UTF-8."""
+        try:
+            return self.get_query_arguments(name)
+        except HTTPError as error:
+            raise ApiError(400, "invalid", f"{name}: expected UTF-8", [{"field": name}]) from error
+
+    def choice(self, name: str, allowed: dict[str, T], default: str) -> T:
+        """Return what a query argument stands for. Raises `ApiError` 400 naming what is allowed."""
+        value = self.text(name) or default
+        if value not in allowed:
+            raise invalid(name, value, f"one of {', '.join(filter(None, allowed))}", status=400)
+        return allowed[value]
+
+    def number(self, name: str, default: int, *, most: int, least: int = 1) -> int:
+        """Return a whole number from the query. Raises `ApiError` 400 naming the range."""
+        value = self.text(name, str(default))
+        if not (value.isascii() and value.isdigit() and len(value) < 12 and least <= int(value) <= most):
+            raise invalid(name, value, f"a whole number from {least} to {most}", status=400)
+        return int(value)
+
+    def seconds(self, name: str) -> float | None:
+        """Return a number of seconds from the query, None where it is not given. Raises `ApiError` 400."""
+        value = self.text(name)
+        if not value:
+            return None
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds <= COUNT_LIMIT:
+            raise invalid(name, value, "a number of seconds, 0 for none", status=400)
+        return seconds
+
+    def position(self, name: str) -> int | None:
+        """Return a cursor from the query, plain or `EPOCH-OFFSET`. Raises `ApiError` 400."""
+        value = self.text(name)
+        if not value:
+            return None
+        if value.isascii() and value.isdigit() and len(value) <= 18:
+            return int(value)
+        cursor = Cursor.parse(value)
+        if cursor is None or cursor.epoch != self.parts.log.epoch:
+            raise invalid(name, value, "a cursor of this log", status=400)
+        return cursor.offset
+
+    # -- answers -------------------------------------------------------------------------------------------------------
+
+    def page_of(self, run_id: str) -> str | None:
+        """Return the address of a run's page on the dashboards; None where there are none that are known."""
+        return f"{self.parts.page}?run={run_id}" if self.parts.page else None
+
+    def answer(self, value: Any, status: int = 200) -> None:
+        """Answer with JSON."""
+        self.set_status(status)
+        self.finish(to_json(value))
+
+    def head_bytes(self) -> bytes:
+        """Return the head of a good answer as it is sent, for who writes to the connection past Tornado."""
+        fields = "".join(f"{name}: {value}\r\n" for name, value in self._headers.get_all())
+        return f"HTTP/1.1 200 OK\r\n{fields}\r\n".encode("latin-1")
+
+    async def options(self, *_: str) -> None:
+        """Answer a browser that asks what a page of an allowed origin may do."""
+        self.set_header("Allow", ", ".join(self._methods()))
+        self.set_header("Access-Control-Allow-Methods", "GET, POST")
+        self.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID")
+        self.set_status(204)
+        self.finish()
+
+    def _methods(self) -> list[str]:
+        """Return the methods that this address takes."""
+        return [
+            name
+            for name in self.SUPPORTED_METHODS
+            if getattr(type(self), name.lower()) is not getattr(RequestHandler, name.lower())
+        ]
+
+    def _log(self) -> None:
+        # Whatever application has these routes: its own line would repeat the token.
+        self.count_request()
+        if self.is_logged:
+            sent = self._headers.get("Content-Length", "0")
+            self.write_line(int(sent), self.request.request_time())
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether a line of this request is asked for."""
+        return is_logged(self.get_status())
+
+    def write_line(self, sent: int, seconds: float) -> None:
+        """Write the line of a request like this one, that was answered with so many bytes after so long."""
+        log_request(self.logged, status=self.get_status(), seconds=seconds, sent=sent)
+
+    @property
+    def logged(self) -> LoggedRequest:
+        """What may be written of this request."""
+        request = self.request
+        return LoggedRequest.of(
+            request.method or "", request.uri or "", request.remote_ip or "", request.headers
+        )
+
+    def count_request(self, number: int = 1) -> None:
+        """Count so many requests like this one by their status."""
+        self.parts.metrics.requests.labels(str(self.get_status())).inc(number)
+
+    def _is_closing(self) -> bool:
+        # What a stopping streamer cannot do any more is no fault of its own; before it is open there is no hub.
+        hub = getattr(self.parts, "hub", None)
+        return hub is not None and hub.is_closing
+
+    def log_exception(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if self._is_closing():
+            return
+        if error is not None and as_api_error(error) is None and not isinstance(error, HTTPError):
+            logger.error("%s %s failed", self.request.method, self.request.path, exc_info=error)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = (kwargs.get("exc_info") or (None, None, None))[1]
+        known = None if error is None else as_api_error(error)
+        if known is None and status_code == 500 and self._is_closing():
+            known = ApiError(503, "closing", "the streamer is being stopped", retry=True)
+        if known is None:
+            words = {
+                404: ("not_found", f"no such address: {self.request.path[:200]}"),
+                405: ("method_not_allowed", f"{self.request.method} is not for {self.request.path[:200]}"),
+            }
+            code, message = words.get(status_code, ("failed", self._reason))
+            known = ApiError(status_code, code, message)
+        self._answer_error(known)
+        self.finish()
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        if self._headers_written and self._too_large:
+            # That it is too large was answered while it came.
+            self.finish()
+        else:
+            super().send_error(status_code, **kwargs)
+
+    def _answer_error(self, known: ApiError) -> None:
+        # What was set before the error was cleared with it.
+        self._let_read()
+        if known.status == 413 or not self._is_prepared:
+            # What is refused before its body was read ends its connection, and a client must know before it asks again.
+            self.set_header("Connection", "close")
+        if known.retry:
+            self.set_header("Retry-After", str(_RETRY_AFTER_SECONDS))
+        if known.status == 401:
+            self.set_header("WWW-Authenticate", "Bearer")
+        if known.status == 405:
+            self.set_header("Allow", ", ".join(self._methods()))
+        self.set_header("Content-Type", "application/json")
+        self.set_status(known.status)
+        data = to_json({"error": {"code": known.code, "message": known.message, "details": known.details}})
+        self.set_header("Content-Length", str(len(data)))
+        self.write(data)
+
+    async def or_leave(self, work: Awaitable[T]) -> T:
+        """Await something that must go on even if the client leaves meanwhile."""
+        return await asyncio.shield(asyncio.ensure_future(work))
+
+
+class NotFoundHandler(BaseHandler):
+    """Answers every address that is none, in the contract's error form."""
+
+    async def get(self, *_: str) -> None:
+        raise HTTPError(404)
+
+    head = post = put = patch = delete = options = get
+
+
+def check_host(request: HTTPServerRequest, settings: Settings) -> None:
+    """Refuse a request whose `Host` is not ours, as a page gets by DNS rebinding. Raises `ApiError` 403.
+
+    Without a token only this machine may ask. With a token and an address other than loopback, any name may be used
+    unless STREAMER_ALLOWED_HOSTS says which: a page that was rebound does not know the token.
+    """
+    if not settings.token and not _is_local(request.remote_ip or ""):
+        raise ApiError(
+            403, "forbidden", "without STREAMER_TOKEN only this machine may use the API", {"field": "address"}
+        )
+    if settings.token and not settings.allowed_hosts and not is_loopback(settings.host):
+        return
+    name = _host_name(request.host)
+    allowed = {"localhost", "127.0.0.1", "::1", settings.host.strip("[]"), *settings.allowed_hosts}
+    if name not in {host.lower() for host in allowed}:
+        raise ApiError(
+            403,
+            "host_refused",
+            f"this API is not addressed as {name[:100]!r}; see STREAMER_ALLOWED_HOSTS",
+            {"field": "Host", "received": name[:100]},
+        )
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return host
+
+
+def _is_local(address: str) -> bool:
+    # An empty address is a Unix socket's.
+    try:
+        return not address or ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+Route = tuple[str, Callable[..., RequestHandler]]
