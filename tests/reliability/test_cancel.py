@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.api_support import running
-from tests.test_survival import TERMINAL, history, with_processes
+from tests.server.test_survival import TERMINAL, history, with_processes
 
 PIPELINES = str(Path(__file__).with_name("pipelines.py"))
 CHILDREN = ("same", "group", "session")

@@ -14,8 +14,8 @@ import pytest
 
 from streamer.server.log.sqlite import SqliteLog
 from tests.api_support import Api, running
+from tests.server.test_survival import TERMINAL, history, pid_of, with_processes
 from tests.support import wait_until_async
-from tests.test_survival import TERMINAL, history, pid_of, with_processes
 
 HOST = socket.gethostname()
 

@@ -12,8 +12,8 @@ from streamer.model.events import Event, Logged, PhaseChanged, Progressed, RunCa
 from streamer.model.state import RunState
 from streamer.server.log.base import Draft
 from tests.api_support import error_of, running
-from tests.test_runs import Bench
-from tests.test_survival import TERMINAL, history, with_processes
+from tests.server.runs.test_runs import Bench
+from tests.server.test_survival import TERMINAL, history, with_processes
 
 PIPELINES = str(Path(__file__).with_name("pipelines.py"))
 

@@ -17,8 +17,8 @@ from streamer.server.execution.base import Exit
 from streamer.server.log.base import Draft
 from streamer.server.runs.runs import NotRetryable
 from tests.api_support import error_of, running
-from tests.test_runs import Bench
-from tests.test_survival import with_processes
+from tests.server.runs.test_runs import Bench
+from tests.server.test_survival import with_processes
 
 PIPELINES = str(Path(__file__).with_name("pipelines.py"))
 #: Few of them, so that names occur more than once; some that are cut to the same, and some that are awkward to store.

@@ -6,7 +6,6 @@ import json
 import time
 import tracemalloc
 from itertools import chain, cycle, islice, pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,8 +22,9 @@ from streamer.protocol.sse import (
     encode_data_only,
     encode_retry,
 )
+from tests.support import ROOT
 
-VECTORS = Path(__file__).parent / "vectors"
+VECTORS = ROOT / "tests" / "vectors"
 
 
 # -- vectors -----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from streamer.server.log import sqlite as module
 from streamer.server.log.base import Draft, LogUnavailable
 from streamer.server.log.sqlite import SqliteLog
 from streamer.server.log.tables import SCHEMA_VERSION, LogVersionError
+from tests.support import ROOT
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_file_that_is_no_log_is_refused(tmp_path):
 
 
 #: As version 1 made it.
-VERSION_1 = (Path(__file__).parent / "vectors" / "log-v1.sql").read_text()
+VERSION_1 = (ROOT / "tests" / "vectors" / "log-v1.sql").read_text()
 
 
 def test_a_log_of_version_1_is_brought_to_this_one_and_a_copy_is_kept(tmp_path):
