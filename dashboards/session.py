@@ -16,22 +16,22 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import param
 
-from streamer.model.events import LEVELS, TERMINAL, FailedItem
+from streamer.model.events import LEVELS, STATUSES, TERMINAL, FailedItem
 from streamer.model.state import RunState
+from streamer.protocol.pages import LINES_PER_PAGE, RUNS_PER_PAGE
 
 #: How many log lines a window holds, at most; what is farther back is asked for.
 WINDOW_LINES: Final = 500
 #: How many lines are asked for at a time when the reader scrolls beyond the window.
-PAGE_LINES: Final = 200
+PAGE_LINES: Final = LINES_PER_PAGE
 #: How many failed items, and how many runs, make a page.
 PAGE_FAILURES: Final = 50
-PAGE_RUNS: Final = 50
+PAGE_RUNS: Final = RUNS_PER_PAGE
 #: The longest search text that is taken from a viewer.
 SEARCH_LIMIT: Final = 200
 
 CONNECTIONS: Final = ("connecting", "live", "away", "missing")
 TABS: Final = ("log", "failures", "parameters", "result")
-STATUSES: Final = ("queued", "running", "stalled", "cancelling", "complete", "failed", "cancelled")
 
 
 class LogLine(NamedTuple):

@@ -48,7 +48,6 @@ from streamer.protocol.api import (
     MAX_ERROR_BYTES,
     ApiError,
     Conflict,
-    Created,
     FailuresAnswer,
     FailuresPage,
     Forbidden,
@@ -75,6 +74,7 @@ from streamer.protocol.api import (
     state_of,
 )
 from streamer.protocol.frames import Cursor, Snapshot
+from streamer.protocol.registration import Created, Registration
 from streamer.settings import Settings
 
 __all__ = [
@@ -271,15 +271,15 @@ class Client:
         program: str | None = None,
     ) -> Created:
         """Register a run that somebody else executes; its events are sent with the `token` that is answered."""
-        spec = {
-            "title": title,
-            "phases": list(phases),
-            "parameters": dict(parameters or {}),
-            "pipeline": pipeline,
-            "owner": owner,
-            "host": host,
-            "program": program,
-        }
+        spec = Registration(
+            title=title,
+            phases=tuple(phases),
+            parameters=dict(parameters or {}),
+            pipeline=pipeline,
+            owner=owner,
+            host=host,
+            program=program,
+        )
         return decode(await self._ask("POST", "/api/runs", body=spec), Created)
 
     async def run(self, run_id: str) -> Snapshot:

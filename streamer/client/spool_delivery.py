@@ -59,7 +59,8 @@ def _send(client: httpx.Client, left: Left, token: str) -> None:
     while lines := left.lines(max_events=_BATCH_EVENTS, max_bytes=_BATCH_BYTES):
         answer = _post(client, header.run, header.token, lines)
         if answer.status_code == 404 and not registered:
-            body = msgspec.to_builtins(header.registration) | {"run": header.run, "token": header.token}
+            assert header.registration is not None
+            body = header.registration.named(header.run, header.token)
             headers = {"Authorization": f"Bearer {token}"} if token else {}
             made = client.post("/api/runs", content=msgspec.json.encode(body), headers={**headers, **_JSON})
             if made.status_code != 201:

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import re
 import time as _time
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -38,9 +38,12 @@ BARS_LIMIT: Final = 200
 
 E = TypeVar("E", bound=Struct)
 RunStatus = Literal["queued", "running", "stalled", "cancelling", "complete", "failed", "cancelled"]
+#: All statuses of a run, in the order of its life.
+STATUSES: Final[tuple[RunStatus, ...]] = get_args(RunStatus)
 PhaseStatus = Literal["waiting", "started", "finished", "skipped", "failed"]
 BarStatus = Literal["started", "finished", "stopped"]
 TERMINAL: Final = frozenset({"complete", "failed", "cancelled"})
+UNDER_WAY: Final[tuple[RunStatus, ...]] = tuple(status for status in STATUSES if status not in TERMINAL)
 #: How far a cancel is: asked of the producer, acknowledged by it, its process terminated, killed.
 CancelStep = Literal["asked", "acknowledged", "terminated", "killed"]
 #: How a cancel ended; see `RunCancelled`.

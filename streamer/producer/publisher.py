@@ -26,7 +26,8 @@ from msgspec import UNSET, Struct
 from streamer.client.discovery import read_address
 from streamer.model.events import Event, Logged, Progressed
 from streamer.producer.outbox import WAITING_BYTES, Outbox, remains
-from streamer.protocol.spool import Registration, Spool
+from streamer.protocol.registration import Created, Registration
+from streamer.protocol.spool import Spool
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
@@ -92,14 +93,6 @@ class _Answer(Struct):
     requests: list[str] = []
 
 
-class Registered(Struct):
-    """The streamer's answer to a run that was registered; `page` is its page on the dashboards, if they are known."""
-
-    run: str
-    url: str = ""
-    page: str | None = None
-
-
 _answer_decoder: Final = msgspec.json.Decoder(_Answer)
 
 
@@ -143,7 +136,7 @@ class Publisher:
         spool: Spool | None = None,
         registration: Registration | None = None,
         operators_token: str = "",
-        on_registered: Callable[[Registered], None] = _ignore,
+        on_registered: Callable[[Created], None] = _ignore,
         on_away: Callable[[str], None] = _ignore,
     ) -> None:
         self._url_provider = url_provider
@@ -340,7 +333,7 @@ class Publisher:
                 self._answered(answer, [seq for seq, _ in lines])
 
     def _register(self, exchange: Exchange, registration: Registration) -> Answer:
-        described = msgspec.to_builtins(registration) | {"run": self._run_id, "token": self._token}
+        described = registration.named(self._run_id, self._token)
         headers = _headers("application/json", self._operators_token)
         return exchange.post(f"{self._url}/api/runs", msgspec.json.encode(described), headers)
 
@@ -461,7 +454,7 @@ class Publisher:
     def _registered(self, response: Answer) -> None:
         if response.status_code in (200, 201):
             try:
-                answer = msgspec.json.decode(response.content, type=Registered)
+                answer = msgspec.json.decode(response.content, type=Created)
             except _NO_JSON as error:
                 self._failed(f"not a streamer's answer: {error}")
                 return

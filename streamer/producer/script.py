@@ -40,9 +40,10 @@ from streamer.model.state import RunState, apply
 from streamer.producer.cancellation import Interrupter
 from streamer.producer.counting import Tally, number_of, total_of
 from streamer.producer.display import Display, display_of
-from streamer.producer.publisher import Publisher, Registered, whereabouts
+from streamer.producer.publisher import Publisher, whereabouts
 from streamer.producer.run import Run
-from streamer.protocol.spool import FOLDER, Header, Registration, Spool, new_run_id
+from streamer.protocol.registration import Created, Registration
+from streamer.protocol.spool import FOLDER, Header, Spool, new_run_id
 from streamer.settings import SettingError, Settings
 
 T = TypeVar("T")
@@ -522,7 +523,7 @@ class _Told:
         #: Whether the streamer has the run; None: it has not been reached yet, and may be there.
         self.known: bool | None = None
 
-    def registered(self, answer: Registered) -> None:
+    def registered(self, answer: Created) -> None:
         """Say where the page is."""
         self.known = True
         _say(answer.page or f"{self._base}/api/runs/{self._run_id}")

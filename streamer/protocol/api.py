@@ -127,17 +127,6 @@ class Offers(Struct, frozen=True):
     problems: tuple[OfferProblem, ...] = ()
 
 
-class Created(Struct, frozen=True):
-    """A new run. `page`: its page's URL, where the streamer knows it; `token`: a registered run's, for its events."""
-
-    run: str
-    status: str = "queued"
-    url: str = ""
-    events: str = ""
-    page: str | None = None
-    token: str = ""
-
-
 class Ticket(Struct, frozen=True):
     """A secret that cancels a run and does nothing else; `page` as in `Created`."""
 

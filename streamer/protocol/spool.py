@@ -17,12 +17,12 @@ import stat
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import msgspec
 from msgspec import Struct
 
-from streamer.model.events import PhaseSpec
+from streamer.protocol.registration import Registration
 
 #: The folder of spools in the data folder, and how their names end.
 FOLDER: Final = "spool"
@@ -46,18 +46,6 @@ def new_run_id() -> str:
 
 class SpoolRefused(ValueError):
     """A file is no spool, or holds what no producer writes; the message says where and what was expected."""
-
-
-class Registration(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a streamer is told of a run that somebody else executes; `time` (RFC 3339) is when it began."""
-
-    title: str
-    phases: tuple[PhaseSpec, ...] = ()
-    parameters: dict[str, Any] = {}
-    owner: str | None = None
-    host: str | None = None
-    program: str | None = None
-    time: str | None = None
 
 
 class Header(Struct, frozen=True, kw_only=True, omit_defaults=True):

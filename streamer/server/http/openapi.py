@@ -14,6 +14,7 @@ import msgspec
 from streamer.model.events import COUNT_LIMIT, EVENT_TYPES, LEVELS, PHASES_LIMIT, Event, PhaseSpec
 from streamer.model.state import RunState
 from streamer.protocol.frames import FRAME_KINDS, TIMES
+from streamer.protocol.pages import MOST_PER_PAGE
 
 _JSON: Final = "application/json"
 _STREAM: Final = "text/event-stream"
@@ -123,7 +124,9 @@ _TIME_LIMIT: Final = _query(
     "How long the run may take, in seconds; 0: any time.",
     {"type": "number", "minimum": 0, "maximum": COUNT_LIMIT},
 )
-_LIMIT: Final = _query("limit", "At most so many.", {"type": "integer", "minimum": 1, "maximum": 1000})
+_LIMIT: Final = _query(
+    "limit", "At most so many.", {"type": "integer", "minimum": 1, "maximum": MOST_PER_PAGE}
+)
 
 
 _LIFE: Final = {

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import Meta
 
 from streamer.model.events import (
-    COUNT_LIMIT,
     LEVELS,
     NAME_LIMIT,
     PHASES_LIMIT,
-    TERMINAL,
-    PhaseSpec,
-    parse_time,
+    STATUSES,
 )
 from streamer.model.state import RunState
 from streamer.protocol.frames import Cursor, entry_json, state_data
+from streamer.protocol.pages import FAILURES_PER_PAGE, LINES_PER_PAGE, MOST_PER_PAGE, RUNS_PER_PAGE
+from streamer.protocol.registration import Registration
 from streamer.protocol.spool import RUN_ID
 from streamer.server.fan_out.subscriber import End
 from streamer.server.http.badge import GlanceHandler
@@ -27,11 +25,8 @@ from streamer.server.http.event_streams import StreamHandler
 from streamer.server.http.handler import BaseHandler, invalid, not_valid
 from streamer.server.log.base import Found
 
-#: What `?status=` may say; "error" is what a failed run's terminal event says of itself.
-STATUSES: Final = {s: s for s in ("queued", "running", "stalled", "cancelling", *sorted(TERMINAL))} | {
-    "error": "failed"
-}
-_MOST_PER_PAGE: Final = 1000
+#: What `?status=` may say, and the status that it asks for. The terminal event of a failed run is called "error".
+_ASKED: Final[dict[str, str]] = {status: status for status in STATUSES} | {"error": "failed"}
 #: How often a request goes on with what has come meanwhile, before others have their turn with its connection.
 _ROUNDS: Final = 50
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{20,200}", re.ASCII)
@@ -106,23 +101,8 @@ class StartHandler(StreamHandler):
         }
 
 
-class RegisterSpec(msgspec.Struct, forbid_unknown_fields=True):
+class RegisterBody(Registration, frozen=True, forbid_unknown_fields=True):
     """Body of ``POST /api/runs``."""
-
-    title: str
-    phases: list[PhaseSpec] = []
-    parameters: dict[str, Any] = {}
-    pipeline: str | None = None
-    owner: str | None = None
-    host: str | None = None
-    program: str | None = None
-    time: str | None = None
-    run: str | None = None
-    token: str | None = None
-    pid: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
-    time_limit_seconds: Annotated[float, Meta(gt=0, lt=COUNT_LIMIT)] | None = msgspec.field(
-        default=None, name="timeLimitSeconds"
-    )
 
 
 class RunsHandler(StartHandler):
@@ -131,12 +111,12 @@ class RunsHandler(StartHandler):
     async def get(self) -> None:
         asked = [part for value in self.texts("status") for part in value.split(",") if part]
         for value in asked:
-            if value not in STATUSES:
-                raise invalid("status", value, f"some of {', '.join(STATUSES)}", status=400)
-        limit = self.number("limit", 50, most=_MOST_PER_PAGE)
+            if value not in _ASKED:
+                raise invalid("status", value, f"some of {', '.join(_ASKED)}", status=400)
+        limit = self.number("limit", RUNS_PER_PAGE, most=MOST_PER_PAGE)
         pipeline, before = self.text("pipeline") or None, self.text("before") or None
         search = self.text("search")[:NAME_LIMIT]
-        status = sorted({STATUSES[value] for value in asked})
+        status = sorted({_ASKED[value] for value in asked})
         log = self.parts.log
         found = await self.parts.runs.read(
             lambda: log.runs(status=status, pipeline=pipeline, search=search, before=before, limit=limit + 1)
@@ -154,7 +134,7 @@ class RunsHandler(StartHandler):
     async def post(self, name: str = "") -> None:
         body = self.json_object()
         try:
-            spec = msgspec.convert(body, RegisterSpec)
+            spec = msgspec.convert(body, RegisterBody)
         except msgspec.ValidationError as error:
             expected = (
                 "a run's title, phases, parameters, owner, host, program, pid, pipeline and timeLimitSeconds"
@@ -170,28 +150,14 @@ class RunsHandler(StartHandler):
                 raise invalid(f"phases[{number}].weight", phase.weight, "a positive number")
             if not phase.name or names.index(phase.name) != number:
                 raise invalid(f"phases[{number}].name", phase.name, "a name of its own")
-        time = self._checked_identity(spec)
-        state, token = await self.or_leave(
-            self.parts.runs.register(
-                title=spec.title,
-                phases=spec.phases,
-                parameters=spec.parameters,
-                pipeline=spec.pipeline,
-                owner=spec.owner or self._owner(),
-                host=spec.host,
-                program=spec.program,
-                time=time,
-                run_id=spec.run,
-                token=spec.token,
-                pid=spec.pid,
-                time_limit_seconds=spec.time_limit_seconds,
-            )
-        )
+        self._check_identity(spec)
+        spec = msgspec.structs.replace(spec, owner=spec.owner or self._owner())
+        state, token = await self.or_leave(self.parts.runs.register(spec))
         self.set_header("Location", f"/api/runs/{state.run}")
         self.answer({**self.described(state), "token": token}, 201)
 
-    def _checked_identity(self, spec: RegisterSpec) -> float | None:
-        """Check what a producer that began without a streamer says of its run; return when that was."""
+    def _check_identity(self, spec: Registration) -> None:
+        """Check the id, the token and the time that the producer chose. Raises `ApiError`."""
         if (spec.run is None) != (spec.token is None):
             raise invalid(
                 "token" if spec.token is None else "run", None, "`run` and `token` together, or neither"
@@ -201,7 +167,7 @@ class RunsHandler(StartHandler):
         if spec.token is not None and not _TOKEN.fullmatch(spec.token):
             raise invalid("token", "…", "20 to 200 letters, digits, - and _")
         try:
-            return None if spec.time is None else parse_time(spec.time)
+            spec.began()
         except ValueError as error:
             raise invalid("time", spec.time, "an RFC 3339 time") from error
 
@@ -293,7 +259,7 @@ class LinesHandler(BaseHandler):
         level = self.choice("level", levels, "")
         search = self.text("search")[:NAME_LIMIT]
         before, after = self.position("before"), self.position("after")
-        limit = self.number("limit", 200, most=_MOST_PER_PAGE)
+        limit = self.number("limit", LINES_PER_PAGE, most=MOST_PER_PAGE)
         state = await self.parts.runs.state(run_id)
         log = self.parts.log
 
@@ -332,7 +298,7 @@ class FailuresHandler(BaseHandler):
 
     async def get(self, run_id: str) -> None:
         after = self.position("after") or 0
-        limit = self.number("limit", 100, most=_MOST_PER_PAGE)
+        limit = self.number("limit", FAILURES_PER_PAGE, most=MOST_PER_PAGE)
         state = await self.parts.runs.state(run_id)
         found = await self.parts.runs.read(
             lambda: self.parts.log.failures(run_id, after=after, limit=limit + 1)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import get_args
 
-from streamer.model.events import RunStatus
+from streamer.model.events import STATUSES
 from streamer.server.http.handler import ApiError, BaseHandler
 from streamer.server.http.openapi import document
 from streamer.server.metrics import CONTENT_TYPE
@@ -51,7 +50,7 @@ class MetricsHandler(BaseHandler):
             self.parts.metrics.render(
                 subscribers=hub.followers,
                 log_bytes=size,
-                runs={status: counts.get(status, 0) for status in get_args(RunStatus)},
+                runs={status: counts.get(status, 0) for status in STATUSES},
             )
         )
 

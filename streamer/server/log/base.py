@@ -21,6 +21,7 @@ from msgspec import Struct
 from streamer.model.events import Entry, Event
 from streamer.model.state import RunState
 from streamer.protocol.frames import Removed
+from streamer.protocol.pages import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
 
 
 class LogError(Exception):
@@ -175,7 +176,7 @@ class EventLog(Protocol):
         pipeline: str | None = None,
         search: str = "",
         before: str | None = None,
-        limit: int = 50,
+        limit: int = RUNS_PER_PAGE,
     ) -> list[RunState]:
         """Return states of runs, newest first. `before`: only those older than that run. Raises `UnknownRun` for it."""
 
@@ -189,7 +190,7 @@ class EventLog(Protocol):
         level: int = 0,
         before: int | None = None,
         after: int | None = None,
-        limit: int = 200,
+        limit: int = LINES_PER_PAGE,
     ) -> list[Entry]:
         """Return log lines, oldest first: the last ones before `before`, or the first ones after `after`, or the last.
 
@@ -204,14 +205,14 @@ class EventLog(Protocol):
         level: int = 0,
         before: int | None = None,
         after: int | None = None,
-        limit: int = 200,
+        limit: int = LINES_PER_PAGE,
     ) -> Found:
         """Return log lines as `lines` does, of those whose message contains a text, in any case. Looks at so many only.
 
         Where it stopped before it had `limit` and before the end, `reached` says from where to go on.
         """
 
-    def failures(self, run_id: str, *, after: int = 0, limit: int = 100) -> list[Entry]:
+    def failures(self, run_id: str, *, after: int = 0, limit: int = FAILURES_PER_PAGE) -> list[Entry]:
         """Return failed items after an offset, oldest first."""
 
     def close(self) -> None:

@@ -33,6 +33,7 @@ from streamer.model.events import (
 )
 from streamer.model.state import RunState, advance, decode_state, encode_state, with_retry
 from streamer.protocol.frames import REMOVED, Removed, Row, framer, removed_frame
+from streamer.protocol.pages import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
 from streamer.server.log.base import (
     Appended,
     Draft,
@@ -280,7 +281,7 @@ class SqliteLog:
         pipeline: str | None = None,
         search: str = "",
         before: str | None = None,
-        limit: int = 50,
+        limit: int = RUNS_PER_PAGE,
     ) -> list[RunState]:
         where: list[str] = ["1"]
         values: list[Any] = []
@@ -317,7 +318,7 @@ class SqliteLog:
         level: int = 0,
         before: int | None = None,
         after: int | None = None,
-        limit: int = 200,
+        limit: int = LINES_PER_PAGE,
     ) -> list[Entry]:
         forward = before is None and after is not None
         where, values, order = _lines_asked(run_id, level, before, after)
@@ -337,7 +338,7 @@ class SqliteLog:
         level: int = 0,
         before: int | None = None,
         after: int | None = None,
-        limit: int = 200,
+        limit: int = LINES_PER_PAGE,
     ) -> Found:
         forward = before is None and after is not None
         where, values, order = _lines_asked(run_id, level, before, after)
@@ -368,7 +369,7 @@ class SqliteLog:
                         break
         return Found(found if forward else found[::-1], reached)
 
-    def failures(self, run_id: str, *, after: int = 0, limit: int = 100) -> list[Entry]:
+    def failures(self, run_id: str, *, after: int = 0, limit: int = FAILURES_PER_PAGE) -> list[Entry]:
         with self._reading() as db:
             rows = db.execute(
                 'SELECT "offset", seq, time, body FROM entries WHERE run = (SELECT key FROM runs WHERE id = ?)'

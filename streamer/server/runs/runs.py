@@ -30,25 +30,25 @@ from streamer.model.events import (
     NESTING_LIMIT,
     RESULT_LIMIT,
     STREAMER_LOGGER,
+    UNDER_WAY,
     CancelOutcome,
     CancelStep,
     ErrorInfo,
     Event,
     ItemFailed,
     Logged,
-    PhaseSpec,
     ProcessInfo,
     RunCancelled,
     RunFailed,
     StatusChanged,
     is_nested_too_deep,
-    parse_time,
 )
 from streamer.model.parameters.json_schema import ParametersRefused, Problem, build, values_of
 from streamer.model.pipeline import Pipeline
 from streamer.model.state import RunState, with_retry
 from streamer.producer.catalog import Catalog, Offer
 from streamer.protocol import failed_items
+from streamer.protocol.registration import Registration
 from streamer.protocol.spool import Header, new_run_id
 from streamer.protocol.worker_spec import WorkerSpec
 from streamer.server.execution.base import Backend, Exit, Handle
@@ -422,43 +422,29 @@ class Runs:
             raise UnknownPipeline(f"no pipeline {pipeline[:100]!r}; on offer: {names}")
         return offers[pipeline]
 
-    async def register(
-        self,
-        *,
-        title: str,
-        phases: Sequence[PhaseSpec] = (),
-        parameters: Mapping[str, Any] | None = None,
-        pipeline: str | None = None,
-        owner: str | None = None,
-        host: str | None = None,
-        program: str | None = None,
-        time: float | None = None,
-        run_id: str | None = None,
-        token: str | None = None,
-        pid: int | None = None,
-        time_limit_seconds: float | None = None,
-    ) -> tuple[RunState, str]:
+    async def register(self, registration: Registration) -> tuple[RunState, str]:
         """Make a run that somebody else executes; return its state and the token with which its events come.
 
-        A producer that chose id and token itself may ask again, and gets the same run. `time` is when it began, `pid`
-        its process on `host`. At its time limit it is asked to end.
+        A producer that chose id and token itself may ask again, and gets the same run. At its time limit it is asked to
+        end.
 
-        Raises `Forbidden` when the id is that of another run, or `LogUnavailable`.
+        Raises `Forbidden` when the id is that of another run, `ValueError` for its `time`, or `LogUnavailable`.
         """
-        token = token or secrets.token_urlsafe(24)
+        known = registration
+        time, run_id, token = known.began(), known.run, known.token or secrets.token_urlsafe(24)
         event = StatusChanged(
             status="queued",
             message="",
-            pipeline=pipeline,
-            title=title,
-            parameters=dict(parameters or {}),
-            phases=tuple(phases),
-            owner=owner or self.owner,
-            host=host if host is not None else UNSET,
-            program=program if program is not None else UNSET,
+            pipeline=known.pipeline,
+            title=known.title,
+            parameters=known.parameters,
+            phases=known.phases,
+            owner=known.owner or self.owner,
+            host=known.host if known.host is not None else UNSET,
+            program=known.program if known.program is not None else UNSET,
             managed=False,
-            process=UNSET if pid is None else ProcessInfo(pid, host or ""),
-            time_limit_seconds=time_limit_seconds or UNSET,
+            process=UNSET if known.pid is None else ProcessInfo(known.pid, known.host or ""),
+            time_limit_seconds=known.time_limit_seconds or UNSET,
         )
         note = Note("external", token_hash=_hash(token))
         if run_id is None:
@@ -475,20 +461,10 @@ class Runs:
         known = header.registration
         assert known is not None
         try:
-            time = parse_time(known.time or "")
+            known.began()
         except ValueError:
-            time = None
-        await self.register(
-            title=known.title,
-            phases=known.phases,
-            parameters=known.parameters,
-            owner=known.owner,
-            host=known.host,
-            program=known.program,
-            time=time,
-            run_id=header.run,
-            token=header.token,
-        )
+            known = msgspec.structs.replace(known, time=None)
+        await self.register(known.named(header.run, header.token))
 
     async def _create(
         self, event: StatusChanged, note: Note, run_id: str | None = None, time: float | None = None
@@ -968,8 +944,7 @@ def _failed_pages(log: EventLog, old: RunState) -> Iterator[list[ItemFailed]]:
 def _all_unfinished(log: EventLog) -> list[RunState]:
     """Return every run that is not over, oldest first."""
     found: list[RunState] = []
-    status = ("queued", "running", "stalled", "cancelling")
-    while page := log.runs(status=status, limit=200, before=found[-1].run if found else None):
+    while page := log.runs(status=UNDER_WAY, limit=200, before=found[-1].run if found else None):
         found.extend(page)
     return found[::-1]
 

@@ -17,6 +17,7 @@ import pytest
 from streamer.model.events import Completed, Logged, PhaseSpec, RunCancelled, RunFailed, decode_event
 from streamer.model.parameters.json_schema import ParametersRefused
 from streamer.producer.catalog import Catalog
+from streamer.protocol.registration import Registration
 from streamer.protocol.worker_spec import WorkerSpec
 from streamer.server.execution.base import Exit
 from streamer.server.fan_out.hub import Hub
@@ -139,6 +140,10 @@ class Bench:
     def events(self, run_id: str) -> list[Any]:
         found = self.log.read(0, limit=1000, run_id=run_id)
         return [decode_event(s.frame.split(b"\ndata: ", 1)[1].strip()) for s in found]
+
+
+#: A run whose producer chose its id and token.
+CHOSEN = Registration(title="t", run="abcdefghjk", token="t" * 20)
 
 
 @pytest.fixture
@@ -282,7 +287,9 @@ async def test_parameters_that_no_event_could_hold_are_refused(bench, size):
 
 async def test_a_registered_run_is_running_with_its_first_sign_of_life(bench):
     state, token = await bench.runs.register(
-        title="Fit", phases=[PhaseSpec("fit", 7)], owner="ada", host="build-7", program="fit.py"
+        Registration(
+            title="Fit", phases=(PhaseSpec("fit", 7),), owner="ada", host="build-7", program="fit.py"
+        )
     )
     assert ("queued", "Fit", "build-7", "fit.py") == (state.status, state.title, state.host, state.program)
     assert (0, []) == await bench.runs.ingest(state.run, token, [], None)
@@ -290,7 +297,7 @@ async def test_a_registered_run_is_running_with_its_first_sign_of_life(bench):
 
 
 async def test_a_run_that_is_registered_twice_at_once_is_one_that_is_looked_after(bench):
-    both = [bench.runs.register(title="t", run_id="abcdefghjk", token="t" * 20) for _ in range(2)]
+    both = [bench.runs.register(CHOSEN) for _ in range(2)]
     assert [1, 1] == [state.seq for state, _ in await asyncio.gather(*both)]
     await bench.runs.ingest("abcdefghjk", "t" * 20, line(), 1)
     assert "running" == await bench.status("abcdefghjk")
@@ -299,7 +306,7 @@ async def test_a_run_that_is_registered_twice_at_once_is_one_that_is_looked_afte
 
 async def test_a_run_that_was_not_stored_is_none_for_those_who_look(bench):
     with locked(bench, 200):
-        register = asyncio.create_task(bench.runs.register(title="t", run_id="abcdefghjk", token="t" * 20))
+        register = asyncio.create_task(bench.runs.register(CHOSEN))
         await wait_until_async(lambda: "abcdefghjk" in bench.runs._live)
         assert [] == bench.runs.live_states()
         with pytest.raises(UnknownRun):
@@ -310,7 +317,7 @@ async def test_a_run_that_was_not_stored_is_none_for_those_who_look(bench):
 
 
 async def test_a_token_of_another_run_is_forbidden(bench):
-    (one, _), (_, other) = [await bench.runs.register(title="t") for _ in range(2)]
+    (one, _), (_, other) = [await bench.runs.register(Registration(title="t")) for _ in range(2)]
     for token in (other, "", "x"):
         with pytest.raises(Forbidden):
             await bench.runs.ingest(one.run, token, line(), 1)
@@ -319,14 +326,14 @@ async def test_a_token_of_another_run_is_forbidden(bench):
 
 
 async def test_a_gap_says_what_comes_next(bench):
-    state, token = await bench.runs.register(title="t")
+    state, token = await bench.runs.register(Registration(title="t"))
     with pytest.raises(SequenceGap) as caught:
         await bench.runs.ingest(state.run, token, line(), 5)
     assert 1 == caught.value.expected
 
 
 async def test_after_the_end_a_producer_is_told(bench):
-    state, token = await bench.runs.register(title="t")
+    state, token = await bench.runs.register(Registration(title="t"))
     await bench.runs.ingest(state.run, token, done(), 1)
     with pytest.raises(RunEnded):
         await bench.runs.ingest(state.run, token, line(), 2)
@@ -337,7 +344,7 @@ async def test_after_the_end_a_producer_is_told(bench):
 
 
 async def test_a_silent_run_is_stalled_and_running_again_with_the_next_sign(bench):
-    state, token = await bench.runs.register(title="t")
+    state, token = await bench.runs.register(Registration(title="t"))
     await bench.runs.ingest(state.run, token, [], None)
     bench.seconds += bench.settings.stall_seconds + 1
     await bench.runs.tick()
@@ -355,7 +362,7 @@ async def test_a_silent_run_is_stalled_and_running_again_with_the_next_sign(benc
 
 @pytest.mark.parametrize("begun", [True, False])
 async def test_a_registered_run_of_which_nothing_is_heard_is_lost(bench, begun):
-    state, token = await bench.runs.register(title="t")
+    state, token = await bench.runs.register(Registration(title="t"))
     if begun:
         await bench.runs.ingest(state.run, token, line(), 1)
     bench.seconds += bench.settings.lost_seconds + 1
@@ -463,7 +470,7 @@ async def test_a_run_whose_begin_could_not_be_stored_begins_when_it_can_be(tmp_p
 
 
 async def test_a_run_that_is_over_cannot_be_cancelled(bench):
-    state, token = await bench.runs.register(title="t")
+    state, token = await bench.runs.register(Registration(title="t"))
     await bench.runs.ingest(state.run, token, done(), 1)
     with pytest.raises(RunEnded):
         await bench.runs.cancel(state.run)
@@ -481,7 +488,7 @@ async def test_a_restart_finds_running_queued_and_registered_runs_again(tmp_path
     spec, process = await bench.worker(0)
     await bench.until(running, "running")
     queued = (await bench.runs.start("Count", {})).run
-    external, token = await bench.runs.register(title="t")
+    external, token = await bench.runs.register(Registration(title="t"))
     await bench.runs.ingest(external.run, token, line("one"), 1)
     await bench.close()
 
