@@ -1,14 +1,10 @@
-"""What running code reports becomes events, in order; nothing that it reports, logs or raises breaks the reporting."""
+"""A run's phases, counts, items, end and errors become events, in order."""
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import io
-import logging
 import os
 import pickle
-import signal
 import threading
 from collections.abc import Iterator
 from typing import Any, cast
@@ -17,88 +13,24 @@ import pytest
 
 from streamer.model.events import (
     Completed,
-    Entry,
     ErrorInfo,
     Event,
     FinalResults,
     ItemFailed,
     Logged,
     PhaseChanged,
-    PhaseSpec,
     Progressed,
     Results,
     RunCancelled,
     RunFailed,
-    StatusChanged,
-    bounded,
     kind,
 )
 from streamer.model.pipeline import Reporter, SkipPhase
-from streamer.model.state import RunState, fold
-from streamer.producer.cancellation import Cancelled, Interrupter
+from streamer.producer.cancellation import Cancelled
 from streamer.producer.error_text import describe_error
 from streamer.producer.run import Run
-from tests.support import FakeClock, wait_until
-
-
-class Recorder:
-    """Takes a run's events; `clock` stands still until it is told."""
-
-    def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.taken: list[tuple[Event, float]] = []
-
-    def __call__(self, event: Event, time: float) -> None:
-        self.taken.append((event, time))
-
-    @property
-    def events(self) -> list[Event]:
-        return [event for event, _ in self.taken]
-
-    def of(self, kind: type[Any]) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    def kinds(self) -> list[str]:
-        return [kind(event) for event in self.events]
-
-    def state(self) -> RunState:
-        entries = [Entry(n, "r", n, time, bounded(e)) for n, (e, time) in enumerate(self.taken, 1)]
-        return fold(RunState("r"), entries)
-
-
-@pytest.fixture
-def told() -> Recorder:
-    return Recorder()
-
-
-@pytest.fixture
-def run(told: Recorder) -> Run:
-    """A run that samples only when it is told to."""
-    return Run(told, [PhaseSpec("load", 7), PhaseSpec("save", 3)], clock=told.clock, name="test")
-
-
-@pytest.fixture
-def opened(told: Recorder) -> Iterator[Run]:
-    """A run that captures what is logged; its sampler finds nothing to do."""
-    run = Run(told, clock=told.clock, name="test", sample_seconds=60)
-    run.open()
-    yield run
-    run.close()
-
-
-@pytest.fixture
-def interrupted(told: Recorder) -> Iterator[Run]:
-    """A run of the main thread whose cancelling interrupts it."""
-    with Interrupter() as interrupter:
-        yield Run(told, clock=told.clock, interrupter=interrupter)
-
-
-def messages(told: Recorder) -> list[str]:
-    return [event.message for event in told.of(Logged)]
-
-
-def fail(item: object) -> None:
-    raise ValueError(f"bad {item}")
+from tests.producer.recorder import Recorder, Unprintable, fail
+from tests.support import wait_until
 
 
 def test_a_run_is_a_reporter(run: Run) -> None:
@@ -265,7 +197,7 @@ def test_a_counters_total_may_become_known_later(run: Run, told: Recorder) -> No
     with run.counter() as counter:
         counter.advance(1)
         run.sample()
-        cast(Any, counter).total = 2
+        cast("Any", counter).total = 2
         run.sample()
     assert [None, 2] == [e.total for e in told.of(Progressed)]
 
@@ -467,14 +399,9 @@ def test_in_another_process_it_reports_to_nobody(run: Run) -> None:
 # -- errors ------------------------------------------------------------------------------------------------------------
 
 
-class Unprintable(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError
-
-
 def test_an_error_without_a_text_is_described() -> None:
     info = describe_error(Unprintable())
-    assert info.type.endswith("test_run.Unprintable")
+    assert info.type.endswith("recorder.Unprintable")
     assert "RuntimeError" in info.message
 
 
@@ -496,337 +423,6 @@ def test_a_deep_recursion_is_described() -> None:
     with pytest.raises(RecursionError) as caught:
         down()
     assert "repeated" in describe_error(caught.value).traceback
-
-
-# -- logging -----------------------------------------------------------------------------------------------------------
-
-
-def test_log_lines_become_events(run: Run, told: Recorder) -> None:
-    with run.phase("load"):
-        run.log.warning("%d rows", 3, extra={"item": 42})
-    assert told.of(Logged) == [
-        Logged(
-            type="warning",
-            level="WARNING",
-            logger="test",
-            message="3 rows",
-            phase="load",
-            item="42",
-        )
-    ]
-
-
-def test_a_filter_that_all_handlers_were_given_holds_for_what_is_reported(
-    opened: Run, told: Recorder
-) -> None:
-    class Filter(logging.Filter):
-        def filter(self, record: logging.LogRecord) -> bool:
-            record.msg = record.msg.replace("secret", "…")
-            return "private" not in record.msg
-
-    for handler in logging.root.handlers:
-        handler.addFilter(Filter("quiet"))
-    logging.getLogger("some.module").info("the secret")
-    logging.getLogger("some.module").info("private")
-    opened.close()
-    for handler in logging.root.handlers:
-        for one in [one for one in handler.filters if isinstance(one, Filter)]:
-            handler.removeFilter(one)
-    assert ["the …"] == [event.message for event in told.of(Logged)]
-
-
-def test_what_other_loggers_say_is_reported_while_the_run_is_open(opened: Run, told: Recorder) -> None:
-    logging.getLogger("some.module").info("hello")
-    logging.getLogger("some.module").debug("too fine")
-    opened.close()
-    logging.getLogger("some.module").warning("later")
-    assert [("some.module", "hello")] == [(e.logger, e.message) for e in told.of(Logged)]
-
-
-def test_the_root_logger_is_left_as_it_was(told: Recorder) -> None:
-    root = logging.getLogger()
-    before = (root.level, list(root.handlers), [list(h.filters) for h in root.handlers])
-    with Run(told):
-        assert root.level == logging.INFO
-    assert (root.level, list(root.handlers), [list(h.filters) for h in root.handlers]) == before
-
-
-def test_the_programs_own_handlers_see_what_they_saw_before(opened: Run, told: Recorder) -> None:
-    opened.close()
-    told.taken.clear()
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    chatty = logging.getLogger("chatty")
-    logging.getLogger().addHandler(handler)
-    chatty.setLevel(logging.DEBUG)
-    try:
-        with Run(told):
-            logging.getLogger("quiet").info("quiet info")
-            logging.getLogger("quiet").warning("quiet warning")
-            chatty.debug("chatty debug")
-    finally:
-        logging.getLogger().removeHandler(handler)
-        chatty.setLevel(logging.NOTSET)
-    assert stream.getvalue().split("\n") == ["quiet warning", "chatty debug", ""]
-    assert messages(told) == ["quiet info", "quiet warning"]
-
-
-def test_a_warning_is_still_printed_where_logging_was_never_configured(
-    told: Recorder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    with Run(told) as run:
-        logging.getLogger("lib").warning("beware")
-        logging.getLogger("lib").info("fine")
-        run.log.error("own")
-    assert capsys.readouterr().err == "beware\nown\n"
-
-
-def test_the_handler_comes_back_when_a_configuration_throws_it_out(told: Recorder) -> None:
-    root = logging.getLogger()
-    with Run(told, sample_seconds=0.01) as run:
-        root.removeHandler(run._capture)
-        wait_until(lambda: run._capture in root.handlers)
-
-
-def test_two_open_runs_keep_their_own_lines_apart(told: Recorder) -> None:
-    other = Recorder()
-    with Run(told) as one, Run(other) as two:
-        one.log.info("one")
-        two.log.info("two")
-        logging.getLogger("lib").info("both")
-    assert (["one", "both"], ["two", "both"]) == (messages(told), messages(other))
-
-
-def test_exceptions_are_appended(opened: Run, told: Recorder) -> None:
-    try:
-        fail(1)
-    except ValueError:
-        opened.log.exception("row lost")
-    (message,) = messages(told)
-    assert message.startswith("row lost\nTraceback")
-    assert "ValueError: bad 1" in message
-
-
-@pytest.mark.parametrize(
-    ("number", "level"), [(5, "DEBUG"), (15, "DEBUG"), (25, "INFO"), (35, "WARNING"), (99, "CRITICAL")]
-)
-def test_levels_are_those_everybody_knows(number: int, level: str, told: Recorder) -> None:
-    run = Run(told, level=1)
-    run.log.log(number, "x")
-    assert [level] == [e.level for e in told.of(Logged)]
-
-
-def test_arguments_that_do_not_fit_raise_nothing(told: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    # pytest's own handlers raise where a program's do not.
-    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.NullHandler()])
-    with Run(told):
-        logging.getLogger("lib").warning("%d rows", "three")
-        logging.getLogger("lib").warning("%s", Unprintable())
-    assert len(messages(told)) == 2
-    assert "do not fit" in messages(told)[0]
-
-
-def test_a_text_that_logs_itself_does_not_go_round(told: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Loud:
-        def __str__(self) -> str:
-            logging.getLogger("lib").warning("%s", self)
-            return "loud"
-
-    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.NullHandler()])
-    with Run(told):
-        logging.getLogger("lib").warning("%s", Loud())
-    assert messages(told) == ["loud"]
-
-
-def test_an_emit_that_raises_does_not_reach_who_logs(told: Recorder) -> None:
-    def emit(event: Event, time: float) -> None:
-        raise RuntimeError
-
-    with contextlib.suppress(RuntimeError), Run(emit) as run:
-        run.log.info("x")
-        logging.getLogger("lib").info("x")
-
-
-def test_what_the_reporting_threads_log_is_not_reported(opened: Run, told: Recorder) -> None:
-    thread = threading.Thread(
-        target=lambda: logging.getLogger("httpx").info("POST"), name="streamer-publisher"
-    )
-    thread.start()
-    thread.join()
-    assert messages(told) == []
-
-
-def test_a_long_message_is_cut(run: Run, told: Recorder) -> None:
-    run.log.info("x" * 10_000_000)
-    assert len(messages(told)[0]) <= 8_000
-
-
-# -- cancelling --------------------------------------------------------------------------------------------------------
-
-
-def test_each_thread_is_told_once(run: Run) -> None:
-    run.request_cancel()
-    run.request_cancel()
-    with pytest.raises(Cancelled):
-        run.log.info("x")
-    run.log.info("cleaning up")
-    caught: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            run.map(str, "abc")
-        except KeyboardInterrupt as error:
-            caught.append(error)
-        run.message("cleaning up")
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert [Cancelled] == [type(error) for error in caught]
-
-
-def test_whoever_swallows_it_gets_no_further_phase(run: Run, told: Recorder) -> None:
-    run.request_cancel()
-    with contextlib.suppress(KeyboardInterrupt):
-        run.checkpoint()
-    with pytest.raises(Cancelled), run.phase("load"):
-        pytest.fail("the phase's body ran")
-    (heard,) = told.events
-    assert ("cancelling", "acknowledged") == (heard.status, heard.step)
-
-
-@pytest.mark.parametrize("report", ["track", "map", "counter", "message", "phase", "log"])
-def test_whatever_reports_hears_of_it(report: str, run: Run) -> None:
-    run.request_cancel()
-    calls = {
-        "track": lambda: list(run.track("ab")),
-        "map": lambda: run.map(str, "ab"),
-        "counter": lambda: run.counter().__enter__(),
-        "message": lambda: run.message("x"),
-        "phase": lambda: run.phase("load").__enter__(),
-        "log": lambda: run.log.info("x"),
-    }
-    with pytest.raises(Cancelled):
-        calls[report]()
-
-
-def test_a_loop_of_another_thread_hears_of_it_between_items(run: Run) -> None:
-    seen = []
-
-    def loop() -> None:
-        for item in run.track("abc"):
-            seen.append(item)
-            if item == "b":
-                run.request_cancel()
-
-    with pytest.raises(Cancelled):
-        loop()
-    assert seen == ["a", "b"]
-
-
-def test_the_main_thread_is_interrupted_while_it_blocks(interrupted: Run) -> None:
-    timer = threading.Timer(0.05, interrupted.request_cancel)
-    timer.start()
-    cleaned = threading.Event()
-
-    def work() -> None:
-        try:
-            threading.Event().wait(30)
-        finally:
-            cleaned.set()
-
-    with pytest.raises(Cancelled):
-        work()
-    timer.join()
-    assert cleaned.is_set()
-
-
-def test_a_loop_at_full_speed_is_interrupted(interrupted: Run) -> None:
-    timer = threading.Timer(0.05, interrupted.request_cancel)
-    timer.start()
-    with pytest.raises(Cancelled):
-        for _ in interrupted.track(range(10**12)):
-            pass
-    timer.join()
-
-
-def test_reporting_is_never_interrupted_half_way(told: Recorder) -> None:
-    with Interrupter() as interrupter:
-        seen = []
-
-        def emit(event: Event, time: float) -> None:
-            run.request_cancel()
-            threading.Event().wait(0.01)
-            seen.append(event)
-
-        run = Run(emit, interrupter=interrupter)
-        with pytest.raises(Cancelled):
-            run.report_line("x")
-        assert [Logged, StatusChanged] == [type(event) for event in seen]
-        assert run._lock.acquire(blocking=False)
-        run._lock.release()
-
-
-def test_a_request_that_met_a_finaliser_is_sent_again(told: Recorder) -> None:
-    class Slow:
-        def __del__(self) -> None:
-            run.request_cancel()
-            threading.Event().wait(0.05)
-
-    def work() -> None:
-        slow = Slow()
-        del slow
-        threading.Event().wait(30)
-
-    with (
-        Interrupter() as interrupter,
-        pytest.raises(Cancelled),
-        Run(told, sample_seconds=0.01, interrupter=interrupter) as run,
-    ):
-        work()
-
-
-def test_ctrl_c_means_what_it_meant(interrupted: Run) -> None:
-    with pytest.raises(KeyboardInterrupt) as caught:
-        signal.raise_signal(signal.SIGINT)
-    assert not isinstance(caught.value, Cancelled)
-
-
-def test_ctrl_c_inside_reporting_comes_after_it(told: Recorder) -> None:
-    with Interrupter() as interrupter:
-
-        def emit(event: Event, time: float) -> None:
-            signal.raise_signal(signal.SIGINT)
-            told(event, time)
-
-        run = Run(emit, interrupter=interrupter)
-        with pytest.raises(KeyboardInterrupt):
-            run.report_line("x")
-    assert messages(told) == ["x"]
-
-
-def test_after_the_end_nobody_is_interrupted(interrupted: Run) -> None:
-    interrupted.complete()
-    interrupted.request_cancel()
-    threading.Event().wait(0.02)
-
-
-def test_the_signal_is_given_back(told: Recorder) -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with Interrupter():
-        assert signal.getsignal(signal.SIGINT) != before
-    assert signal.getsignal(signal.SIGINT) == before
-
-
-def test_the_sampler_sends_a_signal_that_was_not_heard(told: Recorder) -> None:
-    with Interrupter() as interrupter:
-        run = Run(told, sample_seconds=0.01, interrupter=interrupter)
-        sent = []
-        interrupter.interrupt = lambda: sent.append(1)  # type: ignore[method-assign]  # a signal that is lost
-        with run:
-            run.request_cancel()
-            wait_until(lambda: len(sent) >= 3)
 
 
 # -- with a real sampler -----------------------------------------------------------------------------------------------
