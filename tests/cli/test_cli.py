@@ -13,7 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from streamer.cli.main import UsageError, read_parameters, read_value
+from streamer.cli.errors import UsageError
+from streamer.cli.main import main
+from streamer.cli.parameters import read_parameters, read_value
 from streamer.client.client import Offer
 from tests.support import ROOT, ServerProcess, wait_until
 from tests.terminal_support import Terminal
@@ -277,6 +279,13 @@ def test_null_is_none_where_it_is_allowed_and_a_text_elsewhere():
 
 def test_what_is_no_json_goes_as_it_is_and_the_streamer_says_what_is_wrong():
     assert "many" == read_value({"type": "integer"}, "many")
+
+
+def test_without_a_command_it_prints_its_help_and_exits_with_0(capsys):
+    assert 0 == main([])
+    said = capsys.readouterr().out
+    for name in ("serve", "run", "watch", "runs", "pipelines", "cancel", "exec", "retry", "send"):
+        assert f"\n    {name}" in said
 
 
 def test_the_command_is_installed():

@@ -11,7 +11,7 @@ import sys
 import pytest
 from tornado.web import RequestHandler
 
-from streamer.cli.main import build_parser
+from streamer.cli.parser import build_parser
 from streamer.model.events import KINDS
 from streamer.protocol.frames import RESET, SNAPSHOT
 from streamer.server.app import routes

@@ -1,0 +1,94 @@
+"""`streamer runs`, `pipelines` and `cancel`: commands that ask once and print the answer."""
+
+from __future__ import annotations
+
+import argparse
+
+from streamer.cli.errors import UsageError
+from streamer.cli.output import date, json_line, say, table
+from streamer.cli.remote import ask, client
+
+
+def runs_command(arguments: argparse.Namespace) -> int:
+    """List runs; return the exit code."""
+    return ask(_runs(arguments))
+
+
+async def _runs(arguments: argparse.Namespace) -> int:
+    from streamer.protocol.frames import state_data
+    from streamer.terminal.display import outcome, percent, printable
+
+    async with client(arguments) as streamer:
+        page = await streamer.runs(
+            status=arguments.status,
+            pipeline=arguments.pipeline,
+            search=arguments.search,
+            limit=arguments.limit,
+        )
+    if arguments.json:
+        say(*(json_line(state_data(run)) for run in page.runs))
+        return 0
+    if not page.runs:
+        say("no runs; start one: streamer run PIPELINE")
+        return 0
+    rows = [
+        (
+            printable(run.run),
+            printable(run.title or run.pipeline or ""),
+            percent(run),
+            outcome(run),
+            printable(run.owner),
+            date(run.created),
+        )
+        for run in page.runs
+    ]
+    table(("RUN", "TITLE", "PROGRESS", "STATUS", "BY", "SINCE"), rows)
+    if page.next is not None:
+        say(f"… and more: --limit {min(arguments.limit * 10, 1000)}")
+    return 0
+
+
+def pipelines_command(arguments: argparse.Namespace) -> int:
+    """List pipelines and their parameters; return the exit code."""
+    return ask(_pipelines(arguments))
+
+
+async def _pipelines(arguments: argparse.Namespace) -> int:
+    import msgspec
+
+    from streamer.terminal.display import printable, printable_lines
+
+    async with client(arguments) as streamer:
+        offers = await streamer.pipelines()
+    if arguments.json:
+        say(*(json_line(msgspec.to_builtins(offer)) for offer in offers.pipelines))
+        return 0
+    for offer in offers.pipelines:
+        say(printable(offer.name), *(f"    {line}" for line in printable_lines(offer.doc)[:1]))
+        required = offer.schema.get("required", [])
+        for name, schema in offer.schema.get("properties", {}).items():
+            default = "required" if name in required else f"{json_line(schema.get('default'))}"
+            words = printable(str(schema.get("description", "")))
+            say(printable(f"    -p {name}={default}") + (f"  {words}" if words else ""))
+    for problem in offers.problems:
+        say(f"not on offer: {printable(problem.reference)}: {printable(problem.message)}")
+    if not offers.pipelines:
+        say("no pipelines; name some: streamer serve --pipelines MODULE_OR_PATH")
+    return 0
+
+
+def cancel_command(arguments: argparse.Namespace) -> int:
+    """Cancel a run; return the exit code."""
+    return ask(_cancel(arguments))
+
+
+async def _cancel(arguments: argparse.Namespace) -> int:
+    from streamer.client.client import Conflict
+
+    async with client(arguments) as streamer:
+        try:
+            status = await streamer.cancel(arguments.run)
+        except Conflict as error:
+            raise UsageError(error.message) from error
+    say(json_line({"run": arguments.run, "status": status}) if arguments.json else status)
+    return 0

@@ -1,0 +1,136 @@
+"""The arguments of every command. Parses; does nothing else."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import streamer
+from streamer.cli.delivery import send_command
+from streamer.cli.exec import exec_command
+from streamer.cli.launch import retry_command, run_command
+from streamer.cli.lists import cancel_command, pipelines_command, runs_command
+from streamer.cli.serve import serve_command
+from streamer.cli.viewer import watch_command
+
+#: A command: its parsed arguments in, its exit code out.
+Command = Callable[[argparse.Namespace], int]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    What it parses has `call`, a `Command`; None where no command was given.
+    """
+    parser = argparse.ArgumentParser(
+        prog="streamer", description="Live progress for batch work.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"panel-streamer {streamer.__version__}")
+    parser.set_defaults(call=None)
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+
+    def command(name: str, call: Command, words: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name, help=words, description=f"{words[0].upper()}{words[1:]}.", allow_abbrev=False
+        )
+        sub.set_defaults(call=call)
+        return sub
+
+    _add_serve(command("serve", serve_command, "serve the HTTP API and execute runs until stopped"))
+
+    run = command("run", run_command, "start a run of a pipeline and show it")
+    run.add_argument("pipeline", help="the pipeline's name, as `streamer pipelines` lists it")
+    _add_start(run)
+    _add_client(run)
+
+    retry = command("retry", retry_command, "repeat a run's failed items as a new run, and show it")
+    retry.add_argument("run", metavar="RUN_ID")
+    retry.add_argument("--all", action="store_true", help="repeat all items, not only the failed ones")
+    _add_start(retry)
+    _add_client(retry)
+
+    watch = command("watch", watch_command, "show a run")
+    watch.add_argument("run", metavar="RUN_ID")
+    _add_client(watch)
+
+    runs = command("runs", runs_command, "list runs, newest first")
+    runs.add_argument(
+        "--status", help="only runs in these states, comma separated: queued, running, complete, failed, …"
+    )
+    runs.add_argument("--pipeline", help="only runs of this pipeline")
+    runs.add_argument(
+        "--search",
+        help="only runs whose id, title, pipeline, owner, host, program or parameters contain these words",
+    )
+    runs.add_argument("--limit", type=int, default=20, help="how many, 1 to 1000 (20)")
+    _add_client(runs)
+
+    _add_client(command("pipelines", pipelines_command, "list the pipelines on offer and their parameters"))
+
+    _add_exec(command("exec", exec_command, "run any command as a run, with its output and progress bars"))
+
+    cancel = command("cancel", cancel_command, "cancel a run")
+    cancel.add_argument("run", metavar="RUN_ID")
+    _add_client(cancel)
+
+    send = command("send", send_command, "send events that runs kept on disk while their streamer was away")
+    send.add_argument("--data", type=Path, metavar="FOLDER", help="the data folder (STREAMER_DATA)")
+    send.add_argument(
+        "--seconds", type=float, default=10.0, help="how long a streamer may take to answer (10)"
+    )
+    _add_client(send)
+    return parser
+
+
+def _add_url(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--url", help="the streamer's URL (STREAMER_URL; else the one on this machine)")
+
+
+def _add_client(sub: argparse.ArgumentParser) -> None:
+    _add_url(sub)
+    sub.add_argument("--json", action="store_true", help="JSON for programs, one object a line")
+
+
+def _add_start(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "-p",
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter, as text or, where the parameter is not a text, as JSON; may be repeated",
+    )
+    sub.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="SECONDS",
+        help="how long the run may take; 0: no limit (the pipeline's own limit, or the repeated run's)",
+    )
+    sub.add_argument("--detach", action="store_true", help="start it, print its id, and leave")
+
+
+def _add_serve(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--host", help="address to listen on (STREAMER_HOST; 127.0.0.1)")
+    sub.add_argument("--port", type=int, help="port to listen on, 0 for any (STREAMER_PORT; 5007)")
+    sub.add_argument("--data", type=Path, metavar="FOLDER", help="the data folder (STREAMER_DATA)")
+    sub.add_argument(
+        "--pipelines",
+        action="append",
+        metavar="MODULE_OR_PATH",
+        help="modules or paths with pipelines, comma separated or repeated (STREAMER_PIPELINES)",
+    )
+    sub.add_argument("--verbose", action="store_true", help="log every request")
+
+
+def _add_exec(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--title", default="", help="the run's title (the command)")
+    sub.add_argument(
+        "--phases",
+        default="",
+        metavar="NAME=PATTERN,…",
+        help="phases; each begins with the first line of output that matches its pattern; "
+        "NAME*WEIGHT=PATTERN gives it a weight",
+    )
+    _add_url(sub)
+    sub.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help="the command to run")
