@@ -1,0 +1,520 @@
+"""`Summary`: a run put into numbers and words, by one rule for all surfaces. Pure; draws nothing.
+
+Pages, lists, notebooks, terminals, badges and chat lines are written from it. Each chooses which parts it has room
+for; none decides a percentage, a tone or a sentence for itself.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from streamer.model import formatting
+from streamer.model.estimate import Estimate
+from streamer.model.palette import Tone
+from streamer.model.state import PhaseState, RunState
+
+#: How a run ended. `partial`: it completed, but items of it failed.
+Outcome = Literal["complete", "partial", "failed", "cancelled"]
+#: How a phase stands. `stopped`: it ended with its run, without a fault of its own.
+PhaseKind = Literal["waiting", "active", "done", "failed", "stopped", "skipped"]
+
+#: A run in which nothing happened for longer than this, in seconds, says so in the tone of a warning.
+QUIET_SECONDS: Final = 30.0
+#: Characters of texts that others wrote; longer ones are cut.
+TITLE_SHOWN: Final = 300
+PHASE_SHOWN: Final = 200
+UNIT_SHOWN: Final = 20
+MESSAGE_SHOWN: Final = 120
+
+_WORDS: Final[dict[str, str]] = {
+    "queued": "Queued",
+    "running": "Running",
+    "stalled": "Stalled",
+    "cancelling": "Cancelling",
+    "complete": "Complete",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+}
+_TONES: Final[dict[str, Tone]] = {
+    "queued": "wait",
+    "running": "accent",
+    "stalled": "warn",
+    "cancelling": "warn",
+    "complete": "ok",
+    "failed": "bad",
+    "cancelled": "wait",
+}
+_KINDS: Final[dict[str, PhaseKind]] = {
+    "waiting": "waiting",
+    "started": "active",
+    "finished": "done",
+    "skipped": "skipped",
+    "failed": "failed",
+}
+MARKS: Final[dict[PhaseKind, str]] = {
+    "waiting": "○",
+    "active": "●",
+    "done": "✓",
+    "failed": "✕",
+    "stopped": "■",
+    "skipped": "↷",
+}
+PHASE_TONES: Final[dict[PhaseKind, Tone]] = {
+    "waiting": "wait",
+    "active": "accent",
+    "done": "ok",
+    "failed": "bad",
+    "stopped": "wait",
+    "skipped": "wait",
+}
+_PROCESS: Final = {"stopped": "is stopped", "waiting": "is alive, waiting for a device"}
+
+
+class PhaseSummary(Struct, frozen=True):
+    """A phase in numbers and words.
+
+    Attributes:
+        name: Its name.
+        kind: How it stands.
+        mark: One character for `kind`.
+        tone: The meaning of its colour.
+        share: Its part of the whole, 0 to 1, by the declared weights.
+        fraction: How much of the segment is filled, 0 to 1. A skipped phase fills nothing.
+        percent: The whole percent that is shown; None where it is not known or says nothing.
+        moving: It works, and how much there is to do is not known.
+        counts: Done of total with unit; empty where nothing was counted.
+        seconds: How long it took or has taken so far; None before it starts.
+        words: What is said of it, from the longest wording to the shortest.
+    """
+
+    name: str
+    kind: PhaseKind
+    mark: str
+    tone: Tone
+    share: float
+    fraction: float
+    percent: int | None
+    moving: bool
+    counts: str
+    seconds: float | None
+    words: tuple[str, ...]
+
+
+class Summary(Struct, frozen=True):
+    """A run in numbers and words; `summarise` makes it.
+
+    Attributes:
+        run: The run's id.
+        title: Its title; else the pipeline's name; else its id.
+        word: Its status in one or two words.
+        tone: The meaning of its colour.
+        outcome: How it ended; None while it goes on.
+        headline: How far it is or how it ended, in a few words.
+        percent: The whole percent that is shown, rounded down; 100 only for a run that completed; None: not known.
+        number: The one large number: a percentage, a count, or a dash.
+        unit: Its unit, or empty.
+        fraction: How much of a bar is filled, 0 to 1.
+        moving: The run works, and how far it is is not known.
+        live: It works, as far as is known.
+        phase: The phase it is in, or empty.
+        counts: Done of total with unit; empty where nothing was counted.
+        rate: How fast it is; empty where that is not known.
+        now: What it does now, or did last, beside the phase: counts and rate, or words.
+        elapsed: Seconds from its start to its end or to now, never negative; None before it starts.
+        phases: Its phases in their order.
+        life: The sentence about signs of life; empty for a run that is over.
+        quiet: The sentence is a reason to look.
+        succeeded: How many items succeeded.
+        failed: How many items failed.
+        warnings: How many log lines are warnings.
+        failures: How many failed, of how many; empty without any.
+        remaining: The sentence about the remaining time; empty without an estimate.
+    """
+
+    run: str
+    title: str
+    word: str
+    tone: Tone
+    outcome: Outcome | None
+    headline: str
+    percent: int | None
+    number: str
+    unit: str
+    fraction: float
+    moving: bool
+    live: bool
+    phase: str
+    counts: str
+    rate: str
+    now: str
+    elapsed: float | None
+    phases: tuple[PhaseSummary, ...]
+    life: str
+    quiet: bool
+    succeeded: int
+    failed: int
+    warnings: int
+    failures: str
+    remaining: str
+
+    @property
+    def percent_words(self) -> str:
+        """The percentage as text, or ``working`` while it is not known."""
+        return "working" if self.percent is None else formatting.percent(self.percent)
+
+    @property
+    def progress(self) -> str:
+        """How far the run is, in a table's cell: a percentage, a count, ``working``, or a dash before it starts."""
+        if self.number == formatting.NOT_KNOWN:
+            return "working" if self.live else formatting.NOT_KNOWN
+        return f"{self.number} {self.unit}".rstrip()
+
+    @property
+    def sentence(self) -> str:
+        """The headline, and beside it what the run does now: one line for somebody who hears it."""
+        return " · ".join(part for part in (self.headline, self.phase, self.now) if part)
+
+
+def outcome(state: RunState) -> Outcome | None:
+    """Return how a run ended.
+
+    Args:
+        state: What is known of the run.
+
+    Returns:
+        The outcome; None while the run goes on. A run that completed although items failed is `partial`.
+    """
+    if state.status == "complete":
+        return "partial" if state.results.failed else "complete"
+    if state.status == "failed":
+        return "failed"
+    return "cancelled" if state.status == "cancelled" else None
+
+
+def word(state: RunState) -> str:
+    """Return the status of a run in one or two words.
+
+    Args:
+        state: What is known of the run.
+
+    Returns:
+        The word that stands beside the colour of `tone`.
+    """
+    if outcome(state) == "partial":
+        return "Partial" if state.results.success else "All failed"
+    return _WORDS[state.status]
+
+
+def tone(state: RunState) -> Tone:
+    """Return the meaning of a run's colour.
+
+    Args:
+        state: What is known of the run.
+
+    Returns:
+        The tone. A run of which items failed is never `ok`, and one of which all failed is `bad`.
+    """
+    if outcome(state) == "partial":
+        return "warn" if state.results.success else "bad"
+    return _TONES[state.status]
+
+
+def failures(state: RunState) -> str:
+    """Return how many items failed, of how many: ``3 of 4,812 failed``.
+
+    Args:
+        state: What is known of the run.
+
+    Returns:
+        The words; empty where no item failed.
+    """
+    failed = state.results.failed
+    return f"{failed:,} of {failed + state.results.success:,} failed" if failed else ""
+
+
+def percent(state: RunState, estimate: Estimate | None = None) -> int | None:
+    """Return the whole percent that is shown, rounded down.
+
+    Args:
+        state: What is known of the run.
+        estimate: The estimate of its remaining time; None: there is none, and the declared weights count.
+
+    Returns:
+        The percentage from 0 to 99; 100 for a run that completed. None where it is not known: the run is queued, or
+        nobody said how much there is to do.
+    """
+    if state.status == "complete":
+        return 100
+    if state.status == "queued":
+        return None
+    if estimate is not None and not state.is_over:
+        return min(max(int(estimate.fraction * 100), 0), 99)
+    if not state.overall_progress and not _is_measured(state):
+        return None
+    return min(max(int(state.overall_progress), 0), 99)
+
+
+def _is_measured(state: RunState) -> bool:
+    """Tell whether 0 percent is a fact: something says how much there is to do."""
+    if state.total is not None:
+        return True
+    phase = state.find_phase(state.phase)
+    if phase is None:
+        return bool(state.phases)
+    return phase.progress is not None or phase.status != "started"
+
+
+def title(state: RunState) -> str:
+    """Return the name of a run.
+
+    Args:
+        state: What is known of the run.
+
+    Returns:
+        Its title; else its pipeline's name; else its id.
+    """
+    return formatting.cut(state.title or state.pipeline or state.run, TITLE_SHOWN)
+
+
+def summarise(
+    state: RunState, now: float, estimate: Estimate | None = None, *, away_seconds: float | None = None
+) -> Summary:
+    """Put a run into numbers and words.
+
+    Args:
+        state: What is known of the run.
+        now: The time in POSIX seconds, by the clock of the surface.
+        estimate: The estimate of its remaining time; None: there is none.
+        away_seconds: For how long the surface has had no connection to the streamer, in seconds; None: it has one.
+
+    Returns:
+        The summary, the same for the same arguments.
+    """
+    shown = percent(state, estimate)
+    unit = formatting.cut(state.unit, UNIT_SHOWN)
+    counts = formatting.done_of(state.done, state.total, unit)
+    rate = "" if state.is_over or state.status == "stalled" else formatting.rate(state.rate, unit)
+    number, of = _number(state, shown, unit)
+    live = state.status in ("running", "cancelling") and away_seconds is None
+    life, quiet = _life(state, now, away_seconds)
+    phase = "" if state.status in ("queued", "complete") else formatting.cut(state.phase or "", PHASE_SHOWN)
+    return Summary(
+        run=state.run,
+        title=title(state),
+        word=word(state),
+        tone=tone(state),
+        outcome=outcome(state),
+        headline=_headline(state, shown, counts, f"{number} {of}".rstrip()),
+        percent=shown,
+        number=number,
+        unit=of,
+        fraction=_fraction(state, shown, estimate),
+        moving=live and shown is None,
+        live=live,
+        phase=phase,
+        counts=counts,
+        rate=rate,
+        now=_now(state, shown, counts, rate),
+        elapsed=state.duration(now),
+        phases=phases(state, now),
+        life=life,
+        quiet=quiet,
+        succeeded=state.results.success,
+        failed=state.results.failed,
+        warnings=state.warnings,
+        failures=failures(state),
+        remaining=_remaining(state, estimate),
+    )
+
+
+def _number(state: RunState, shown: int | None, unit: str) -> tuple[str, str]:
+    """Return the one large number and its unit. A count is true where a percentage would be made up."""
+    if shown is not None:
+        return str(shown), "%"
+    if state.done is None or state.status == "queued":
+        return formatting.NOT_KNOWN, ""
+    number, _, of = formatting.amount(state.done, unit).partition(" ")
+    return number, of
+
+
+def _fraction(state: RunState, shown: int | None, estimate: Estimate | None) -> float:
+    if shown is None:
+        return 0.0
+    if estimate is not None and not state.is_over:
+        return min(max(estimate.fraction, 0.0), 0.9999)
+    return min(max(state.overall_progress / 100, 0.0), 1.0)
+
+
+def _headline(state: RunState, shown: int | None, counts: str, reached: str) -> str:
+    if state.status == "queued":
+        return "Queued"
+    if state.status == "complete":
+        return ", ".join(part for part in ("Complete", failures(state)) if part)
+    if state.is_over:
+        if shown is not None:
+            return f"{_WORDS[state.status]} at {shown} %"
+        return f"{_WORDS[state.status]} after {counts}" if counts else _WORDS[state.status]
+    return "Working" if reached == formatting.NOT_KNOWN else reached
+
+
+def _now(state: RunState, shown: int | None, counts: str, rate: str) -> str:
+    """Say what a run does now, beside its phase; of a run that is over, what it had done."""
+    if state.status == "queued":
+        return formatting.cut(state.message, MESSAGE_SHOWN) or "Waiting for a free place"
+    if state.status == "complete":
+        success = state.results.success
+        return f"{success:,} succeeded" if success and not state.results.failed else ""
+    if state.is_over:
+        return counts
+    parts = [counts, rate]
+    if state.indeterminate and state.done is not None:
+        # The count is the large number then, unless earlier phases gave a percentage.
+        parts[0] = "total not known" if shown is None else f"{counts}, total not known"
+    if any(parts):
+        return " · ".join(part for part in parts if part)
+    if state.status == "stalled":
+        return "" if state.phase else "Waiting for a sign of life"
+    return formatting.cut(state.message, MESSAGE_SHOWN) or ("" if state.phase else "Working")
+
+
+def _remaining(state: RunState, estimate: Estimate | None) -> str:
+    """Say how long it will take, and how sure that is: a range, where the range is wide."""
+    if estimate is None or state.is_over:
+        return ""
+    sooner, about, later = (
+        formatting.duration(max(value, 0.0)) for value in (estimate.p10, estimate.p50, estimate.p90)
+    )
+    said = f"about {about} left" if sooner == later else f"about {about} left, {sooner} to {later}"
+    return f"{said} ({estimate.basis})" if estimate.basis else said
+
+
+# -- phases ------------------------------------------------------------------------------------------------------------
+
+
+def phases(state: RunState, now: float) -> tuple[PhaseSummary, ...]:
+    """Put the phases of a run into numbers and words.
+
+    Args:
+        state: What is known of the run.
+        now: The time in POSIX seconds.
+
+    Returns:
+        The phases in their order; their shares add up to 1.
+    """
+    weight = sum(phase.weight for phase in state.phases)
+    return tuple(_phase(phase, state, now, weight) for phase in state.phases)
+
+
+def _phase(phase: PhaseState, state: RunState, now: float, whole: float) -> PhaseSummary:
+    kind = _kind(phase, state)
+    shown = 100 if kind == "done" else _phase_percent(phase, kind)
+    seconds = _seconds(phase, state, now)
+    counts = formatting.done_of(phase.done, phase.total, formatting.cut(phase.unit, UNIT_SHOWN))
+    share = phase.weight / whole if whole > 0 else 1 / len(state.phases)
+    return PhaseSummary(
+        name=formatting.cut(phase.name, PHASE_SHOWN),
+        kind=kind,
+        mark=MARKS[kind],
+        tone=PHASE_TONES[kind],
+        share=share,
+        fraction=0.0 if kind == "skipped" else phase.fraction,
+        percent=shown,
+        moving=kind == "active" and phase.progress is None and state.status in ("running", "cancelling"),
+        counts=counts,
+        seconds=seconds,
+        words=_phase_words(phase, kind, shown, seconds, state),
+    )
+
+
+def _kind(phase: PhaseState, state: RunState) -> PhaseKind:
+    if phase.status == "started" and state.is_over:
+        return "stopped"
+    if phase.status == "failed" and state.status == "cancelled":
+        return "stopped"
+    return _KINDS[phase.status]
+
+
+def _phase_percent(phase: PhaseState, kind: PhaseKind) -> int | None:
+    """Return the whole percent of a phase that is not done; None where it is not known or not begun."""
+    if kind in ("waiting", "skipped") or phase.progress is None:
+        return None
+    return int(phase.progress)
+
+
+def _seconds(phase: PhaseState, state: RunState, now: float) -> float | None:
+    if phase.started is None:
+        return None
+    end = phase.ended
+    if end is None:
+        end = state.ended if state.is_over and state.ended is not None else now
+    return max(end - phase.started, 0.0)
+
+
+def _phase_words(
+    phase: PhaseState, kind: PhaseKind, shown: int | None, seconds: float | None, state: RunState
+) -> tuple[str, ...]:
+    weight = f"weight {phase.weight:g}"
+    over = phase.ended is not None or state.is_over
+    took = "" if seconds is None else (formatting.took if over else formatting.duration)(seconds)
+    if kind == "waiting":
+        stands = "not reached" if state.is_over else "waiting"
+        wordings = [[weight, stands], [stands]]
+    elif kind == "skipped":
+        wordings = [[weight, "skipped"], ["skipped"]]
+    elif kind == "done":
+        wordings = [["100 %", took], ["100 %"]]
+    else:
+        counted = formatting.done_of(phase.done, None, formatting.cut(phase.unit, UNIT_SHOWN))
+        reached = formatting.percent(shown) if shown is not None else counted
+        if kind == "active":
+            wordings = [
+                [weight, reached or "working", took],
+                [reached or "working", took],
+                [reached or "working"],
+            ]
+        else:
+            stands = f"{kind} at {reached}" if reached else kind
+            wordings = [[stands, took], [stands], [kind]]
+    return tuple(" · ".join(part for part in parts if part) for parts in wordings)
+
+
+# -- life --------------------------------------------------------------------------------------------------------------
+
+
+def _life(state: RunState, now: float, away_seconds: float | None) -> tuple[str, bool]:
+    """Return the sentence about signs of life, and whether it is a reason to look."""
+    if state.is_over or state.last_time is None:
+        return "", False
+    if away_seconds is not None:
+        # Nothing is known of the run meanwhile, neither that it is silent nor that it is well.
+        return (
+            f"as of {formatting.duration(max(away_seconds, 0.0))} ago, before the connection was lost",
+            True,
+        )
+    if state.status == "queued":
+        since = state.last_time if state.created is None else state.created
+        return f"waiting for {formatting.duration(max(now - since, 0.0))}", False
+    age = max(now - state.last_time, 0.0)
+    said = [
+        f"last event {formatting.ago(age)}",
+        f"longest gap {formatting.duration(max(state.longest_gap, age))}",
+    ]
+    if state.status == "stalled":
+        sign = state.last_time if state.last_sign is None else state.last_sign
+        said.insert(0, f"no sign of life for {formatting.duration(max(now - sign, 0.0))}")
+    if process := _process(state):
+        said.append(process)
+    return " · ".join(said), state.status == "stalled" or age > QUIET_SECONDS
+
+
+def _process(state: RunState) -> str:
+    process = state.process
+    if process is None:
+        return ""
+    if process.alive is None:
+        return f"whether process {process.pid} lives is not known"
+    if not process.alive:
+        return f"process {process.pid} is gone"
+    return f"process {process.pid} {_PROCESS.get(process.doing, 'is alive')}"

@@ -1,0 +1,200 @@
+"""`Summary`: a run in numbers and words, none of which is better than the run is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from streamer.model.estimate import Estimate
+from streamer.model.events import ProcessInfo, Results
+from streamer.model.state import PhaseState, RunState, fold
+from streamer.model.summary import Summary, outcome, percent, summarise
+from tests.model.test_state import histories, history
+
+NOW = 1_700_000_000.0
+LOADING = RunState(
+    run="7k2m",
+    title="Import prices",
+    status="running",
+    progress=63,
+    overall_progress=63.29,
+    phase="load",
+    phases=(
+        PhaseState("validate", 10, "finished", 100.0, 50, 50, "rows", None, NOW - 28, NOW - 24),
+        PhaseState("load", 70, "started", 76.14, 3664, 4812, "rows", 128.0, NOW - 24),
+        PhaseState("summarise", 20),
+    ),
+    done=3664,
+    total=4812,
+    unit="rows",
+    rate=128.0,
+    started=NOW - 28,
+    last_time=NOW - 2,
+    results=Results(3661, 3),
+)
+COUNTING = replace(
+    LOADING,
+    phases=(PhaseState("scan", status="started", done=12, unit="files"),),
+    phase="scan",
+    progress=0,
+    overall_progress=0.0,
+    done=12,
+    total=None,
+    unit="files",
+    rate=None,
+)
+SILENT = replace(COUNTING, phases=(), phase=None, done=None, unit="")
+
+
+def over(status: str, success: int, failed: int, **changes: object) -> RunState:
+    reached = 100.0 if status == "complete" else 63.29
+    return replace(
+        LOADING,
+        status=status,
+        ended=NOW,
+        rate=None,
+        progress=int(reached),
+        overall_progress=reached,
+        results=Results(success, failed),
+        **changes,
+    )
+
+
+def said(state: RunState, **more: object) -> Summary:
+    return summarise(state, NOW, **more)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (LOADING, ("Running", "accent", None, "63 %", 63, "3,664 of 4,812 rows · 128 rows/s")),
+        (replace(LOADING, status="stalled"), ("Stalled", "warn", None, "63 %", 63, "3,664 of 4,812 rows")),
+        (replace(LOADING, status="cancelling"),
+         ("Cancelling", "warn", None, "63 %", 63, "3,664 of 4,812 rows · 128 rows/s")),
+        (COUNTING, ("Running", "accent", None, "12 files", None, "total not known")),
+        (replace(COUNTING, overall_progress=30.0),
+         ("Running", "accent", None, "30 %", 30, "12 files, total not known")),
+        (SILENT, ("Running", "accent", None, "Working", None, "Working")),
+        (replace(SILENT, message="14 tasks before ours"),
+         ("Running", "accent", None, "Working", None, "14 tasks before ours")),
+        (replace(LOADING, status="queued", overall_progress=0.0),
+         ("Queued", "wait", None, "Queued", None, "Waiting for a free place")),
+        (over("complete", 4812, 0), ("Complete", "ok", "complete", "Complete", 100, "4,812 succeeded")),
+        (over("complete", 4809, 3), ("Partial", "warn", "partial", "Complete, 3 of 4,812 failed", 100, "")),
+        (over("complete", 0, 12), ("All failed", "bad", "partial", "Complete, 12 of 12 failed", 100, "")),
+        (over("failed", 3661, 3), ("Failed", "bad", "failed", "Failed at 63 %", 63, "3,664 of 4,812 rows")),
+        (over("cancelled", 3661, 0),
+         ("Cancelled", "wait", "cancelled", "Cancelled at 63 %", 63, "3,664 of 4,812 rows")),
+        (replace(COUNTING, status="failed"), ("Failed", "bad", "failed", "Failed after 12 files", None, "12 files")),
+        (RunState(run="r", status="failed"), ("Failed", "bad", "failed", "Failed", None, "")),
+    ],
+)  # fmt: skip
+def test_a_run_in_words(state, expected):
+    summary = said(state)
+    assert expected == (
+        summary.word,
+        summary.tone,
+        summary.outcome,
+        summary.headline,
+        summary.percent,
+        summary.now,
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "fraction", "shown"),
+    [
+        (LOADING, 0.418, 41),
+        (LOADING, 1.0, 99),
+        (LOADING, -0.1, 0),
+        (COUNTING, 0.5, 50),
+        (over("failed", 1, 0), 0.5, 63),
+        (over("complete", 1, 0), 0.5, 100),
+    ],
+)
+def test_an_estimate_gives_the_percentage_while_a_run_goes_on(state, fraction, shown):
+    assert shown == said(state, estimate=Estimate(60, 90, 150, fraction)).percent
+
+
+def test_the_remaining_time_is_a_range_with_its_basis():
+    estimate = Estimate(60, 90, 150, 0.4, "12 earlier runs")
+    assert (
+        "about 1 min 30 s left, 1 min to 2 min 30 s (12 earlier runs)"
+        == said(LOADING, estimate=estimate).remaining
+    )
+    assert ("", "") == (said(LOADING).remaining, said(over("complete", 1, 0), estimate=estimate).remaining)
+
+
+def test_phases_have_mark_tone_and_wordings_for_every_width():
+    validate, load, summary = said(LOADING).phases
+    assert ("done", "✓", "ok", 100, ("100 % · 4 s", "100 %")) == (
+        validate.kind, validate.mark, validate.tone, validate.percent, validate.words
+    )  # fmt: skip
+    assert ("active", "accent", 76, ("weight 70 · 76 % · 24 s", "76 % · 24 s", "76 %")) == (
+        load.kind, load.tone, load.percent, load.words
+    )  # fmt: skip
+    assert ("waiting", None, 0.2, ("weight 20 · waiting", "waiting")) == (
+        summary.kind, summary.percent, summary.share, summary.words
+    )  # fmt: skip
+
+
+def test_a_phase_that_ended_with_a_cancelled_run_is_stopped_and_not_failed():
+    phases = (PhaseState("load", 1, "failed", 76.14, started=NOW - 9, ended=NOW), PhaseState("save"))
+    stopped, waiting = said(over("cancelled", 1, 0, phases=phases)).phases
+    assert ("stopped", "wait", "stopped at 76 % · 9 s") == (stopped.kind, stopped.tone, stopped.words[0])
+    assert "not reached" == waiting.words[-1]
+    assert "failed" == said(over("failed", 1, 0, phases=phases)).phases[0].kind
+
+
+def test_no_time_is_negative_whatever_the_clocks():
+    summary = summarise(LOADING, NOW - 3600)
+    assert [0.0, 4.0, 0.0, None] == [summary.elapsed, *(phase.seconds for phase in summary.phases)]
+    assert "last event just now · longest gap 0 s" == summary.life
+
+
+@pytest.mark.parametrize(
+    ("changes", "life", "quiet"),
+    [
+        ({}, "last event 2 s ago · longest gap 2 s", False),
+        ({"last_time": NOW - 31, "longest_gap": 40.0}, "last event 31 s ago · longest gap 40 s", True),
+        ({"status": "stalled", "last_time": NOW, "last_sign": NOW - 70},
+         "no sign of life for 1 min 10 s · last event just now · longest gap 0 s", True),
+        ({"process": ProcessInfo(4711, "b", True)},
+         "last event 2 s ago · longest gap 2 s · process 4711 is alive", False),
+        ({"status": "queued", "created": NOW - 41}, "waiting for 41 s", False),
+        ({"status": "complete"}, "", False),
+    ],
+)  # fmt: skip
+def test_a_sentence_says_whether_it_lives(changes, life, quiet):
+    summary = said(replace(LOADING, **changes))
+    assert (life, quiet) == (summary.life, summary.quiet)
+
+
+def test_nothing_is_said_of_the_life_of_a_run_while_the_streamer_is_away():
+    summary = said(LOADING, away_seconds=75.0)
+    assert ("as of 1 min 15 s ago, before the connection was lost", True, False) == (
+        summary.life,
+        summary.quiet,
+        summary.live,
+    )
+
+
+@given(histories, st.floats(-1e6, 1e6), st.none() | st.floats(-1, 2))
+def test_a_summary_is_never_better_than_the_run(drawn, later, share):
+    state = fold(RunState(run="r1"), history(drawn))
+    estimate = None if share is None else Estimate(1.0, 2.0, 3.0, share)
+    summary = summarise(state, 1000.0 + later, estimate)
+    assert (summary.percent == 100) == (state.status == "complete")
+    assert summary.percent is None or 0 <= summary.percent <= 100
+    assert summary.percent == percent(state, estimate)
+    assert 0 <= summary.fraction <= 1
+    assert (summary.outcome is None) == (not state.is_over)
+    assert summary.outcome == outcome(state)
+    assert (summary.tone == "ok") == (state.status == "complete" and not state.results.failed)
+    assert summary.elapsed is None or summary.elapsed >= 0
+    assert all(phase.seconds is None or phase.seconds >= 0 for phase in summary.phases)
+    assert not summary.phases or abs(sum(phase.share for phase in summary.phases) - 1) < 1e-9
+    if summary.percent is not None and state.status != "complete":
+        assert f"{summary.percent} %" in summary.headline
