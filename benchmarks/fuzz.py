@@ -24,8 +24,11 @@ from typing import Any
 
 import httpx
 
-from streamer.model.events import KINDS, Entry, bounded, encode_event
-from streamer.model.state import RunState, apply, decode_state, encode_state, settle
+from streamer.model.bounds import bounded
+from streamer.model.events import KINDS, Entry, encode_event
+from streamer.model.reducer import apply
+from streamer.model.settling import settle
+from streamer.model.state import RunState, decode_state, encode_state
 from streamer.protocol import sse
 from streamer.protocol.frames import entry_json, read_entry, read_state, state_data
 from streamer.server.app import Streamer

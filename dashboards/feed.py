@@ -18,7 +18,8 @@ from msgspec import UNSET
 from dashboards.session import WINDOW_LINES, LogLine
 from streamer.client.client import Connection, Message, NotFound, OnConnection, StreamerAway, StreamerError
 from streamer.model.events import Entry, Logged
-from streamer.model.state import RunState, apply, with_retry
+from streamer.model.reducer import apply, with_retry
+from streamer.model.state import RunState
 from streamer.protocol.frames import Removed, Reset, Snapshot, SnapshotOfAll
 
 logger = logging.getLogger(__name__)

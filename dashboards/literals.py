@@ -36,7 +36,13 @@ from streamer.model.events import (
     Progressed,
     Results,
 )
-from streamer.model.state import CancelState, Curve, PhaseState, RunState, fold
+from streamer.model.reducer import fold
+from streamer.model.state import (
+    CancelState,
+    Curve,
+    PhaseState,
+    RunState,
+)
 
 #: 24 November 2026, 09:41:04 UTC: the gallery's time stands still.
 STARTED = 1_795_513_264.0

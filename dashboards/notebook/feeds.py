@@ -18,7 +18,8 @@ from streamer.client.client import Client
 from streamer.client.stream import Connection
 from streamer.client.stream import Message as Told
 from streamer.model.events import Entry, Logged
-from streamer.model.state import RunState, apply
+from streamer.model.reducer import apply
+from streamer.model.state import RunState
 from streamer.protocol.api import Conflict, NotFound, Offer, Refused, StreamerError
 from streamer.protocol.frames import Snapshot
 

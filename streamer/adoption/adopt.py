@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from streamer.adoption import inside
 from streamer.adoption.collector import ADDRESS, Collector, Record
-from streamer.model.events import Progressed, cut
+from streamer.model.bounds import cut
+from streamer.model.events import Progressed
 from streamer.producer import script
 from streamer.producer.run import Run
 

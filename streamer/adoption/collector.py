@@ -26,8 +26,14 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streamer.model.events import BARS_LIMIT, LEVELS, Bar, BarStatus, Progressed, bounded, counted
-from streamer.model.state import RATE_SECONDS
+from streamer.model.bounds import BARS_LIMIT, bounded, counted
+from streamer.model.events import (
+    LEVELS,
+    Bar,
+    BarStatus,
+    Progressed,
+)
+from streamer.model.rates import RATE_SECONDS
 from streamer.producer.publisher import THREAD_PREFIX
 from streamer.producer.run import Run
 

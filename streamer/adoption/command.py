@@ -27,7 +27,8 @@ from msgspec import Struct
 from streamer.adoption.child_process import Child, flush_ours, write_all
 from streamer.adoption.collector import Collector, Record
 from streamer.adoption.terminal_text import Screen
-from streamer.model.events import NAME_LIMIT, ErrorInfo, PhaseChanged, PhaseSpec, cut
+from streamer.model.bounds import NAME_LIMIT, cut
+from streamer.model.events import ErrorInfo, PhaseChanged, PhaseSpec
 from streamer.producer import script
 from streamer.producer.cancellation import Cancelled
 from streamer.producer.run import Run

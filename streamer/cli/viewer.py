@@ -127,7 +127,8 @@ class Viewer:
 
     async def _read(self) -> RunState:
         from streamer.model.events import Entry
-        from streamer.model.state import RunState, apply
+        from streamer.model.reducer import apply
+        from streamer.model.state import RunState
         from streamer.protocol.frames import Reset, Snapshot
 
         state = RunState(run=self._run_id)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from streamer.model.events import cut
+from streamer.model.bounds import cut
 from streamer.protocol.spool import Left, SpoolRefused, refuse
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import Any, Literal, Protocol, Self, TypeVar, overload
 
 import param
 
-from streamer.model.events import COUNT_LIMIT, NAME_LIMIT, PHASES_LIMIT, PhaseSpec
+from streamer.model.bounds import COUNT_LIMIT, NAME_LIMIT, PHASES_LIMIT
+from streamer.model.events import PhaseSpec
 
 T = TypeVar("T")
 R = TypeVar("R")

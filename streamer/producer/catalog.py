@@ -25,7 +25,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Final
 
-from streamer.model.events import TRACEBACK_LIMIT, PhaseSpec, cut, cut_middle
+from streamer.model.bounds import TRACEBACK_LIMIT, cut, cut_middle
+from streamer.model.events import PhaseSpec
 from streamer.model.parameters.json_schema import schema_of
 from streamer.model.pipeline import Pipeline, doc_of, phases_of, time_limit_of, title_of
 

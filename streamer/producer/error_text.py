@@ -7,7 +7,8 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-from streamer.model.events import MESSAGE_LIMIT, ErrorInfo, cut
+from streamer.model.bounds import MESSAGE_LIMIT, cut
+from streamer.model.events import ErrorInfo
 
 #: Frames of this package only called the user's code; those of the examples are a user's code themselves.
 _OWN: Final = f"{Path(__file__).parent.parent}{os.sep}"

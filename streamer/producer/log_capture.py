@@ -6,7 +6,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from streamer.model.events import LEVELS, MESSAGE_LIMIT, cut, cut_middle
+from streamer.model.bounds import MESSAGE_LIMIT, cut, cut_middle
+from streamer.model.events import LEVELS
 from streamer.producer.error_text import describe_error, text_of
 from streamer.producer.publisher import THREAD_PREFIX
 

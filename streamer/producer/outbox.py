@@ -9,8 +9,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from streamer.model.bounds import BARS_LIMIT, bounded, cut
 from streamer.model.events import (
-    BARS_LIMIT,
     Completed,
     ErrorInfo,
     Event,
@@ -19,13 +19,11 @@ from streamer.model.events import (
     Progressed,
     RunCancelled,
     RunFailed,
-    bounded,
-    cut,
     decode_event,
     encode_event,
-    format_time,
     kind,
 )
+from streamer.model.timestamps import format_time
 
 #: Default bound, in bytes, of what waits to be sent.
 WAITING_BYTES: Final = 32_000_000

@@ -23,10 +23,14 @@ from typing import Any, Final, Literal, Self, TypeVar
 import msgspec
 from msgspec import UNSET
 
-from streamer.model.events import (
+from streamer.model.bounds import (
     BARS_LIMIT,
     MESSAGE_LIMIT,
     NAME_LIMIT,
+    cut,
+    item_key,
+)
+from streamer.model.events import (
     Bar,
     BarStatus,
     Completed,
@@ -42,8 +46,6 @@ from streamer.model.events import (
     RunCancelled,
     RunFailed,
     StatusChanged,
-    cut,
-    item_key,
     type_of_level,
 )
 from streamer.model.pipeline import Advance, Silent, SkipPhase

@@ -23,20 +23,23 @@ from urllib.parse import urlsplit
 
 from streamer.client import identity
 from streamer.client.discovery import find_streamer
-from streamer.model.events import (
+from streamer.model.bounds import (
     NAME_LIMIT,
     RESULT_LIMIT,
+    bounded_json,
+    cut,
+)
+from streamer.model.events import (
     Entry,
     Event,
     Logged,
     PhaseSpec,
     ProcessInfo,
     StatusChanged,
-    bounded_json,
-    cut,
-    format_time,
 )
-from streamer.model.state import RunState, apply
+from streamer.model.reducer import apply
+from streamer.model.state import RunState
+from streamer.model.timestamps import format_time
 from streamer.producer.cancellation import Interrupter
 from streamer.producer.counting import Tally, number_of, total_of
 from streamer.producer.display import Display, display_of

@@ -26,7 +26,13 @@ from typing import Any, Final, Self, TextIO
 
 import msgspec
 
-from streamer.model.events import LEVELS, MESSAGE_LIMIT, ErrorInfo, ProcessInfo, StatusChanged
+from streamer.model.bounds import MESSAGE_LIMIT
+from streamer.model.events import (
+    LEVELS,
+    ErrorInfo,
+    ProcessInfo,
+    StatusChanged,
+)
 from streamer.model.parameters.json_schema import build
 from streamer.model.pipeline import phases_of
 from streamer.producer.cancellation import Interrupter

@@ -13,7 +13,8 @@ from typing import Final, Self
 
 import msgspec
 
-from streamer.model.events import NAME_LIMIT, ItemFailed, cut, item_key
+from streamer.model.bounds import NAME_LIMIT, cut, item_key
+from streamer.model.events import ItemFailed
 
 #: How many items that did not come up again are named.
 NAMED: Final = 5

@@ -20,11 +20,10 @@ from streamer.model.events import (
     decode_envelope,
     decode_event,
     encode_event,
-    format_time,
     kind,
-    parse_time,
 )
 from streamer.model.state import RunState
+from streamer.model.timestamps import format_time, parse_time
 from streamer.protocol import sse
 
 SNAPSHOT: Final = "snapshot"

@@ -10,7 +10,9 @@ from typing import Annotated, Any, Self
 import msgspec
 from msgspec import Meta, Struct
 
-from streamer.model.events import COUNT_LIMIT, PhaseSpec, parse_time
+from streamer.model.bounds import COUNT_LIMIT
+from streamer.model.events import PhaseSpec
+from streamer.model.timestamps import parse_time
 
 
 class Registration(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from streamer.model.events import KINDS, decode_envelope, decode_event, parse_time
+from streamer.model.events import KINDS, decode_envelope, decode_event
+from streamer.model.timestamps import parse_time
 from streamer.server.log.base import Draft
 
 

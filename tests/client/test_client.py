@@ -24,7 +24,8 @@ from streamer.client.client import (
 )
 from streamer.client.discovery import Address, find_streamer, read_address
 from streamer.model.events import Completed, Entry, PhaseSpec
-from streamer.model.state import RunState, apply, fold
+from streamer.model.reducer import apply, fold
+from streamer.model.state import RunState
 from streamer.protocol.frames import (
     Snapshot,
     SnapshotOfAll,

@@ -9,8 +9,16 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from streamer.client.client import Client
-from streamer.model.events import Completed, Entry, Logged, encode_event, format_time, kind
-from streamer.model.state import RunState, apply
+from streamer.model.events import (
+    Completed,
+    Entry,
+    Logged,
+    encode_event,
+    kind,
+)
+from streamer.model.reducer import apply
+from streamer.model.state import RunState
+from streamer.model.timestamps import format_time
 from streamer.protocol.frames import Snapshot
 from tests.api_support import Api, running
 from tests.proxy import CuttingProxy, reset

@@ -22,7 +22,8 @@ from streamer.model.events import (
     RunFailed,
     StatusChanged,
 )
-from streamer.model.state import RunState, fold
+from streamer.model.reducer import fold
+from streamer.model.state import RunState
 from streamer.protocol.frames import read_frame
 from streamer.protocol.sse import Decoder
 from streamer.server.log.base import (

@@ -22,7 +22,8 @@ from dashboards.feed import (
 from dashboards.session import WINDOW_LINES
 from streamer.client.client import Forbidden, Message, NotFound, StreamerAway
 from streamer.model.events import Completed, Entry, Event, Logged, PhaseChanged, Progressed, StatusChanged
-from streamer.model.state import RunState, fold
+from streamer.model.reducer import fold
+from streamer.model.state import RunState
 from streamer.protocol.frames import Cursor, Removed, Snapshot, SnapshotOfAll
 from tests.support import wait_until_async
 

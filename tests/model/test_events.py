@@ -9,13 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.model.events import (
+from streamer.model.bounds import (
     COUNT_LIMIT,
-    KINDS,
     MESSAGE_LIMIT,
     NAME_LIMIT,
     RESULT_LIMIT,
     TRACEBACK_LIMIT,
+    bounded,
+    cut,
+)
+from streamer.model.events import (
+    KINDS,
     Completed,
     ErrorInfo,
     FailedItem,
@@ -26,14 +30,11 @@ from streamer.model.events import (
     Results,
     RunFailed,
     StatusChanged,
-    bounded,
-    cut,
     decode_event,
     encode_event,
-    format_time,
     kind,
-    parse_time,
 )
+from streamer.model.timestamps import format_time, parse_time
 
 
 def test_the_kinds_are_those_of_the_contract():

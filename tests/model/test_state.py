@@ -10,9 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from streamer.model.bounds import BARS_LIMIT, ERRORS_LISTED
 from streamer.model.events import (
-    BARS_LIMIT,
-    ERRORS_LISTED,
     STREAMER_LOGGER,
     Bar,
     Completed,
@@ -30,17 +29,15 @@ from streamer.model.events import (
     RunFailed,
     StatusChanged,
 )
+from streamer.model.reducer import apply, fold
+from streamer.model.settling import advance, settle
 from streamer.model.state import (
     CURVE_POINTS,
     CancelState,
     Curve,
     RunState,
-    advance,
-    apply,
     decode_state,
     encode_state,
-    fold,
-    settle,
 )
 
 PHASES = (PhaseSpec("validate", 10), PhaseSpec("load", 70), PhaseSpec("summarise", 20))

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from streamer.model.estimate import Estimate
 from streamer.model.events import ProcessInfo, Results
-from streamer.model.state import PhaseState, RunState, fold
+from streamer.model.reducer import fold
+from streamer.model.state import PhaseState, RunState
 from streamer.model.summary import Summary, outcome, percent, summarise
 from tests.model.test_state import histories, history
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from streamer.model.bounds import bounded
 from streamer.model.events import (
     Entry,
     Event,
     Logged,
-    bounded,
     kind,
 )
-from streamer.model.state import RunState, fold
+from streamer.model.reducer import fold
+from streamer.model.state import RunState
 from tests.support import FakeClock
 
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.model.bounds import BARS_LIMIT
 from streamer.model.events import (
-    BARS_LIMIT,
     Bar,
     Completed,
     ErrorInfo,

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.model.events import Entry, Logged, PhaseChanged, PhaseSpec, Progressed, StatusChanged
-from streamer.model.state import RunState, fold
+from streamer.model.reducer import fold
+from streamer.model.state import RunState
 from streamer.protocol import sse
 from streamer.protocol.frames import (
     Cursor,

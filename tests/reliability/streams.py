@@ -27,7 +27,8 @@ import psutil
 
 from streamer.client.client import Client
 from streamer.model.events import Completed, Entry
-from streamer.model.state import RunState, apply
+from streamer.model.reducer import apply
+from streamer.model.state import RunState
 from streamer.protocol import sse
 from streamer.protocol.frames import Snapshot, read_frame
 from tests.api_support import PATIENCE, Producer, running

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from streamer.model.events import Completed, Event, Logged, Progressed
-from streamer.model.state import RunState, apply, encode_state
+from streamer.model.reducer import apply
+from streamer.model.state import RunState, encode_state
 from streamer.protocol import sse
 from streamer.protocol.frames import Cursor, Entry, Removed, Reset, Snapshot, SnapshotOfAll, read_frame
 from streamer.server.fan_out.subscriber import prepare

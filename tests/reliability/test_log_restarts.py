@@ -17,7 +17,8 @@ import pytest
 
 from streamer import Client
 from streamer.model.events import Entry, Logged
-from streamer.model.state import RunState, apply
+from streamer.model.reducer import apply
+from streamer.model.state import RunState
 from streamer.protocol.frames import Reset, Snapshot
 from tests.api_support import Producer
 from tests.support import NO_CERTIFICATES, ServerProcess, wait_until_async

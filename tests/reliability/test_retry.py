@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.model.events import Completed, ErrorInfo, Event, ItemFailed, bounded, decode_event, encode_event
+from streamer.model.bounds import bounded
+from streamer.model.events import (
+    Completed,
+    ErrorInfo,
+    Event,
+    ItemFailed,
+    decode_event,
+    encode_event,
+)
 from streamer.producer.run import Run
 from streamer.protocol.failed_items import FailedItems, write
 from streamer.server.execution.base import Exit

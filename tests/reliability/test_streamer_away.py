@@ -421,7 +421,7 @@ def test_a_script_that_ran_while_there_was_no_streamer_is_a_run_of_the_next_one(
 
 
 def httpx_time(text: str) -> float:
-    from streamer.model.events import parse_time
+    from streamer.model.timestamps import parse_time
 
     return parse_time(text)
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 import param
 
-from streamer.model.events import cut
+from streamer.model.bounds import cut
 from streamer.model.parameters.kinds import Kind, Refused, kind_of, or_null, type_name
 from streamer.model.pipeline import Pipeline, doc_of, title_of
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import param
 
-from streamer.model.events import cut
+from streamer.model.bounds import cut
 
 #: Longest list of choices that a schema spells out; a longer one is checked all the same.
 CHOICES_LIMIT: Final = 1_000

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from streamer.model.events import cut
+from streamer.model.bounds import cut
 from streamer.protocol.worker_spec import WorkerSpec, encode_spec
 from streamer.server.execution.base import OUTPUT_TAIL, Exit
 

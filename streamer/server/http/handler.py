@@ -17,7 +17,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from streamer.client.discovery import DataFolderBusy
-from streamer.model.events import COUNT_LIMIT, NESTING_LIMIT, is_nested_too_deep
+from streamer.model.bounds import COUNT_LIMIT, NESTING_LIMIT, is_nested_too_deep
 from streamer.model.parameters.json_schema import ParametersRefused
 from streamer.producer.catalog import Catalog
 from streamer.protocol.frames import Cursor, to_json

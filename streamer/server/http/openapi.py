@@ -11,7 +11,13 @@ from typing import Any, Final
 
 import msgspec
 
-from streamer.model.events import COUNT_LIMIT, EVENT_TYPES, LEVELS, PHASES_LIMIT, Event, PhaseSpec
+from streamer.model.bounds import COUNT_LIMIT, PHASES_LIMIT
+from streamer.model.events import (
+    EVENT_TYPES,
+    LEVELS,
+    Event,
+    PhaseSpec,
+)
 from streamer.model.state import RunState
 from streamer.protocol.frames import FRAME_KINDS, TIMES
 from streamer.protocol.pages import MOST_PER_PAGE

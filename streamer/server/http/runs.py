@@ -8,12 +8,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from streamer.model.events import (
-    LEVELS,
-    NAME_LIMIT,
-    PHASES_LIMIT,
-    STATUSES,
-)
+from streamer.model.bounds import NAME_LIMIT, PHASES_LIMIT
+from streamer.model.events import LEVELS, STATUSES
 from streamer.model.state import RunState
 from streamer.protocol.frames import Cursor, entry_json, state_data
 from streamer.protocol.pages import FAILURES_PER_PAGE, LINES_PER_PAGE, MOST_PER_PAGE, RUNS_PER_PAGE

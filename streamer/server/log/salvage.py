@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from streamer.model.events import Entry, decode_event
-from streamer.model.state import RunState, apply, decode_state, encode_state
+from streamer.model.reducer import apply
+from streamer.model.state import RunState, decode_state, encode_state
 from streamer.server.log.tables import check_version, connect, prepare
 
 logger = logging.getLogger(__name__)

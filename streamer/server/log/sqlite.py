@@ -18,20 +18,21 @@ from typing import Any, Final
 
 import msgspec
 
+from streamer.model.bounds import NAME_LIMIT, bounded
 from streamer.model.events import (
     LEVELS,
-    NAME_LIMIT,
     STREAMER_LOGGER,
     TERMINAL,
     Entry,
     Event,
     Logged,
-    bounded,
     decode_event,
     encode_event,
     kind,
 )
-from streamer.model.state import RunState, advance, decode_state, encode_state, with_retry
+from streamer.model.reducer import with_retry
+from streamer.model.settling import advance
+from streamer.model.state import RunState, decode_state, encode_state
 from streamer.protocol.frames import REMOVED, Removed, Row, framer, removed_frame
 from streamer.protocol.pages import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
 from streamer.server.log.base import (

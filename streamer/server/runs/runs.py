@@ -26,9 +26,8 @@ from msgspec import UNSET, Struct
 
 from streamer.client import identity
 from streamer.model import time_limit
+from streamer.model.bounds import NESTING_LIMIT, RESULT_LIMIT, is_nested_too_deep
 from streamer.model.events import (
-    NESTING_LIMIT,
-    RESULT_LIMIT,
     STREAMER_LOGGER,
     UNDER_WAY,
     CancelOutcome,
@@ -41,11 +40,11 @@ from streamer.model.events import (
     RunCancelled,
     RunFailed,
     StatusChanged,
-    is_nested_too_deep,
 )
 from streamer.model.parameters.json_schema import ParametersRefused, Problem, build, values_of
 from streamer.model.pipeline import Pipeline
-from streamer.model.state import RunState, with_retry
+from streamer.model.reducer import with_retry
+from streamer.model.state import RunState
 from streamer.producer.catalog import Catalog, Offer
 from streamer.protocol import failed_items
 from streamer.protocol.registration import Registration

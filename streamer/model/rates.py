@@ -1,0 +1,55 @@
+"""The arithmetic of a phase's progress: percentages, and the rate in units per second. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from streamer.model.state import PhaseState
+
+#: The rate is an exponential mean over about this long.
+RATE_SECONDS: Final = 3.0
+#: Until a run has completed its progress stays below this, in percent.
+ALMOST: Final = 99.99
+
+
+def rated(phase: PhaseState, started: float | None, done: float, time: float) -> dict[str, Any]:
+    """Return the fields of a phase that change when its count is `done` at `time`.
+
+    Args:
+        phase: The phase before the change.
+        started: When the phase was started, in POSIX seconds; None when it was not.
+        done: The new count, in the phase's unit.
+        time: When that count was reached, in POSIX seconds.
+
+    Returns:
+        New values of `rate`, `rate_time` and `rate_done`, as far as they change.
+    """
+    since, before = phase.rate_time, phase.rate_done
+    if since is None or done < before:
+        # Nothing to compare with yet, or a new count began in the same phase.
+        since = started if since is None and started is not None else time
+        if since >= time or done < before:
+            return {"rate_time": time, "rate_done": done}
+        before = 0
+    seconds = time - since
+    if seconds < 0.05:
+        return {"rate_time": since, "rate_done": before}
+    now = (done - before) / seconds
+    if phase.rate is None:
+        rate = now
+    else:
+        rate = phase.rate + (now - phase.rate) * (1 - math.exp(-seconds / RATE_SECONDS))
+    return {"rate": float(f"{rate:.6g}"), "rate_time": time, "rate_done": done}
+
+
+def percent(done: float | None, total: float | None, said: float | None) -> float | None:
+    """Return a progress in percent, 0 to 100: from the counts where both are known, else what the producer `said`.
+
+    A total of 0 is 100 percent. The result is None when nothing is known.
+    """
+    if done is not None and total is not None:
+        return min(round(done / total * 100, 2), 100.0) if total > 0 else 100.0
+    if said is not None and math.isfinite(said):
+        return min(max(round(said, 2), 0.0), 100.0)
+    return None
