@@ -23,7 +23,7 @@ from streamer.producer.run import Run
 from streamer.protocol.failed_items import FailedItems, write
 from streamer.server.execution.base import Exit
 from streamer.server.log.base import Draft
-from streamer.server.runs.runs import NotRetryable
+from streamer.server.runs.retry import NotRetryable
 from tests.api_support import error_of, running
 from tests.server.runs.test_runs import Bench
 from tests.server.test_survival import with_processes

@@ -27,8 +27,11 @@ from streamer.server.log.base import EventLog, LogError, LogUnavailable, RunEnde
 from streamer.server.metrics import Metrics
 from streamer.server.request_log import Request as LoggedRequest
 from streamer.server.request_log import is_logged, log_request
-from streamer.server.runs.runs import NotRetryable, QueueFull, Runs, UnknownPipeline
-from streamer.server.runs.spool_pickup import Forbidden
+from streamer.server.runs.producers import Forbidden
+from streamer.server.runs.queue import QueueFull
+from streamer.server.runs.retry import NotRetryable
+from streamer.server.runs.runs import Runs
+from streamer.server.runs.start import UnknownPipeline
 from streamer.settings import Settings, is_loopback
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
-"""`Pickup`: finds the spools that producers left, and has their events appended. Decides nothing about the runs.
+"""`Pickup`: finds the spools that producers left, and has their events appended. It decides nothing about the runs.
 
-What is in a spool is treated as what comes by HTTP: it must carry the run's token, and be what a producer may send.
-Used in the event loop; files are read beside it.
+The streamer trusts a spool no more than a request: it must carry the run's token, and hold only events of a producer.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from streamer.protocol.spool import (
 )
 from streamer.server.batches import LineRefused, read_lines
 from streamer.server.log.base import Draft, LogUnavailable, RunEnded, SequenceGap, UnknownRun
+from streamer.server.runs.producers import Forbidden
 
 logger = logging.getLogger(__name__)
 
@@ -33,19 +33,18 @@ _BATCH_EVENTS: Final = 2_000
 _BATCH_BYTES: Final = 4_000_000
 
 
-class Forbidden(Exception):
-    """The token is not this run's."""
-
-
 class Read(Protocol):
-    """Calls something that blocks, beside the loop."""
+    """Calls a function that blocks in a reader's thread."""
 
     def __call__(self, function: Callable[[], Any], /) -> Awaitable[Any]:
-        """Return what it returns."""
+        """Return the function's result."""
 
 
 class Pickup:
-    """See the module. `ingest(run, token, drafts, first)` appends a batch; `register(header)` makes a run of it."""
+    """See the module. The event loop alone calls it; files are read beside it.
+
+    `ingest(run, token, drafts, first)` appends a batch; `register(header)` makes a run of a spool's header.
+    """
 
     def __init__(
         self,
@@ -60,15 +59,20 @@ class Pickup:
         self._ingest = ingest
         self._register = register
         self._lock = asyncio.Lock()
-        #: The name of the last file that was looked at, when there were more than are looked at together.
+        #: The name of the last file of this look, when more files follow; empty when the next look begins at the front.
         self._looked_at = ""
-        #: Where this streamer is reached: spools that name another one are not for it.
+        #: The address of this streamer. A spool that names another address is not for it.
         self.url = ""
 
     async def look(self) -> list[str]:
-        """Take the spools that no producer holds; return the runs whose producers are known to be gone by it.
+        """Take the spools that no producer holds.
 
-        Of very many some: the next call goes on with others, so that those for a streamer elsewhere hold up none.
+        One call takes a bounded number, and the next call goes on with the others: spools for another streamer never
+        hold up those for this one.
+
+        Returns:
+            The ids of the runs whose spools were taken; their producers are gone.
+
         """
         paths: list[Path] = await self._read(lambda: spools(self._folder, after=self._looked_at))
         self._looked_at = paths[-1].name if len(paths) == MOST_FILES else ""
@@ -82,9 +86,18 @@ class Pickup:
         return taken
 
     async def take(self, run_id: str, *, gone: bool = False) -> Literal["none", "held", "taken"]:
-        """Take one run's spool, if there is one. "held": its producer lives, and will deliver it.
+        """Take one run's spool, if there is one.
 
-        `gone`: its producer is known to have ended. Raises `LogUnavailable`: nothing is lost, try again.
+        Args:
+            run_id: Id of the run.
+            gone: Whether its producer is known to have ended.
+
+        Returns:
+            "held" when its producer lives and will deliver it, "taken", or "none".
+
+        Raises:
+            LogUnavailable: The spool cannot be read, or its events not stored. Nothing is lost; try again.
+
         """
         if not RUN_ID.fullmatch(run_id):
             return "none"

@@ -24,7 +24,10 @@ from streamer.server.fan_out.hub import Hub
 from streamer.server.log.base import Draft, LogUnavailable, RunEnded, SequenceGap, UnknownRun
 from streamer.server.log.sqlite import SqliteLog
 from streamer.server.metrics import StreamCounts
-from streamer.server.runs.runs import Forbidden, QueueFull, Runs, UnknownPipeline
+from streamer.server.runs.producers import Forbidden
+from streamer.server.runs.queue import QueueFull
+from streamer.server.runs.runs import Runs
+from streamer.server.runs.start import UnknownPipeline
 from streamer.settings import Settings
 from tests.support import wait_until_async
 

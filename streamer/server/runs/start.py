@@ -1,0 +1,144 @@
+"""`Start`: makes the runs of pipelines, new ones and retries, and puts them into the queue. It executes none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from streamer.model.events import NESTING_LIMIT, RESULT_LIMIT, StatusChanged, is_nested_too_deep
+from streamer.model.parameters.json_schema import ParametersRefused, Problem, build, values_of
+from streamer.model.pipeline import Pipeline
+from streamer.model.state import RunState, with_retry
+from streamer.producer.catalog import Catalog, Offer
+from streamer.server.runs.journal import Journal
+from streamer.server.runs.live_runs import LiveRuns, Note
+from streamer.server.runs.queue import Queue
+from streamer.server.runs.retry import Items, RetryItems, check_retryable
+
+
+class UnknownPipeline(LookupError):
+    """No pipeline of that name is on offer. The message names those that are."""
+
+
+class Start:
+    """See the module. The event loop alone calls it. `owner` and `host` are those of runs that name none."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        journal: Journal,
+        queue: Queue,
+        live: LiveRuns,
+        *,
+        retries: RetryItems,
+        owner: str,
+        host: str,
+    ) -> None:
+        self._catalog = catalog
+        self._journal = journal
+        self._queue = queue
+        self._live = live
+        self._retries = retries
+        self._owner = owner
+        self._host = host
+
+    def offer(self, pipeline: str) -> Offer:
+        """Return the pipeline on offer under that name. Raises `UnknownPipeline`."""
+        offers = {offer.name: offer for offer in self._catalog.offers()}
+        if pipeline not in offers:
+            names = ", ".join(offers) or "none"
+            raise UnknownPipeline(f"no pipeline {pipeline[:100]!r}; on offer: {names}")
+        return offers[pipeline]
+
+    async def start(
+        self,
+        pipeline: str,
+        values: Mapping[str, Any],
+        *,
+        owner: str | None = None,
+        time_limit_seconds: float | None = None,
+    ) -> RunState:
+        """Make a run and put it into the queue; see `Runs.start`."""
+        return await self._start(pipeline, values, owner, time_limit_seconds)
+
+    async def retry(
+        self,
+        run_id: str,
+        *,
+        items: Items = "failed",
+        values: Mapping[str, Any] | None = None,
+        owner: str | None = None,
+        time_limit_seconds: float | None = None,
+    ) -> RunState:
+        """Make a run that repeats another one, and put it into the queue; see `Runs.retry`."""
+        old = await self._journal.state(run_id)
+        pipeline = check_retryable(old, items)
+        if time_limit_seconds is None:
+            time_limit_seconds = old.time_limit_seconds or 0
+        values = {**old.parameters, **(values or {})}
+        return await self._start(pipeline, values, owner, time_limit_seconds, old=old, items=items)
+
+    async def _start(
+        self,
+        pipeline: str,
+        values: Mapping[str, Any],
+        owner: str | None,
+        time_limit_seconds: float | None,
+        *,
+        old: RunState | None = None,
+        items: Items = "all",
+    ) -> RunState:
+        offer = self.offer(pipeline)
+        with self._queue.room():
+            # The check may touch files (a path that must exist) and run a pipeline's own code: beside the loop.
+            parameters = await self._journal.read(lambda: _checked_values(offer.pipeline, values))
+            note = Note("process", reference=offer.reference)
+            limit = offer.time_limit_seconds if time_limit_seconds is None else time_limit_seconds
+            event = StatusChanged(
+                status="queued",
+                message="",
+                pipeline=offer.name,
+                title=offer.title,
+                parameters=parameters,
+                phases=offer.phases,
+                owner=owner or self._owner,
+                host=self._host,
+                managed=True,
+                time_limit_seconds=limit or UNSET,
+                retry_of=UNSET if old is None else old.run,
+                retry_items=UNSET if old is None else items,
+            )
+            state = await self._create(event, note, old, items)
+            self._queue.add(state.run)
+            self._queue.advance()
+            return state
+
+    async def _create(self, event: StatusChanged, note: Note, old: RunState | None, items: Items) -> RunState:
+        run_id = self._journal.new_id()
+        if old is not None and items == "failed":
+            # Before there is a run: the log may remove the failed items while the run waits.
+            await self._journal.read(lambda: self._retries.write(old, run_id))
+        try:
+            state = await self._journal.create(event, note, run_id)
+        except BaseException:
+            self._retries.forget(run_id)
+            raise
+        if old is not None and (repeated := self._live.get(old.run)) is not None:
+            repeated.state = with_retry(repeated.state, run_id)
+        return state
+
+
+def _checked_values(pipeline: type[Pipeline], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all parameters of a run as its events have them. Raises `ParametersRefused`."""
+    parameters = values_of(build(pipeline, values))
+    data = msgspec.json.encode(parameters)
+    if len(data) > RESULT_LIMIT or is_nested_too_deep(data):
+        # An event would hold their size in their place, and the worker would have no parameters.
+        expected = f"at most {RESULT_LIMIT:,} bytes of JSON, nested at most {NESTING_LIMIT} levels deep"
+        raise ParametersRefused(
+            (Problem("", f"the parameters together must be {expected}", expected=expected),)
+        )
+    return parameters
