@@ -36,8 +36,8 @@ from streamer.model.events import (
 from streamer.model.parameters.json_schema import build
 from streamer.model.pipeline import phases_of
 from streamer.producer.cancellation import Interrupter
-from streamer.producer.catalog import load
 from streamer.producer.publisher import Publisher, whereabouts
+from streamer.producer.reference import load
 from streamer.producer.run import Run
 from streamer.protocol.failed_items import FailedItems
 from streamer.protocol.spool import FOLDER, Header, Spool

@@ -23,7 +23,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from streamer.client.discovery import DataFolderBusy
-from streamer.producer.catalog import Catalog
+from streamer.server.catalog import Catalog
 from streamer.server.execution.base import Backend
 from streamer.server.execution.process import ProcessBackend
 from streamer.server.fan_out.hub import Hub

@@ -19,8 +19,8 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 from streamer.client.discovery import DataFolderBusy
 from streamer.model.bounds import COUNT_LIMIT, NESTING_LIMIT, is_nested_too_deep
 from streamer.model.parameters.json_schema import ParametersRefused
-from streamer.producer.catalog import Catalog
 from streamer.protocol.frames import Cursor, to_json
+from streamer.server.catalog import Catalog
 from streamer.server.fan_out.hub import Hub
 from streamer.server.http.cancel_tickets import Tickets
 from streamer.server.log.base import EventLog, LogError, LogUnavailable, RunEnded, SequenceGap, UnknownRun

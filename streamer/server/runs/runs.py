@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 
 from streamer.client import identity
 from streamer.model.state import RunState
-from streamer.producer.catalog import Catalog, Offer
 from streamer.protocol.registration import Registration
 from streamer.protocol.spool import new_run_id
+from streamer.server.catalog import Catalog, Offer
 from streamer.server.execution.base import Backend
 from streamer.server.log.base import Appended, Draft, EventLog
 from streamer.server.runs.cancelling import Cancelling

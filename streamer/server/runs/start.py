@@ -12,7 +12,7 @@ from streamer.model.events import NESTING_LIMIT, RESULT_LIMIT, StatusChanged, is
 from streamer.model.parameters.json_schema import ParametersRefused, Problem, build, values_of
 from streamer.model.pipeline import Pipeline
 from streamer.model.state import RunState, with_retry
-from streamer.producer.catalog import Catalog, Offer
+from streamer.server.catalog import Catalog, Offer
 from streamer.server.runs.journal import Journal
 from streamer.server.runs.live_runs import LiveRuns, Note
 from streamer.server.runs.queue import Queue

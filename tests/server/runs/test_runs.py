@@ -16,9 +16,9 @@ import pytest
 
 from streamer.model.events import Completed, Logged, PhaseSpec, RunCancelled, RunFailed, decode_event
 from streamer.model.parameters.json_schema import ParametersRefused
-from streamer.producer.catalog import Catalog
 from streamer.protocol.registration import Registration
 from streamer.protocol.worker_spec import WorkerSpec
+from streamer.server.catalog import Catalog
 from streamer.server.execution.base import Exit
 from streamer.server.fan_out.hub import Hub
 from streamer.server.log.base import Draft, LogUnavailable, RunEnded, SequenceGap, UnknownRun

@@ -1,17 +1,11 @@
-"""The pipelines on offer: entry points, modules, files and folders. Imports them; neither constructs nor runs any.
+"""The pipelines on offer: entry points, modules, files and folders. It imports them; it neither makes nor runs any.
 
-A reference, as a user writes it, is ``package.module``, ``package.module:Class``, the path of a Python file, also with
-``:Class``, or the path of a folder of Python files. An offer's own reference is always exact: ``package.module:Class``
-or ``/absolute/path.py:Class``, which is what `load` takes in another process.
+The references are those of `producer.reference`. An offer's own reference is exact, so that a worker can load it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.machinery
-import importlib.util
-import os
 import re
 import sys
 import threading
@@ -22,19 +16,21 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from importlib.metadata import entry_points as installed_entry_points
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any, Final
 
 from streamer.model.bounds import TRACEBACK_LIMIT, cut, cut_middle
 from streamer.model.events import PhaseSpec
 from streamer.model.parameters.json_schema import schema_of
 from streamer.model.pipeline import Pipeline, doc_of, phases_of, time_limit_of, title_of
+from streamer.producer import reference as loading
+from streamer.producer.reference import execute, import_module, is_path, pipeline_of, split, unique_name
 
 #: The group of entry points in which packages register their pipelines: a class, or a module of them.
 GROUP: Final = "streamer.pipelines"
 DISTRIBUTION: Final = "panel-streamer"
-#: Our own examples. Why not by their entry points alone: a checkout that was never installed has none, and those of an
-#: older installation may be out of date.
+#: Our own examples. Why not by their entry points alone: a checkout that was never installed has no entry points, and
+#: those of an older installation may be out of date.
 EXAMPLES: Final = (
     "streamer.examples.import_prices:ImportPrices",
     "streamer.examples.audit_folder:AuditFolder",
@@ -43,13 +39,15 @@ EXAMPLES: Final = (
 #: Most files of one folder that are read.
 FILES_LIMIT: Final = 200
 _MESSAGE_LIMIT: Final = 1_000
+#: Beginnings of the file names whose frames a problem's traceback leaves out.
+_OURS: Final = (__file__, loading.__file__, "<frozen importlib")
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A pipeline that can be started; `schema` is that of its parameters, `reference` is what `load` takes.
+    """A pipeline that can be started. `schema` is the JSON Schema of its parameters; `reference` is exact.
 
-    `time_limit_seconds` is how long its runs may take, None for any time.
+    `time_limit_seconds` is how long its runs may take; None sets no limit.
     """
 
     name: str
@@ -72,11 +70,12 @@ class CatalogProblem:
 
 
 class Catalog:
-    """The pipelines on offer; the first call imports them. Any thread.
+    """The pipelines on offer; the first call imports them. Any thread may call it.
 
-    `references` are the user's (`Settings.pipelines`), `entry_points` returns the group's. Where two pipelines have
-    the same name, the first one of references, entry points and examples counts. A file that has changed is read again
-    at the next call, a module is imported once. What fails is told by `problems()`, and the rest is on offer.
+    `references` are the user's (`Settings.pipelines`); `entry_points` returns those of our group; `examples` offers our
+    own. Where two pipelines have the same name, references come before entry points, and entry points before examples.
+    A changed file is read again at the next call; a module is imported once. `problems()` tells the failures, and the
+    rest is on offer.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class Catalog:
         self._problems: tuple[CatalogProblem, ...] = ()
 
     def offers(self) -> tuple[Offer, ...]:
-        """Return what is on offer, sorted by name."""
+        """Return the offers, sorted by name."""
         with self._lock:
             self._refresh()
             return tuple(self._offers[name] for name in sorted(self._offers))
@@ -109,7 +108,7 @@ class Catalog:
             return self._offers.get(name)
 
     def problems(self) -> tuple[CatalogProblem, ...]:
-        """Return what could not be offered and why, in the order of the references."""
+        """Return the references that failed and why, in their order."""
         with self._lock:
             self._refresh()
             return self._problems
@@ -117,7 +116,7 @@ class Catalog:
     def _refresh(self) -> None:
         if self._sources is None:
             self._sources = self._find_sources()
-        # Every source is to be read, not only those up to the first that has changed.
+        # Every source is read: `any` over a generator would stop at the first change.
         changed = [source for source in self._sources if source.read()]
         if changed:
             self._assemble(self._sources)
@@ -154,48 +153,6 @@ class Catalog:
         self._problems = tuple(problems)
 
 
-def load(reference: str) -> type[Pipeline]:
-    """Import the class of an offer's reference, ``package.module:Class`` or ``/absolute/path.py:Class``.
-
-    For a process that runs this one pipeline: the file's folder becomes the first of `sys.path`, as with ``python
-    path.py``, so that modules beside it are found whenever they are imported, in the processes it starts as well.
-    Raises what the import raises, `LookupError` when there is no such class, and `TypeError` when it is no pipeline.
-    """
-    where, name = _split(reference)
-    if not name:
-        raise LookupError(f"expected module:Class or /path.py:Class, received {cut(reference, 300)!r}")
-    if not where.endswith(".py"):
-        return _named(_import(where), name)
-    path = Path(where).absolute()
-    folder = str(path.parent)
-    sys.path[:] = [folder, *(entry for entry in sys.path if entry != folder)]
-    return _named(_execute(path, _plain_name(path)), name)
-
-
-# -- references --------------------------------------------------------------------------------------------------------
-
-
-def _split(text: str) -> tuple[str, str]:
-    """Return the module or path, and the name of the class, which may be empty."""
-    where, colon, name = text.rpartition(":")
-    is_name = bool(colon) and all(part.isidentifier() for part in name.split("."))
-    # A colon may also belong to a path: C:\jobs, /data/a:b
-    if is_name and (where.endswith(".py") or not _is_path(where)):
-        return where, name
-    return text, ""
-
-
-def _is_path(where: str) -> bool:
-    if (
-        where.endswith(".py")
-        or where.startswith((".", "~"))
-        or {os.sep, os.altsep or os.sep, "/"} & set(where)
-    ):
-        return True
-    folder = Path(where)
-    return folder.is_dir() and not (folder / "__init__.py").exists()
-
-
 def _installed() -> Iterable[EntryPoint]:
     return installed_entry_points(group=GROUP)
 
@@ -210,7 +167,7 @@ def _value(point: EntryPoint) -> str:
 
 
 def _is_same(one: Offer, other: Offer) -> bool:
-    # The same class may be reached by two ways: exported by its package, or named as a file and with its folder.
+    # Two references may lead to the same class: its package exports it, or a file and its folder are both named.
     return one.pipeline is other.pipeline or one.reference == other.reference
 
 
@@ -219,29 +176,29 @@ def _is_same(one: Offer, other: Offer) -> bool:
 
 @dataclass(frozen=True)
 class _Found:
-    """What one module, file or folder came to."""
+    """The offers and problems of one module, file or folder."""
 
     offers: tuple[Offer, ...] = ()
     problems: tuple[CatalogProblem, ...] = ()
 
 
 class _Source:
-    """A reference and what it came to. `yields`: another pipeline of the same name silently takes its place."""
+    """A reference with its offers and problems. `yields`: another pipeline of the same name silently replaces it."""
 
     def __init__(self, text: str, files: _Files, *, shown: str = "", yields: bool = False) -> None:
         self.shown = shown or text
         self.yields = yields
         self._files = files
-        self._where, self._name = _split(text)
-        self._path = Path(self._where).expanduser().absolute() if _is_path(self._where) else None
+        self._where, self._name = split(text)
+        self._path = Path(self._where).expanduser().absolute() if is_path(self._where) else None
         self._parts: dict[str, tuple[object, _Found]] = {}
 
     def found(self) -> list[_Found]:
-        """Return what the parts came to, a folder's in the order of their names."""
+        """Return the offers and problems of the parts; a folder's files are in the order of their names."""
         return [found for _, found in self._parts.values()]
 
     def read(self) -> bool:
-        """Read the parts that are new or have changed; say whether there was anything to do."""
+        """Read the parts that are new or have changed; return whether there were any."""
         states = self._states()
         if states == {key: state for key, (state, _) in self._parts.items()}:
             return False
@@ -253,7 +210,7 @@ class _Source:
         return True
 
     def _states(self) -> dict[str, object]:
-        """Return the parts, each with what changes when it has to be read again."""
+        """Return the parts, each with a stamp that changes when the part must be read again."""
         if self._path is None:
             return {self._where: None}
         if not self._path.is_dir():
@@ -269,8 +226,8 @@ class _Source:
             number = len(_python_files(self._path))
             return self._nothing(f"expected a folder of 1 to {FILES_LIMIT} Python files, found {number}")
         try:
-            module = _import(key) if self._path is None else self._files.execute(Path(key))
-            named = [(self._name, _named(module, self._name))] if self._name else _pipelines_in(module)
+            module = import_module(key) if self._path is None else self._files.execute(Path(key))
+            named = [(self._name, pipeline_of(module, self._name))] if self._name else _pipelines_in(module)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the others are to be offered, whatever this one does
             return _Found(problems=(_problem(self._shown_of(key), error),))
         offers = []
@@ -340,22 +297,10 @@ def _is_abstract(pipeline: type[Pipeline]) -> bool:
     return bool(abstract)
 
 
-def _named(module: ModuleType, name: str) -> type[Pipeline]:
-    value: Any = module
-    for part in name.split("."):
-        try:
-            value = getattr(value, part)
-        except AttributeError:
-            raise LookupError(f"{module.__file__ or module.__name__} has no {name}") from None
-    if not (isinstance(value, type) and issubclass(value, Pipeline)):
-        raise TypeError(f"{name}: expected a subclass of streamer.Pipeline, received {cut(repr(value), 200)}")
-    return value
-
-
 def _problem(reference: str, error: BaseException) -> CatalogProblem:
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith((__file__, "<frozen importlib")):
-        # Of the user's interest is what the import ran into, not how the catalog got there.
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+        # The user needs the frames of the failed import, not those of the catalog.
         trace = trace.tb_next
     lines = traceback.format_exception(type(error), error, trace)
     return CatalogProblem(
@@ -365,67 +310,6 @@ def _problem(reference: str, error: BaseException) -> CatalogProblem:
     )
 
 
-# -- importing ---------------------------------------------------------------------------------------------------------
-
-
-def _import(name: str) -> ModuleType:
-    """Import a module; when it is not found, from the current folder, which a console script has not on `sys.path`."""
-    folder = str(Path.cwd())
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name.partition(".")[0] or {folder, ""} & set(sys.path):
-            raise
-    sys.path.append(folder)
-    importlib.invalidate_caches()
-    return importlib.import_module(name)
-
-
-class _Loader(importlib.machinery.SourceFileLoader):
-    """Compiles the file at each load. Cached bytecode is told by whole seconds: it may be older than a quick edit."""
-
-    def get_code(self, fullname: str) -> CodeType:
-        return self.source_to_code(self.get_data(self.path), self.path)
-
-
-def _execute(path: Path, name: str) -> ModuleType:
-    """Execute a file as the module `name`, unless that module is this file already."""
-    known = sys.modules.get(name)
-    if known is not None and getattr(known, "__file__", None) == str(path):
-        return known
-    spec = importlib.util.spec_from_file_location(name, path, loader=_Loader(name, str(path)))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Before it runs: what it defines is to be found by its module's name (dataclasses, pickle).
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _plain_name(path: Path) -> str:
-    """Return the name that ``import`` would use for a file whose folder is on `sys.path`, unless it is another's."""
-    name = path.stem
-    elsewhere = [folder for folder in sys.path if folder != str(path.parent)]
-    known = sys.modules.get(name)
-    taken = (
-        not name.isidentifier()
-        or name in sys.stdlib_module_names
-        or (known is not None and getattr(known, "__file__", None) != str(path))
-        or importlib.machinery.PathFinder.find_spec(name, elsewhere) is not None
-    )
-    return _unique_name(path) if taken else name
-
-
-def _unique_name(path: Path) -> str:
-    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}_{digest}"
-
-
 class _Files:
     """Executes pipeline files of many folders in one process, where two folders may have modules of the same name."""
 
@@ -433,17 +317,29 @@ class _Files:
         self._added: set[str] = set()
 
     def execute(self, path: Path) -> ModuleType:
-        """Execute a file anew. Raises what it raises."""
+        """Execute a file again, as a fresh module.
+
+        Args:
+            path: Absolute path of the file.
+
+        Returns:
+            The module.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            Exception: The file may raise any exception.
+
+        """
         if not path.exists():
             raise FileNotFoundError(f"no such file or folder: {path}")
-        name = _unique_name(path)
+        name = unique_name(path)
         sys.modules.pop(name, None)
         with self._first_on_path(path.parent, keep=name):
-            return _execute(path, name)
+            return execute(path, name)
 
     @contextmanager
     def _first_on_path(self, folder: Path, *, keep: str) -> Iterator[None]:
-        """Let a file import the modules beside it, and forget them after: another folder has its own of that name."""
+        """Let a file import the modules beside it, then forget them: another folder may use the same names."""
         text = str(folder)
         if text in sys.path and text not in self._added:
             yield
@@ -456,7 +352,7 @@ class _Files:
         try:
             yield
         finally:
-            # Last from now on: what a constructor imports is found, and nothing of ours is hidden.
+            # Last from now on: a constructor still finds its imports, and the folder hides none of our modules.
             with suppress(ValueError):
                 sys.path.remove(text)
             sys.path.append(text)

@@ -1,11 +1,9 @@
-"""The pipelines on offer: where they come from, what is wrong with them, and loading one in another process."""
+"""The pipelines on offer: where they come from, what is wrong with them, and what changes."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import pickle
-import subprocess
 import sys
 from importlib.metadata import Distribution, EntryPoint
 from textwrap import dedent
@@ -13,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from streamer import Pipeline
 from streamer.model.events import PhaseSpec
-from streamer.producer.catalog import EXAMPLES, GROUP, Catalog, CatalogProblem, load
-from tests.support import ROOT
+from streamer.producer.reference import load
+from streamer.server.catalog import EXAMPLES, GROUP, Catalog, CatalogProblem
+from tests.pipeline_files import own_imports, source, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,29 +24,9 @@ NAMES = ["AuditFolder", "Count", "ImportPrices"]
 
 
 @pytest.fixture(autouse=True)
-def own_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Forget the modules that a test has written and imported."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
-            del sys.modules[name]
-
-
-def source(*names: str, doc: str = "", before: str = "") -> str:
-    """Return the text of a module with these pipelines."""
-    classes = [
-        f'class {name}(Pipeline):\n    """{doc or name}."""\n    @phase(weight=2)\n    def go(self): return 1\n'
-        for name in names
-    ]
-    return "\n".join(["from streamer import Pipeline, phase", dedent(before), *classes])
-
-
-def write(path: Path, *names: str, **more: str) -> str:
-    """Write a module with these pipelines; return its path as text."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(source(*names, **more))
-    return str(path)
+def clean_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with own_imports(tmp_path, monkeypatch):
+        yield
 
 
 def catalog(*references: str, points: list[EntryPoint] | None = None, examples: bool = False) -> Catalog:
@@ -425,82 +403,3 @@ def test_a_changed_file_sees_the_changed_module_beside_it(tmp_path: Path) -> Non
     (tmp_path / "helper.py").write_text("NAME = 'another'")
     write(tmp_path / "jobs.py", "A", "B", before="import helper\n")
     assert sys.modules[offered.offers()[0].pipeline.__module__].helper.NAME == "another"
-
-
-# -- loading -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("reference", "error"),
-    [
-        ("streamer.examples.count", LookupError),
-        ("streamer.examples.count:Nothing", LookupError),
-        ("streamer.examples.count:phase", TypeError),
-        ("no_such_module:X", ModuleNotFoundError),
-        ("/no/such/file.py:X", FileNotFoundError),
-    ],
-)
-def test_loading_what_is_not_there_raises(reference: str, error: type[Exception]) -> None:
-    with pytest.raises(error):
-        load(reference)
-
-
-def test_what_a_loaded_file_defines_can_be_pickled(tmp_path: Path) -> None:
-    path = write(tmp_path / "my_jobs.py", "A", before="class Item: pass\n")
-    pipeline = load(f"{path}:A")
-    assert issubclass(pipeline, Pipeline)
-    assert pipeline.__module__ == "my_jobs"
-    item = sys.modules["my_jobs"].Item()
-    assert type(pickle.loads(pickle.dumps(item))) is type(item)
-
-
-def test_loading_twice_gives_the_same_class(tmp_path: Path) -> None:
-    path = write(tmp_path / "my_jobs.py", "A")
-    assert load(f"{path}:A") is load(f"{path}:A")
-
-
-def test_a_file_is_not_taken_for_a_module_of_the_same_name(tmp_path: Path) -> None:
-    path = write(tmp_path / "json.py", "A")
-    assert load(f"{path}:A").__module__.startswith("json_")
-    import json
-
-    assert json.loads("1") == 1
-
-
-@pytest.mark.slow
-def test_the_processes_that_a_loaded_file_starts_find_it_and_the_modules_beside_it(tmp_path: Path) -> None:
-    (tmp_path / "beside.py").write_text("def double(x): return 2 * x")
-    path = tmp_path / "spread.py"
-    path.write_text(
-        dedent(
-            """
-            import multiprocessing
-            from concurrent.futures import ProcessPoolExecutor
-            from streamer import Pipeline, phase
-
-            def one(x):
-                from beside import double
-                return double(x)
-
-            class Spread(Pipeline):
-                @phase
-                def go(self):
-                    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-                        return list(pool.map(one, [1, 2]))
-            """
-        )
-    )
-    script = "from streamer.producer.catalog import load\n"
-    script += f"if __name__ == '__main__': print(load({f'{path}:Spread'!r})().go())"
-    (tmp_path / "elsewhere").mkdir()
-    main = tmp_path / "elsewhere" / "main.py"
-    main.write_text(script)
-    done = subprocess.run(
-        [sys.executable, str(main)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False,
-    )
-    assert ("[2, 4]\n", "") == (done.stdout, done.stderr)
