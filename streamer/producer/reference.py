@@ -18,7 +18,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from streamer.model.events import cut
+from streamer.model.bounds import cut
 from streamer.model.pipeline import Pipeline
 
 

@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from streamer.model.events import NESTING_LIMIT, RESULT_LIMIT, StatusChanged, is_nested_too_deep
+from streamer.model.bounds import NESTING_LIMIT, RESULT_LIMIT, is_nested_too_deep
+from streamer.model.events import StatusChanged
 from streamer.model.parameters.json_schema import ParametersRefused, Problem, build, values_of
 from streamer.model.pipeline import Pipeline
-from streamer.model.state import RunState, with_retry
+from streamer.model.reducer import with_retry
+from streamer.model.state import RunState
 from streamer.server.catalog import Catalog, Offer
 from streamer.server.runs.journal import Journal
 from streamer.server.runs.live_runs import LiveRuns, Note
