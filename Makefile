@@ -29,7 +29,7 @@ help: ## say what there is
 
 run: ## serve the dashboards on 127.0.0.1:5006 (another port: make run PORT=8006)
 	@$(CURRENT) || $(MAKE) --no-print-directory --always-make $(STAMP)
-	@exec $(BIN)/python tools/run.py $(PORT)
+	@exec $(BIN)/python -m streamer dashboards --port "$(PORT)"
 
 $(STAMP):
 	@$(INSTALL)

@@ -2,8 +2,9 @@
 
     python3 tools/install.py [EXTRA ...]
 
-Says what goes on while pip works; says nothing when there is nothing to do. Installs again when pyproject.toml, the
-wanted extras, the Python or the folder changed. The log of pip is `.venv/install.log`. Starts no server.
+Installs the extras of `make run`, and those that are named. Prints progress while pip works, and nothing when all is
+there. Installs again when pyproject.toml, the extras, the Python or the folder changed. The log of pip is
+`.venv/install.log`. Starts no server.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED = (3, 11)
+#: The extras that `make run` needs. Every installation has them.
+RUN = frozenset(("dashboards", "examples"))
 #: Seconds between two lines of progress where there is no terminal to rewrite one.
 REPORT_SECONDS = 10.0
 
 
 class InstallError(Exception):
-    """What went wrong, in a sentence for the person who typed `make`."""
+    """The installation failed. The message is a sentence for the person who typed `make`."""
 
 
 def main(arguments: list[str]) -> int:
@@ -59,7 +62,16 @@ def main(arguments: list[str]) -> int:
 
 
 def install(root: Path, extras: set[str]) -> None:
-    """Bring ``root/.venv`` in step with ``root/pyproject.toml``. Raises `InstallError`."""
+    """Bring ``root/.venv`` in step with ``root/pyproject.toml``.
+
+    Args:
+        root: The folder of the project.
+        extras: The extras to install beside those of `RUN`.
+
+    Raises:
+        InstallError: There is no environment, or pip failed. The message is for the person who typed `make`.
+    """
+    extras = extras | RUN
     folder = root / ".venv"
     stamp = folder / "installed.json"
     found = read_stamp(stamp)
@@ -72,18 +84,17 @@ def install(root: Path, extras: set[str]) -> None:
     if works and extras <= installed and all(found.get(name) == value for name, value in wanted.items()):
         stamp.touch()  # the Makefile asks no more until pyproject.toml is newer
         return
-    extras |= installed  # what make test has put there stays when make run asks for less
+    extras |= installed  # make run removes nothing that make test installed
     if not works:
         print(f"Making the environment {folder} with Python {sys.version.split()[0]}", flush=True)
         make_environment(folder)
     stamp.unlink(missing_ok=True)
     patience = "" if works else "; the first time takes a minute"
-    what = f"{root}[{','.join(sorted(extras))}]" if extras else str(root)
-    names = f" ({', '.join(sorted(extras))})" if extras else ""
-    print(f"Installing panel-streamer and what it needs{names}{patience}", flush=True)
-    # To compile all modules takes a third of the time, and the first page imports few of them: Python compiles those.
-    lazily = [] if extras or sys.dont_write_bytecode else ["--no-compile"]
-    seconds = pip_install(folder, [*lazily, "--editable", what])
+    names = ", ".join(sorted(extras))
+    print(f"Installing panel-streamer with its packages ({names}){patience}", flush=True)
+    # Compiling all modules takes a third of the time. The first page imports few of them, and Python compiles those.
+    lazily = [] if extras > RUN or sys.dont_write_bytecode else ["--no-compile"]
+    seconds = pip_install(folder, [*lazily, "--editable", f"{root}[{','.join(sorted(extras))}]"])
     stamp.write_text(json.dumps({**wanted, "extras": sorted(extras)}))
     print(f"Installed in {seconds:.0f} s", flush=True)
 

@@ -30,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(output, "reconfigure"):
             output.reconfigure(errors="backslashreplace")
     parser = build_parser()
-    parsed = parser.parse_args(arguments)
+    parsed, rest = parser.parse_known_args(arguments)
+    if rest and not parsed.takes_rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    parsed.rest = rest
     try:
         if parsed.call is None:
             parser.print_help()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import streamer
+from streamer.cli.dashboards import HOST, PORT, dashboards_command
 from streamer.cli.delivery import send_command
 from streamer.cli.exec import exec_command
 from streamer.cli.launch import retry_command, run_command
@@ -21,13 +22,14 @@ Command = Callable[[argparse.Namespace], int]
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line.
 
-    What it parses has `call`, a `Command`; None where no command was given.
+    The parsed arguments have `call`, a `Command`, or None where no command was given. Where `takes_rest` is true, the
+    command takes options that the parser does not know, as `rest`.
     """
     parser = argparse.ArgumentParser(
         prog="streamer", description="Live progress for batch work.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"panel-streamer {streamer.__version__}")
-    parser.set_defaults(call=None)
+    parser.set_defaults(call=None, takes_rest=False)
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
 
     def command(name: str, call: Command, words: str) -> argparse.ArgumentParser:
@@ -38,6 +40,14 @@ def build_parser() -> argparse.ArgumentParser:
         return sub
 
     _add_serve(command("serve", serve_command, "serve the HTTP API and execute runs until stopped"))
+
+    dashboards = command(
+        "dashboards", dashboards_command, "serve the pages, and a streamer unless STREAMER_URL names one"
+    )
+    dashboards.usage = "streamer dashboards [-h] [--host HOST] [--port PORT] [OPTION OF panel serve …]"
+    dashboards.add_argument("--host", default=HOST, help=f"address to listen on ({HOST})")
+    dashboards.add_argument("--port", default=str(PORT), help=f"port to listen on ({PORT})")
+    dashboards.set_defaults(takes_rest=True)
 
     run = command("run", run_command, "start a run of a pipeline and show it")
     run.add_argument("pipeline", help="the pipeline's name, as `streamer pipelines` lists it")

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from streamer.cli.errors import UsageError
+from streamer.cli.errors import UsageError, need
 from streamer.cli.output import say
 from streamer.settings import Settings
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def serve_command(arguments: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; return the exit code."""
+    need("streamer serve", "server")
     from streamer.client.discovery import DataFolderBusy
     from streamer.server.app import serve
     from streamer.server.log.base import LogError

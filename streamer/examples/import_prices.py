@@ -19,6 +19,7 @@ from typing import IO, Any, Final, NamedTuple, cast
 import param
 
 from streamer import Pipeline, phase
+from streamer.model.extras import how_to_install
 from streamer.settings import Settings
 
 #: Marks a SQLite file as one of ours ("pstr"), so that no other file is ever written to.
@@ -226,7 +227,7 @@ def sample_rows() -> list[Row]:
         from bokeh_sampledata import stocks
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "the sample prices are not installed: pip install bokeh_sampledata, or name a CSV file as source",
+            f"{how_to_install('ImportPrices without a source', 'examples')}; or name a CSV file as source",
             name=error.name,
         ) from error
     rows: list[Row] = []

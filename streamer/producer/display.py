@@ -1,13 +1,11 @@
-"""`Display`: where a script's own progress is shown, beside the page: a bar on a terminal, a view in a notebook, lines.
+"""`Display`: shows a script's own progress beside the page: a bar in a terminal, a view in a notebook, else lines.
 
-Draws from the state of the run as its process knows it, whether a streamer is there or not. Used in the sampler's
-thread, which is why nothing here may raise, and why what takes long to import is imported here.
+A display draws from the run's state in this process, with or without a streamer. The sampler's thread calls it, so
+slow imports happen here and not in the user's code.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import sys
 import time
 from collections.abc import Callable
@@ -15,24 +13,25 @@ from typing import Final, Protocol, TextIO
 
 from streamer.client.identity import in_kernel
 from streamer.model.state import RunState
+from streamer.producer.views import ViewsUnavailable, notebook_view
 from streamer.terminal.display import LiveDisplay, amount, outcome, percent, printable
 
-#: Seconds between two lines where nothing can move.
+#: Seconds between two lines of `Lines`.
 LINE_SECONDS: Final = 10.0
 
 
 class Display(Protocol):
-    """Shows one run, again and again, then its end."""
+    """Shows one run while it works, then its end."""
 
     def draw(self, state: RunState) -> None:
-        """Show how it stands."""
+        """Show the run as it is now."""
 
     def end(self, state: RunState) -> None:
-        """Show how it ended."""
+        """Show the outcome. Called once."""
 
 
 class Lines:
-    """A line now and then, for pipes, files and terminals that can do no more; none for what is soon over."""
+    """Writes a line every ten seconds, for pipes and files. A run that is over sooner gets no line."""
 
     def __init__(self, output: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._output = output
@@ -57,10 +56,10 @@ class Lines:
 
 
 class Bar:
-    """Bars at the terminal's lower end, what the program prints above them; the last of them stays."""
+    """Draws bars at the terminal's lower end. Printed lines go above them; the last bars stay."""
 
     def __init__(self) -> None:
-        # Takes a twentieth of a second, which a loop that is soon over need not spend.
+        # This import takes 50 ms. A loop that is over soon never comes here.
         from rich.console import Console
 
         self._live = LiveDisplay(Console(stderr=True), redirect=True)
@@ -74,28 +73,40 @@ class Bar:
 
 
 class View:
-    """The run's view in a notebook's cell. It follows the streamer by itself."""
+    """Shows the run's view in a notebook's cell. The view follows the streamer by itself.
+
+    Raises `ViewsUnavailable`.
+    """
 
     def __init__(self, run_id: str, url: str | None) -> None:
-        # Why by name: the streamer knows nothing of the dashboards, and a script without a notebook must not need them.
-        # An entry point would be missing in a checkout that was never installed.
-        importlib.import_module("dashboards.notebook").show(run_id, url)
+        notebook_view()(run_id, url)
 
     def draw(self, state: RunState) -> None:
-        """Do nothing: it follows the streamer."""
+        """Do nothing: the view follows the streamer."""
 
     def end(self, state: RunState) -> None:
-        """Do nothing: it follows the streamer."""
+        """Do nothing: the view follows the streamer."""
 
 
 def display_of(state: RunState, url: str | None, *, is_there: bool | None) -> Display | None:
-    """Return the display for where this program runs; None: ask again.
+    """Return the display that fits the place where this program runs.
 
-    `is_there`: whether a streamer has the run, without which a view has nothing to show; None: not known yet.
+    Args:
+        state: The run.
+        url: The streamer's URL; None means the configured one.
+        is_there: Whether a streamer has the run, which a view in a notebook needs; None: not known yet.
+
+    Returns:
+        The display; None where the caller has to ask again later.
     """
     if not in_kernel():
         return Bar() if sys.stderr is not None and sys.stderr.isatty() else Lines(sys.stderr)
     if is_there is None:
         return None
-    found = is_there and importlib.util.find_spec("dashboards") is not None
-    return View(state.run, url) if found else Lines(sys.stderr)
+    if not is_there:
+        return Lines(sys.stderr)
+    try:
+        return View(state.run, url)
+    except ViewsUnavailable as error:
+        sys.stderr.write(f"streamer: {error}\n")
+        return Lines(sys.stderr)

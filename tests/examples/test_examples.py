@@ -408,8 +408,8 @@ def test_more_rows_than_fit_are_refused(tmp_path: Path, monkeypatch: pytest.Monk
 def test_without_the_sample_data_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bokeh_sampledata", None)
     assert execute(build(ImportPrices, {})).error == (
-        "ModuleNotFoundError: the sample prices are not installed: pip install bokeh_sampledata, or name a CSV file as "
-        "source"
+        "ModuleNotFoundError: ImportPrices without a source needs the sample data: "
+        "pip install 'panel-streamer[examples]'; or name a CSV file as source"
     )
 
 

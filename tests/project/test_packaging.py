@@ -17,7 +17,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import streamer
+from streamer.protocol.spool import FOLDER, spools
 from tests.support import ROOT
+from tools import install
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -37,12 +39,28 @@ USED_WITHOUT_IMPORT = {
 
 
 def requirements(*extras):
-    lines = [*PROJECT["dependencies"], *(line for extra in extras for line in EXTRAS[extra])]
-    return {canonicalize_name(one.name): one for one in map(Requirement, lines)}
+    """Return {distribution: requirement} of the base and some extras, those included that an extra brings."""
+    found = {}
+    for one in map(
+        Requirement, [*PROJECT["dependencies"], *(line for extra in extras for line in EXTRAS[extra])]
+    ):
+        if one.name == PROJECT["name"]:
+            found |= requirements(*one.extras)
+        else:
+            found[canonicalize_name(one.name)] = one
+    return found
 
 
 #: The part of the dashboards that only notebooks use.
 NOTEBOOK = "dashboards/notebook"
+
+
+#: The parts of the streamer that run without an extra.
+BASE = [
+    f"streamer/{path.name}"
+    for path in sorted((ROOT / "streamer").iterdir())
+    if path.name not in {"server", "plugin.py", "examples", "__pycache__"}
+]
 
 
 def imported(*folders):
@@ -53,7 +71,8 @@ def imported(*folders):
     known = importlib.metadata.packages_distributions()
     found = {}
     for folder in folders:
-        for path in sorted((ROOT / folder).rglob("*.py")):
+        whole = ROOT / folder
+        for path in [whole] if whole.suffix == ".py" else sorted(whole.rglob("*.py")):
             if path.is_relative_to(ROOT / NOTEBOOK) and NOTEBOOK not in folders:
                 continue
             for module in modules(ast.parse(path.read_text(), path)):
@@ -89,14 +108,17 @@ def test_conda_gets_the_same_packages_with_the_same_bounds():
 
 def test_a_package_that_two_extras_name_has_one_bound():
     lines = {line for lines in [PROJECT["dependencies"], *EXTRAS.values()] for line in lines}
-    names = [canonicalize_name(Requirement(line).name) for line in lines]
+    names = [canonicalize_name(one.name) for one in map(Requirement, lines) if one.name != PROJECT["name"]]
     assert sorted(set(names)) == sorted(names)
 
 
 @pytest.mark.parametrize(
     ("folders", "extras"),
     [
-        (["streamer", "dashboards"], []),
+        (BASE, []),
+        (["streamer/server", "streamer/plugin.py"], ["server"]),
+        (["streamer/examples"], ["examples"]),
+        (["dashboards"], ["dashboards"]),
         ([NOTEBOOK], ["notebook"]),
         (["tests", "tools", "benchmarks"], ["test", "bench"]),
     ],
@@ -112,7 +134,7 @@ def test_what_the_code_imports_is_declared(folders, extras):
 @pytest.mark.slow
 def test_what_is_declared_is_used():
     used = imported("streamer", "dashboards", NOTEBOOK, "tests", "benchmarks").keys() | USED_WITHOUT_IMPORT
-    assert set() == requirements("notebook", "test").keys() - used
+    assert set() == requirements("dashboards", "examples", "notebook", "test").keys() - used
 
 
 def test_the_installed_packages_meet_the_declared_bounds():
@@ -158,11 +180,18 @@ def test_the_streamer_runs_without_the_dashboards_packages():
     assert "[]" == ended.stdout.strip(), ended.stderr
 
 
-@pytest.mark.slow
-def test_the_wheel_has_every_file_of_the_packages_and_nothing_else(tmp_path):
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Return the wheel that is built of this folder."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
-    (wheel,) = tmp_path.glob("*.whl")
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.mark.slow
+def test_the_wheel_has_every_file_of_the_packages_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         shipped = {name for name in archive.namelist() if ".dist-info/" not in name}
     wanted = {
@@ -173,6 +202,111 @@ def test_the_wheel_has_every_file_of_the_packages_and_nothing_else(tmp_path):
     }
     assert wanted == shipped
     assert "streamer/py.typed" in shipped
+
+
+# -- the base alone ----------------------------------------------------------------------------------------------------
+
+
+class Installation:
+    """The wheel in an environment of its own, without extras, and an empty folder to work in."""
+
+    def __init__(self, folder, wheel):
+        self.folder = folder / "work"
+        self.folder.mkdir()
+        self.data = folder / "data"
+        self._bin = folder / "venv" / "bin"
+        install.make_environment(folder / "venv")
+        command = [self._bin / "python", "-m", "pip", "install", "--quiet", "--no-compile", wheel]
+        subprocess.run(command, env=install.pip_environment(), check=True, timeout=300)
+
+    def call(self, program, *arguments):
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("STREAMER_", "PYTHON"))
+        }
+        return subprocess.run(
+            [self._bin / program, *arguments],
+            cwd=self.folder,
+            env={**kept, "STREAMER_DATA": str(self.data)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def spools(self):
+        """Return how many runs wait on disk for a streamer."""
+        return len(list(spools(self.data / FOLDER)))
+
+    def bytes(self):
+        """Return the size of the packages, that of pip and of compiled modules left out."""
+        (site,) = self._bin.parent.glob("lib/python*/site-packages")
+        return sum(
+            path.stat().st_size
+            for path in site.rglob("*")
+            if path.is_file()
+            and path.suffix != ".pyc"
+            and not path.relative_to(site).parts[0].startswith(("pip", "setuptools"))
+        )
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory, wheel):
+    return Installation(tmp_path_factory.mktemp("base"), wheel)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "code",
+    [
+        "assert list(streamer.track([1, 2], 'Loading')) == [1, 2]",
+        "with streamer.run('Fit', phases={'fit': 1}) as run:\n    with run.phase('fit'): run.log.info('fitted')",
+        "with streamer.adopt('Bars') as run: run.log.info('adopted')",
+    ],
+    ids=["track", "run", "adopt"],
+)
+def test_the_base_alone_reports_and_keeps_a_run_for_a_streamer_to_come(code, base):
+    before = base.spools()
+    ended = base.call("python", "-c", f"import streamer\n{code}")
+    assert 0 == ended.returncode, ended.stderr
+    assert before + 1 == base.spools(), ended.stderr
+
+
+@pytest.mark.slow
+def test_the_base_alone_runs_a_command_as_a_run(base):
+    before = base.spools()
+    ended = base.call("streamer", "exec", "--", "sh", "-c", "echo done; exit 3")
+    assert (3, "done\n") == (ended.returncode, ended.stdout), ended.stderr
+    assert before + 1 == base.spools(), ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("serve", "streamer: streamer serve needs the server: pip install 'panel-streamer[server]'\n"),
+        (
+            "dashboards",
+            "streamer: streamer dashboards needs the pages: pip install 'panel-streamer[dashboards]'\n",
+        ),
+    ],
+)
+def test_the_base_alone_says_which_extra_a_command_needs(command, said, base):
+    ended = base.call("streamer", command)
+    assert (2, "", said) == (ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.mark.slow
+def test_the_base_alone_offers_every_public_name_and_the_views_entry_point(base):
+    code = "import streamer, importlib.metadata as m\n"
+    code += "for name in streamer.__all__: getattr(streamer, name)\n"
+    code += "print(m.entry_points(group='streamer.views')['notebook'].load().__module__)"
+    ended = base.call("python", "-c", code)
+    assert "dashboards.notebook.views\n" == ended.stdout, ended.stderr
+
+
+@pytest.mark.slow
+def test_the_base_is_below_40_megabytes(base):
+    assert 40_000_000 > base.bytes()
 
 
 def test_the_check_that_ci_runs_can_be_run():

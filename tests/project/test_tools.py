@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import http.server
 import json
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import threading
 
-import httpx
 import pytest
 
-from tests.support import ROOT, free_port, wait_until
-from tools import install, packages, run
+from tests.support import ROOT, wait_until
+from tools import install, packages
+
+#: The last step of an installation for `make run`.
+RUN = ".[dashboards,examples]"
 
 # -- the environment ---------------------------------------------------------------------------------------------------
 
@@ -61,7 +58,7 @@ def checkout(tmp_path):
 
 
 def test_the_second_make_installs_nothing_and_says_nothing(steps, checkout, capsys):
-    assert ["make", "."] == steps.of(checkout)
+    assert ["make", RUN] == steps.of(checkout)
     capsys.readouterr()
     assert [] == steps.of(checkout)
     assert "" == capsys.readouterr().out
@@ -70,19 +67,19 @@ def test_the_second_make_installs_nothing_and_says_nothing(steps, checkout, caps
 def test_a_changed_pyproject_installs_again_in_the_same_environment(steps, checkout):
     steps.of(checkout)
     (checkout / "pyproject.toml").write_text("[project]\nchanged")
-    assert ["."] == steps.of(checkout)
+    assert [RUN] == steps.of(checkout)
 
 
 def test_extras_are_added_and_never_taken_away(steps, checkout):
-    assert ["make", ".[test]"] == steps.of(checkout, "test")
+    assert ["make", ".[dashboards,examples,test]"] == steps.of(checkout, "test")
     assert [] == steps.of(checkout)
-    assert [".[lint,test]"] == steps.of(checkout, "lint")
+    assert [".[dashboards,examples,lint,test]"] == steps.of(checkout, "lint")
 
 
 def test_a_moved_checkout_gets_a_new_environment(steps, checkout):
     steps.of(checkout, "test")
     moved = checkout.rename(checkout.with_name("moved"))
-    assert ["make", "."] == steps.of(moved)
+    assert ["make", RUN] == steps.of(moved)
 
 
 def test_an_installation_that_was_cut_short_is_done_again(steps, checkout, monkeypatch):
@@ -93,7 +90,7 @@ def test_an_installation_that_was_cut_short_is_done_again(steps, checkout, monke
         patched.setattr(install, "pip_install", broken)
         with pytest.raises(install.InstallError, match="no network"):
             install.install(checkout, set())
-    assert ["make", "."] == steps.of(checkout)
+    assert ["make", RUN] == steps.of(checkout)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"x"'])
@@ -238,114 +235,6 @@ def test_without_apt_what_playwright_cannot_fetch_is_named(machine, monkeypatch,
     assert "Install by hand: nginx;" in capsys.readouterr().err
 
 
-# -- make run ----------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def page(answer):
-    """Serve something that answers every request with one status."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(answer)
-            self.end_headers()
-
-        def log_message(self, *arguments):
-            """Say nothing."""
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
-
-
-@pytest.mark.parametrize("text", ["", "abc", "0", "65536", "-1", "80 80", "²"])
-def test_a_port_that_is_none_is_said_in_a_sentence(text, capsys):
-    assert 1 == run.main([text])
-    assert f"PORT: expected a number from 1 to 65535, received {text!r}\n" == capsys.readouterr().err
-
-
-def test_a_port_in_use_is_said_in_a_sentence(capsys):
-    with page(404) as port:
-        assert 1 == run.main([str(port)])
-        said = capsys.readouterr().err
-    other = port + 1000 if port <= 64535 else port - 1000
-    assert f"Port {port} is in use by another program. Take another: make run PORT={other}\n" == said
-
-
-def test_a_port_held_by_something_that_does_not_answer_is_said_as_well(monkeypatch, capsys):
-    monkeypatch.setattr(run, "OTHER_SECONDS", 0.05)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert 1 == run.main([str(silent.getsockname()[1])])
-    assert "is in use by another program" in capsys.readouterr().err
-
-
-def test_dashboards_that_run_already_are_named(capsys):
-    with page(200) as port:
-        assert 1 == run.main([str(port)])
-    assert (
-        f"The dashboards are running already: http://127.0.0.1:{port}/dashboards" in capsys.readouterr().err
-    )
-
-
-def test_the_url_is_printed_when_the_page_answers(capsys):
-    with page(200) as port:
-        run.announce(port)
-    assert f"  http://127.0.0.1:{port}/dashboards\n" in capsys.readouterr().out
-
-
-def test_no_url_is_printed_for_a_page_that_fails(capsys):
-    with page(500) as port:
-        run.announce(port)
-    said = capsys.readouterr()
-    assert "" == said.out
-    assert "The page answers with 500" in said.err
-
-
-@pytest.mark.parametrize("answer", [200, 500])
-def test_garbage_is_collected_again_when_the_page_has_answered(answer):
-    gc.disable()
-    try:
-        with page(answer) as port:
-            run.announce(port)
-        assert gc.isenabled()
-    finally:
-        gc.enable()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_served_page_answers_when_its_url_is_printed_and_a_signal_ends_it(number, tmp_path):
-    port = free_port()
-    environment = {**os.environ, "STREAMER_PORT": "0", "PYTHONUNBUFFERED": "1"}
-    output = tmp_path / "output"
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "tools/run.py", str(port)],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        url = f"http://127.0.0.1:{port}/dashboards"
-        wait_until(lambda: url in output.read_text() or process.poll() is not None, timeout=60)
-        assert process.poll() is None, output.read_text()
-        assert 200 == httpx.get(url, timeout=30).status_code, output.read_text()
-        process.send_signal(number)
-        assert 0 == process.wait(60), output.read_text()
-        assert "Traceback" not in output.read_text()
-    finally:
-        process.kill()
-        process.wait(10)
-
-
 # -- the Makefile ------------------------------------------------------------------------------------------------------
 
 
@@ -398,7 +287,7 @@ def prepared(tmp_path):
 
 def test_make_run_starts_at_once_when_nothing_changed(prepared):
     _, run = prepared
-    assert ["runs tools/run.py 5006"] == run()
+    assert ["runs -m streamer dashboards --port 5006"] == run()
 
 
 @pytest.mark.parametrize("change", ["pyproject", "python", "folder"])
