@@ -79,7 +79,7 @@ def measure(form: Form, items: range) -> tuple[float, float]:
     if form is streamer_track:
         # A run goes on for half a second in case another loop follows. A peer must not begin under its display: both
         # put something into the place of sys.stdout, and whoever ends last puts back what has ended already.
-        from streamer.producer.script import leave
+        from streamer.producer.scripts.exit import leave
 
         leave()
     process = time.process_time() - process

@@ -9,7 +9,7 @@ from streamer.model.pipeline import Pipeline, phase
 if TYPE_CHECKING:
     from streamer.adoption.adopt import adopt
     from streamer.client.client import Client
-    from streamer.producer.script import run, track
+    from streamer.producer.scripts.script import run, track
 
 __all__ = ["Client", "Pipeline", "adopt", "phase", "run", "track"]
 __version__ = "0.1.0"
@@ -19,8 +19,8 @@ _LAZY = {
     "Client": "streamer.client.client",
     "adopt": "streamer.adoption.adopt",
     "load_ipython_extension": "streamer.adoption.adopt",
-    "run": "streamer.producer.script",
-    "track": "streamer.producer.script",
+    "run": "streamer.producer.scripts.script",
+    "track": "streamer.producer.scripts.script",
     "unload_ipython_extension": "streamer.adoption.adopt",
 }
 

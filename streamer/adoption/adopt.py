@@ -17,8 +17,8 @@ from streamer.adoption import inside
 from streamer.adoption.collector import ADDRESS, Collector, Record
 from streamer.model.bounds import cut
 from streamer.model.events import Progressed
-from streamer.producer import script
 from streamer.producer.run import Run
+from streamer.producer.scripts import script
 
 _TITLE: Final = 80
 

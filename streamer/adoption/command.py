@@ -29,9 +29,9 @@ from streamer.adoption.collector import Collector, Record
 from streamer.adoption.terminal_text import Screen
 from streamer.model.bounds import NAME_LIMIT, cut
 from streamer.model.events import ErrorInfo, PhaseChanged, PhaseSpec
-from streamer.producer import script
 from streamer.producer.cancellation import Cancelled
 from streamer.producer.run import Run
+from streamer.producer.scripts import script
 from streamer.settings import SettingError, Settings
 
 NOT_FOUND: Final = 127

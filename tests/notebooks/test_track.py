@@ -15,9 +15,9 @@ pytestmark = [pytest.mark.notebook, pytest.mark.slow]
 
 #: Goes on until its view is shown: that of a loop which is over sooner may come when another cell runs, or not at all.
 LOOP = """import threading, streamer
-from streamer.producer import script
+from streamer.producer.scripts import session
 for x in streamer.track(range(12), {title!r}):
-    while not any(one._display for one in script._sessions): threading.Event().wait(0.05)
+    while not any(one._display for one in session.sessions): threading.Event().wait(0.05)
     {body}"""
 #: Until the run that a cell began is over, and said so.
 OVER = """import threading

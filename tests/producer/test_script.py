@@ -21,7 +21,8 @@ import streamer
 from streamer.model.events import PhaseSpec
 from streamer.producer.cancellation import Cancelled
 from streamer.producer.run import Run
-from streamer.producer.script import _specs, leave
+from streamer.producer.scripts.exit import leave
+from streamer.producer.scripts.script import _specs
 from tests.fake_ingest import FakeIngest
 from tests.support import ROOT, free_port, wait_until
 
@@ -516,7 +517,5 @@ def test_a_script_that_is_killed_by_its_end_tells_all(ingest: FakeIngest, tmp_pa
 
 
 def test_the_name_run_is_the_function_whatever_was_imported_before() -> None:
-    code = (
-        "import streamer, streamer.producer.worker, streamer.producer.script; assert callable(streamer.run)"
-    )
+    code = "import streamer, streamer.producer.worker, streamer.producer.scripts.script; assert callable(streamer.run)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

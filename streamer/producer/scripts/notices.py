@@ -1,0 +1,54 @@
+"""`Notices`: the lines on standard error that tell the user where a run's page is, or why there is none yet."""
+
+from __future__ import annotations
+
+import sys
+
+from streamer.model.bounds import cut
+from streamer.protocol.registration import Created
+
+
+def say(text: str) -> None:
+    """Print one line of at most 1,000 characters on standard error, after the word ``streamer:``."""
+    print(f"streamer: {cut(text, 1000)}", file=sys.stderr)  # noqa: T201 - the only line that the user sees of us
+
+
+class Notices:
+    """Prints each notice about one run once. The publisher's thread calls it.
+
+    Args:
+        base: The streamer's URL.
+        run_id: The run.
+        waits: Whether events wait in a spool on this machine while the streamer is away.
+    """
+
+    def __init__(self, base: str, run_id: str, *, waits: bool) -> None:
+        self._base = base
+        self._run_id = run_id
+        self._waits = waits
+        #: Whether the streamer has the run; None: the streamer was not reached yet.
+        self.known: bool | None = None
+
+    def registered(self, answer: Created) -> None:
+        """Print the URL of the run's page."""
+        self.known = True
+        say(answer.page or f"{self._base}/api/runs/{self._run_id}")
+
+    def away(self, reason: str) -> None:
+        """Print that there is no streamer, unless something was printed about this run before."""
+        if self.known is None:
+            self.known = False
+            then = (
+                "it waits on this machine, and is sent when there is one"
+                if self._waits
+                else "it is not shown"
+            )
+            say(f"no streamer at {self._base} for this run: {then} ({reason})")
+
+    def refused(self, reason: str) -> None:
+        """Print that the streamer refuses the run's events."""
+        if self.known:
+            say(f"the streamer takes no more of this run, which goes on ({reason})")
+        else:
+            self.known = False
+            say(f"this run is not shown, the streamer at {self._base} refuses it ({reason})")
