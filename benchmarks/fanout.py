@@ -3,8 +3,9 @@
     python benchmarks/fanout.py [--short] [--subscribers 1000 5000] [--seconds 5] [--rounds 3] [--only ours nchan]
 
 Starts the servers itself, on loopback, one after the other in each round, each on the first processor; the load
-(readers and publisher, one process, epoll) has the second one. The publisher sends one event of 200 bytes in a request,
-on one connection, 64 requests ahead of the answers. Events are numbered: each is counted at every reader, and one that
+(readers and publisher, one process, epoll) has the second one. The publisher keeps 64 events of 200 bytes under way, on
+one connection: to ours in one batch, as producers of ours send them, to the others in 64 requests ahead of the answers,
+since they take one event a request. Events are numbered: each is counted at every reader, and one that
 is missing, double or in the wrong order ends the program. Needs nginx with nchan, uvicorn and sse-starlette: see
 README.md.
 """
@@ -37,7 +38,7 @@ import psutil
 HERE = Path(__file__).resolve().parent
 #: Bytes of an event's message.
 EVENT = 200
-#: Requests that the publisher sends before it reads an answer.
+#: Events that the publisher sends before it reads an answer.
 AHEAD = 64
 #: The number of an event follows this in its message, in eight digits.
 MARK = b"number="
@@ -60,6 +61,8 @@ class Peer:
     """A server on a port of its own; a context manager. `get`: the request of a reader."""
 
     name = ""
+    #: Events that a request carries at saturation.
+    batch = 1
     #: Modules that it needs.
     modules: tuple[str, ...] = ()
     get = b"GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
@@ -79,8 +82,9 @@ class Peer:
     def command(self) -> list[str]:
         return [sys.executable, str(HERE / "peers" / f"{self.name}.py"), str(self.port)]
 
-    def post(self, number: int) -> bytes:
-        """Return the request that publishes an event."""
+    def post(self, number: int, count: int = 1) -> bytes:
+        """Return the request that publishes `count` events, `number` the first of them."""
+        assert count == self.batch == 1
         body = message(number)
         return b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
@@ -178,6 +182,7 @@ http {{ access_log off; keepalive_requests 100000000; nchan_max_reserved_memory 
 
 class Ours(Peer):
     name = "ours"
+    batch = AHEAD
 
     def command(self) -> list[str]:
         return [sys.executable, "-m", "streamer", "serve"]
@@ -193,8 +198,11 @@ class Ours(Peer):
         self.get = f"GET {start}Accept: text/event-stream\r\n\r\n".encode()
         self.head = f"POST {start}Authorization: Bearer {answer['token']}\r\n".encode()
 
-    def post(self, number: int) -> bytes:
-        body = b'{"seq":%d,"event":"log","message":"%b"}' % (number, message(number))
+    def post(self, number: int, count: int = 1) -> bytes:
+        body = b"\n".join(
+            b'{"seq":%d,"event":"log","message":"%b"}' % (each, message(each))
+            for each in range(number, number + count)
+        )
         return self.head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
@@ -361,14 +369,14 @@ class Load:
         good = data.count(b"HTTP/1.1 20")
         if good != data.count(b"HTTP/1.1 "):
             raise SystemExit(f"{self.peer.name} refused an event: {data[:2000]!r}")
-        self.acknowledged += good
+        self.acknowledged += good * self.peer.batch
 
     def publish(self) -> None:
         """Keep so many requests under way as may be."""
         while self.unsent or self.published < self.acknowledged + AHEAD:
             if not self.unsent:
-                self.published += 1
-                self.unsent = self.peer.post(self.published)
+                self.unsent = self.peer.post(self.published + 1, self.peer.batch)
+                self.published += self.peer.batch
             try:
                 sent = self.publisher.send(self.unsent)
             except BlockingIOError:

@@ -2,23 +2,18 @@
 
     python benchmarks/ingest.py [--short] [--batches 1 20 500] [--seconds 4] [--rounds 3] [--kinds log progress]
 
-Starts the servers itself, on loopback, one after the other in each round, on the first processor; the producer (this
-process) has the second one. It keeps one connection and sends requests ahead of the answers: `AHEAD`, by size of batch.
-Ours acknowledges after the commit; the last acknowledged number must be the number of events sent, and the run's state
-must have come so far.
-Peers: nchan for batches of 1, which keeps them in memory only; a bare loop over `sqlite3` for the rest, in a process of
-its own, as durable, that commits each batch (`bare`) or as many at once as our producer has under way (`joined`).
-Needs nginx with nchan: see README.md.
+Starts the servers itself, on loopback, one after the other in each round, on the first processor. The producer (this
+process) has the second one. It keeps one connection and sends a batch when the one before it is acknowledged, which is
+after its commit. The last acknowledged number must be the number of events sent, and the run's state must have come as
+far.
+Peer: a bare loop over `sqlite3`, as durable, in a process of its own, that commits each batch.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import math
 import os
-import select
 import socket
 import statistics
 import subprocess
@@ -34,10 +29,9 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.fanout import EVENT, HERE, PATIENCE, PROCESSORS, Nchan, Ours, Peer, present
+from benchmarks.fanout import EVENT, HERE, PATIENCE, PROCESSORS, Ours, Peer
 
-#: Requests that the producer sends before it reads an answer.
-AHEAD = {1: 64, 20: 16, 500: 4}
+BATCHES = (1, 20, 500)
 MESSAGE = b"x" * EVENT
 #: An event's line by kind, but for its number.
 LINES: dict[str, Callable[[int], bytes]] = {
@@ -76,52 +70,31 @@ class Producer:
 
     def __init__(self, peer: Peer, request: Callable[[int], bytes], batch: int) -> None:
         self.name, self._request, self._batch = peer.name, request, batch
-        self._connection = socket.create_connection(("127.0.0.1", peer.port))
+        self._connection = socket.create_connection(("127.0.0.1", peer.port), timeout=PATIENCE)
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._connection.setblocking(False)
-        self.sent = self.answered = 0
+        self.sent = 0
         self.last = b""
 
     def publish(self, seconds: float) -> float:
-        """Send for so long, wait for all answers, and return the seconds that took."""
+        """Send for so long, each batch after the answer to the one before it; return the seconds that took."""
         began = time.monotonic()
-        until, unsent, ahead = began + seconds, b"", AHEAD[self._batch]
-        poll = select.poll()
-        while True:
-            going_on = time.monotonic() < until
-            while going_on and not unsent and self.sent - self.answered < ahead:
-                while self.sent - self.answered < ahead and len(unsent) < 100_000:
-                    unsent += self._request(self.sent * self._batch + 1)
-                    self.sent += 1
-                unsent = self._send(unsent)
-            if unsent:
-                unsent = self._send(unsent)
-            if self.answered == self.sent and not going_on:
-                return time.monotonic() - began
-            poll.register(self._connection, select.POLLIN | (select.POLLOUT if unsent else 0))
-            if not poll.poll(1000 * PATIENCE):
-                raise SystemExit(f"{self.name} does not answer")
-            self._receive()
+        while time.monotonic() < began + seconds:
+            self._connection.sendall(self._request(self.sent * self._batch + 1))
+            self.sent += 1
+            self.last = self._answer()
+        return time.monotonic() - began
 
-    def _send(self, data: bytes) -> bytes:
-        with contextlib.suppress(BlockingIOError):
-            return data[self._connection.send(data) :]
-        return data
-
-    def _receive(self) -> None:
-        try:
-            data = self._connection.recv(1 << 20)
-        except BlockingIOError:
-            return
-        if not data:
-            raise SystemExit(f"{self.name} closed the connection")
-        # Half a status line counts with the rest of it.
-        data = self.last + data
-        good = data.count(b"HTTP/1.1 20")
-        if good != data.count(b"HTTP/1.1 ") and not data.endswith((b"HTTP/1.1 ", b"HTTP/1.1 2")):
+    def _answer(self) -> bytes:
+        data = b""
+        # The body of an answer is one JSON object without another one in it.
+        while not data.endswith(b"}"):
+            more = self._connection.recv(65_536)
+            if not more:
+                raise SystemExit(f"{self.name} closed the connection")
+            data += more
+        if not data.startswith(b"HTTP/1.1 200 "):
             raise SystemExit(f"{self.name} refused a batch: {data[:2000]!r}")
-        self.answered += good
-        self.last = data[data.rfind(b"HTTP/1.1 20") + 1 :][-4000:] if good else data[-4000:]
+        return data
 
     def close(self) -> None:
         self._connection.close()
@@ -145,11 +118,6 @@ def with_ours(kind: str, batch: int, seconds: float, result: Result) -> None:
             raise SystemExit(
                 f"sent {events:,}, acknowledged {acknowledged:,}, stored {state['lastSeq'] - 2:,}"
             )
-
-
-def with_nchan(batch: int, seconds: float, result: Result) -> None:
-    with Nchan() as peer:
-        measure(peer, peer.post, batch, seconds, result)
 
 
 def measure(
@@ -196,29 +164,21 @@ class Bare:
         result.costs.append(used / events * 1e6)
 
 
-def compare(
-    batch: int, kinds: list[str], seconds: float, rounds: int, *, beside_nchan: bool
-) -> dict[str, Result]:
-    results = {f"ours, {kind}": Result() for kind in kinds}
+def compare(batch: int, kinds: list[str], seconds: float, rounds: int) -> dict[str, Result]:
+    results = {**{f"ours, {kind}": Result() for kind in kinds}, "bare": Result()}
     with Bare() as bare:
         for _ in range(rounds):
             for kind in kinds:
                 with_ours(kind, batch, seconds, results[f"ours, {kind}"])
-            if batch == 1:
-                if beside_nchan:
-                    with_nchan(batch, seconds, results.setdefault("nchan", Result()))
-                continue
-            for name, size in (("bare", batch), ("joined", batch * AHEAD[batch])):
-                # As long as ours, about; transactions of 20 are bound by the disk.
-                events = int(seconds * (80_000 if size == batch == 20 else 200_000))
-                bare.store(events, size, results.setdefault(name, Result()))
+            # As long as ours, about; small transactions are bound by the disk.
+            bare.store(int(seconds * {1: 4_000, 20: 80_000}.get(batch, 200_000)), batch, results["bare"])
     return results
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--short", action="store_true", help="1.5 s, 1 round, log lines: half a minute")
-    parser.add_argument("--batches", type=int, nargs="+", choices=AHEAD, default=list(AHEAD))
+    parser.add_argument("--batches", type=int, nargs="+", choices=BATCHES, default=list(BATCHES))
     parser.add_argument("--kinds", nargs="+", choices=LINES, default=list(LINES))
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
@@ -227,17 +187,11 @@ def main() -> None:
     if arguments.short:
         arguments.kinds, arguments.seconds, arguments.rounds = ["log"], 1.5, 1
     medians = {}
-    beside_nchan = 1 in arguments.batches and bool(present(["nchan"]))
     for batch in arguments.batches:
-        results = compare(
-            batch, arguments.kinds, arguments.seconds, arguments.rounds, beside_nchan=beside_nchan
-        )
-        peer = results.get("nchan" if batch == 1 else "bare")
-        base = math.nan if peer is None else peer.rate
-        print(f"\nbatches of {batch}, {AHEAD[batch]} requests ahead; medians of {arguments.rounds} rounds")
-        print(
-            f"{'':>15} {'events/s':>10} {'/ ' + ('nchan' if batch == 1 else 'bare'):>8} {'CPU µs/event':>13}"
-        )
+        results = compare(batch, arguments.kinds, arguments.seconds, arguments.rounds)
+        base = results["bare"].rate
+        print(f"\nbatches of {batch}; medians of {arguments.rounds} rounds")
+        print(f"{'':>15} {'events/s':>10} {'/ bare':>8} {'CPU µs/event':>13}")
         for name, result in results.items():
             print(
                 f"{name:>15} {result.rate:10,.0f} {result.rate / base:8.2f} {result.cost:13.1f}", flush=True

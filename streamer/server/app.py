@@ -31,7 +31,7 @@ from streamer.server.http.badge import BadgeHandler, LineHandler
 from streamer.server.http.cancel_tickets import Tickets
 from streamer.server.http.event_streams import AllEventsHandler
 from streamer.server.http.handler import NotFoundHandler, Parts
-from streamer.server.http.ingest import IDLE_SECONDS, IngestHandler
+from streamer.server.http.ingest import IngestHandler
 from streamer.server.http.runs import (
     CancelHandler,
     FailuresHandler,
@@ -54,6 +54,8 @@ logger = logging.getLogger(__name__)
 
 _RUN: Final = r"([A-Za-z0-9_-]{1,64})"
 _READERS: Final = 4
+#: Seconds without a request after which a kept connection is closed.
+_IDLE_SECONDS: Final = 120.0
 #: Connections that may wait to be accepted, as when all readers come back after a restart. The system may allow fewer.
 _BACKLOG: Final = 4096
 #: Files that are open beside those of the streams: connections, workers, the log.
@@ -174,7 +176,7 @@ class Streamer:
             stack.push_async_callback(self._end_streams)
             if sockets:
                 self._server = HTTPServer(
-                    self.application(), max_header_size=32_768, idle_connection_timeout=IDLE_SECONDS
+                    self.application(), max_header_size=32_768, idle_connection_timeout=_IDLE_SECONDS
                 )
                 self.announce(_address(settings.host, sockets[0].getsockname()[1]))
                 stack.callback((settings.data / "streamer.json").unlink, missing_ok=True)

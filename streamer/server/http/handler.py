@@ -385,20 +385,12 @@ class BaseHandler(RequestHandler):
         ]
 
     def _log(self) -> None:
-        # Whatever application has these routes: its own line would repeat the token.
+        # Tornado's own line would repeat the token.
         self.count_request()
-        if self.is_logged:
-            sent = self._headers.get("Content-Length", "0")
-            self.write_line(int(sent), self.request.request_time())
-
-    @property
-    def is_logged(self) -> bool:
-        """Whether a line of this request is asked for."""
-        return is_logged(self.get_status())
-
-    def write_line(self, sent: int, seconds: float) -> None:
-        """Write the line of a request like this one, that was answered with so many bytes after so long."""
-        log_request(self.logged, status=self.get_status(), seconds=seconds, sent=sent)
+        status = self.get_status()
+        if is_logged(status):
+            sent = int(self._headers.get("Content-Length", "0"))
+            log_request(self.logged, status=status, seconds=self.request.request_time(), sent=sent)
 
     @property
     def logged(self) -> LoggedRequest:
@@ -408,9 +400,9 @@ class BaseHandler(RequestHandler):
             request.method or "", request.uri or "", request.remote_ip or "", request.headers
         )
 
-    def count_request(self, number: int = 1) -> None:
-        """Count so many requests like this one by their status."""
-        self.parts.metrics.requests.labels(str(self.get_status())).inc(number)
+    def count_request(self) -> None:
+        """Count this request by its status."""
+        self.parts.metrics.requests.labels(str(self.get_status())).inc()
 
     def _is_closing(self) -> bool:
         # What a stopping streamer cannot do any more is no fault of its own; before it is open there is no hub.
