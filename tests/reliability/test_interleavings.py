@@ -165,7 +165,7 @@ async def test_whoever_joins_dawdles_leaves_and_resumes_has_in_the_end_what_the_
         ("streamer.server.fan_out.hub._REST", (1.0, 50.0)[seed // 2]),
         ("streamer.server.log.retention._SLICE", 7),
         ("streamer.server.log.retention._WORDS_KEPT", 4),
-        ("streamer.server.log.sqlite._BETWEEN_SLICES", 0.001),
+        ("streamer.server.log.writer._BETWEEN_SLICES", 0.001),
     ):
         monkeypatch.setattr(name, value)
     world = World(random.Random(seed))

@@ -47,7 +47,7 @@ def path(tmp_path: Path) -> Path:
 def open_log(path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Return a function that opens the log, with what it is to keep; slices are small, and follow at once."""
     monkeypatch.setattr(retention, "_SLICE", 7)
-    monkeypatch.setattr("streamer.server.log.sqlite._BETWEEN_SLICES", 0.001)
+    monkeypatch.setattr("streamer.server.log.writer._BETWEEN_SLICES", 0.001)
     opened: list[SqliteLog] = []
 
     def open_(**keep: float) -> SqliteLog:
@@ -288,7 +288,7 @@ def test_a_place_in_the_middle_of_a_run_that_was_removed_is_refused(open_log, cl
 
 
 def test_what_was_removed_does_not_come_back_when_the_log_is_salvaged(open_log, path, clock, monkeypatch):
-    monkeypatch.setattr("streamer.server.log.sqlite._BETWEEN_SLICES", 60.0)
+    monkeypatch.setattr("streamer.server.log.writer._BETWEEN_SLICES", 60.0)
     log = open_log(seconds=60.0)
     for run in ("r1", "r2"):
         begin(log, run)

@@ -1,4 +1,4 @@
-"""`Witness`: a small file beside the log that says how far the log had come, so that a log cut short is recognised."""
+"""`Watermark`: a small file beside the log that records how far the log had come. It reveals a log cut short."""
 
 from __future__ import annotations
 
@@ -12,43 +12,65 @@ from msgspec import Struct
 
 logger = logging.getLogger(__name__)
 
-#: `open`: somebody writes, or was killed; `closed`: all was stored; `damaged`: the file was found not to be sound.
-Word = Literal["open", "closed", "damaged"]
-_WORDS: Final[dict[str, Word]] = {"open": "open", "closed": "closed", "damaged": "damaged"}
-#: Bytes of the file: what is written is always as long, in one call, within one block.
+#: `open`: a streamer writes the log, or was killed; `closed`: all was stored; `damaged`: SQLite found the file damaged.
+Condition = Literal["open", "closed", "damaged"]
+_CONDITIONS: Final[dict[str, Condition]] = {"open": "open", "closed": "closed", "damaged": "damaged"}
+#: Bytes of the file. Every line has this length and is written in one call, within one block of the disk.
 _LENGTH: Final = 80
 
 
-class Testimony(Struct, frozen=True):
-    """What a witness says: the log's epoch, the offset of its last entry, and how it was left."""
+class Mark(Struct, frozen=True):
+    """The content of a watermark: the log's epoch, the offset of its last entry, and its condition."""
 
     epoch: str
     head: int
-    word: Word
+    condition: Condition
 
 
-class Witness:
-    """Writes after every commit, before anybody is told of it. Not synced: it has to outlive a process only.
+class Watermark:
+    """The writer calls `write` after every commit, before any reader is told of it. Any thread may call it.
 
-    After a power cut it may say less than the log holds, never more: commits are synced before it is written.
+    The file is not synced: it outlives the process only. After a power cut it may name an earlier entry than the log
+    holds, never a later one: commits are synced before it is written.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file. Raises `OSError`."""
+        """Open or make the file.
+
+        Args:
+            path: The file.
+
+        Raises:
+            OSError: It cannot be opened.
+        """
         self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._failed = False
+        self._condition: Condition = "open"
 
-    def read(self) -> Testimony | None:
-        """Return what was written last; None when there is nothing, or nothing that can be understood."""
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the log was found damaged since it was opened."""
+        return self._condition == "damaged"
+
+    def read(self) -> Mark | None:
+        """Return the last mark; None when there is none, or it cannot be read."""
         parts = os.pread(self._file, _LENGTH, 0).decode("ascii", "replace").split()
-        if len(parts) != 3 or not parts[1].isdigit() or parts[2] not in _WORDS:
+        if len(parts) != 3 or not parts[1].isdigit() or parts[2] not in _CONDITIONS:
             return None
-        return Testimony(parts[0], int(parts[1]), _WORDS[parts[2]])
+        return Mark(parts[0], int(parts[1]), _CONDITIONS[parts[2]])
 
-    def write(self, epoch: str, head: int, word: Word = "open") -> None:
-        """Say how far the log has come. A disk that refuses it costs the log nothing: what is stored is stored."""
-        line = f"{epoch} {head} {word}".ljust(_LENGTH - 1) + "\n"
+    def write(self, epoch: str, head: int, condition: Condition = "open") -> None:
+        """Record how far the log has come. A disk that refuses it costs the log nothing: it has stored its entries.
+
+        Args:
+            epoch: The log's epoch.
+            head: Offset of its last entry.
+            condition: Its condition; a log that was damaged once stays damaged.
+        """
+        if not self.is_damaged:
+            self._condition = condition
+        line = f"{epoch} {head} {self._condition}".ljust(_LENGTH - 1) + "\n"
         try:
             os.pwrite(self._file, line.encode(), 0)
             self._failed = False

@@ -442,7 +442,7 @@ async def test_a_position_or_level_that_is_not_understood_is_refused(api, logged
 
 
 async def test_a_search_of_a_long_log_takes_several_requests(api, monkeypatch):
-    monkeypatch.setattr("streamer.server.log.sqlite._LINES_PER_SEARCH", 10)
+    monkeypatch.setattr("streamer.server.log.queries._LINES_PER_SEARCH", 10)
     producer = await api.register()
     await producer.log(*(f"line {n}" for n in range(45)))
     path = f"{producer.path}/log?search=line 3"

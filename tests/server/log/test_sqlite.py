@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from streamer.model.events import Completed, ErrorInfo, ItemFailed, Logged, StatusChanged
-from streamer.server.log import sqlite as module
+from streamer.server.log import queries, run_states
 from streamer.server.log.base import Draft, LogUnavailable
 from streamer.server.log.sqlite import SqliteLog
 from streamer.server.log.tables import SCHEMA_VERSION, LogVersionError
@@ -129,12 +129,12 @@ def test_a_disk_that_is_full_loses_nothing_that_was_acknowledged(log):
 
 
 def test_states_of_runs_that_are_over_do_not_fill_the_memory(log, monkeypatch):
-    monkeypatch.setattr("streamer.server.log.sqlite._STATES_KEPT", 5)
+    monkeypatch.setattr("streamer.server.log.run_states._STATES_KEPT", 5)
 
     for number in range(20):
         log.create(f"r{number}", [*FIRST, Draft(Completed(), 1001.0)], note=b"").result(10)
     log.create("last", FIRST, note=b"").result(10)
-    assert len(log._runs) <= 6
+    assert len(log._states) <= 6
     assert "complete" == log.run("r0").state.status
 
 
@@ -155,14 +155,14 @@ def test_an_event_that_cannot_be_stored_takes_no_other_with_it(log, monkeypatch)
     log.create("r1", FIRST, note=b"").result(10)
     log.create("r2", FIRST, note=b"").result(10)
 
-    real = module.encode_event
+    real = run_states.encode_event
 
     def encode(event):
         if getattr(event, "message", "") == "poison":
             raise RecursionError("too deep")
         return real(event)
 
-    monkeypatch.setattr(module, "encode_event", encode)
+    monkeypatch.setattr(run_states, "encode_event", encode)
     good = [log.append("r1", LINE) for _ in range(5)]
     bad = log.append("r2", [Draft(Logged(message="poison"), 1.0)])
     good += [log.append("r1", LINE) for _ in range(5)]
@@ -174,7 +174,7 @@ def test_an_event_that_cannot_be_stored_takes_no_other_with_it(log, monkeypatch)
 
 @pytest.mark.parametrize("forward", [False, True])
 def test_a_search_of_a_long_log_stops_and_goes_on_until_it_has_looked_at_all(log, monkeypatch, forward):
-    monkeypatch.setattr(module, "_LINES_PER_SEARCH", 10)
+    monkeypatch.setattr(queries, "_LINES_PER_SEARCH", 10)
     log.create("r1", FIRST, note=b"").result(10)
     log.append("r1", [Draft(Logged(message=f"{n % 7 == 0} {n}"), 1.0) for n in range(95)]).result(10)
     found, pages, place = [], 0, {"after": 0} if forward else {}
@@ -205,7 +205,7 @@ def test_what_a_page_asks_when_it_opens_costs_the_same_of_a_long_log_as_of_a_sho
         log.append(run, [Draft(Completed(), 3.0)]).result(60)
 
     def steps(run: str) -> int:
-        with log._reading() as db:
+        with log._queries.reading() as db:
             pass
         counted = []
         db.set_progress_handler(lambda: counted.append(1), 100)
