@@ -1,12 +1,12 @@
-"""`EventLog`: what a log of events is, and its errors. Implementations stand beside it.
+"""`EventLog`: the interface of a log of events, and its errors. Its implementation is `sqlite`.
 
 Errors::
 
     LogError
     ├── UnknownRun        no run of that id
     ├── RunEnded          the run has its terminal event; nothing is appended after it
-    ├── EntriesGone       entries after the reader's place were removed or lost: it cannot go on from there
-    ├── SequenceGap       a producer's numbers do not follow on what is stored
+    ├── EntriesGone       entries after the reader's place were removed or lost: the reader must begin again
+    ├── SequenceGap       a producer's batch begins behind the next number
     └── LogUnavailable    the store cannot write now (disk full, locked, read-only): nothing was stored, try again
 """
 
@@ -25,7 +25,7 @@ from streamer.protocol.pages import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_
 
 
 class LogError(Exception):
-    """Base of what a log raises."""
+    """Base of a log's errors."""
 
 
 class UnknownRun(LogError):
@@ -46,7 +46,7 @@ class RunEnded(LogError):
 
 
 class SequenceGap(LogError):
-    """A producer's batch begins beyond what is stored; `expected` is the number that comes next."""
+    """Events before a producer's batch are missing; `expected` is the next number."""
 
     def __init__(self, expected: int, received: int) -> None:
         super().__init__(f"expected seq {expected}, received {received}")
@@ -55,7 +55,7 @@ class SequenceGap(LogError):
 
 
 class EntriesGone(LogError):
-    """Entries after `after` are not there any more; what is left would be a part presented as the whole."""
+    """Entries after `after` were removed or lost; the rest would pass for the whole."""
 
     def __init__(self, after: int) -> None:
         super().__init__(f"entries after {after} are not in the log any more")
@@ -63,20 +63,20 @@ class EntriesGone(LogError):
 
 
 class LogUnavailable(LogError):
-    """The store cannot be written to now. Nothing of the batch was stored."""
+    """The store cannot be used now. Nothing of the batch was stored."""
 
 
 class Draft(Struct, frozen=True, gc=False):
-    """An event that is to be appended, and when it happened (POSIX seconds, UTC, whole milliseconds)."""
+    """An event to append, and its time (POSIX seconds, UTC, whole milliseconds)."""
 
     event: Event
     time: float
 
 
 class Appended(Struct, frozen=True):
-    """What an append did: the entries it stored (without those stored before), and the run's state after them.
+    """The result of an append: the entries that it stored, without earlier ones, and the run's state after them.
 
-    `frames` are the entries as they go over the wire, one each. `acknowledged` is the producer's last stored number.
+    `frames` are the entries in the form of the wire, one each. `acknowledged` is the producer's last stored number.
     """
 
     run_id: str
@@ -87,7 +87,7 @@ class Appended(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """An entry as it is read back: its place, and its frame as it goes over the wire."""
+    """An entry that was read: its offset, and its frame in the form of the wire."""
 
     offset: int
     run_id: str
@@ -96,42 +96,53 @@ class Stored(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """Lines that were found, oldest first. `reached`: the last offset looked at when there is more to look at."""
+    """Lines that were found, oldest first. `reached` is where the search stopped; None when it looked at all lines."""
 
     lines: list[Entry]
     reached: int | None
 
 
 class RunRecord(Struct, frozen=True):
-    """A run as stored: its state, the producer's last stored number, and what its keeper noted about it (JSON)."""
+    """A stored run: its state, the producer's last stored number, and the streamer's note about it (JSON)."""
 
     state: RunState
     acknowledged: int
     note: bytes
 
 
-#: Called after each commit with what it stored or removed, in order, from the log's own thread.
+#: Called after each commit with the appends and removals in it, in order, from the log's own thread.
 Listener = Callable[[Sequence[Appended | Removed]], None]
 
 
 class EventLog(Protocol):
-    """An append-only log of the events of runs; offsets only grow, and `epoch` names this very log.
+    """An append-only log of the events of runs. Offsets only grow; `epoch` names this one log.
 
-    Every method may be called from any thread. `append` and its like return at once: their futures resolve after the
-    commit, in the log's own thread. What reads blocks, and belongs in an executor when called beside an event loop.
+    Any thread may call every method. The methods that return futures do not block: the futures resolve after the
+    commit, in the log's own thread. The reading methods block: an event loop calls them in an executor. They raise
+    `LogUnavailable` when the store cannot be read.
     """
 
     @property
     def epoch(self) -> str:
-        """A name that no other log has, and this one from its creation to its end."""
+        """The log's name; no other log has it, and it stays as long as the log holds all its entries."""
 
     def set_listener(self, listener: Listener | None) -> None:
-        """Set who is told after each commit; there is one, and None takes it away."""
+        """Set the function that is called after each commit.
+
+        Args:
+            listener: The function, in the place of any other one; None for no function.
+        """
 
     def create(self, run_id: str, drafts: Sequence[Draft], *, note: bytes) -> Future[Appended]:
-        """Make a new run with its first events; the run that it repeats, if it says so, knows of it from then on.
+        """Make a run with its first events. The state of a run that it repeats names it from then on.
 
-        Fails with `LogError` when the id exists, or `LogUnavailable`.
+        Args:
+            run_id: Id of the run.
+            drafts: Its first events.
+            note: The streamer's note about it, as JSON.
+
+        Returns:
+            A future. It fails with `LogError` when the id exists, or `LogUnavailable`.
         """
 
     def append(
@@ -139,35 +150,60 @@ class EventLog(Protocol):
     ) -> Future[Appended]:
         """Append events of a run, all or none.
 
-        `first_seq` is the producer's number of the first one; those that are stored already are passed over, so a batch
-        may be sent twice. None: events of the streamer itself, which the producer does not count.
-        Fails with `UnknownRun`, `RunEnded` (something is left to store, but the run is over), `SequenceGap` or
-        `LogUnavailable`.
+        Args:
+            run_id: Id of the run.
+            drafts: The events.
+            first_seq: The producer's number of the first event. Events that are stored already are skipped, so a
+                producer may send a batch twice. None for events of the streamer, which the producer does not count.
+
+        Returns:
+            A future. It fails with `UnknownRun`, `RunEnded` when new events come after the end, `SequenceGap` or
+            `LogUnavailable`.
         """
 
     def annotate(self, run_id: str, note: bytes) -> Future[None]:
-        """Replace the note of a run's keeper. Fails with `UnknownRun` or `LogUnavailable`."""
+        """Replace the streamer's note about a run.
+
+        Args:
+            run_id: Id of the run.
+            note: The note, as JSON.
+
+        Returns:
+            A future. It fails with `UnknownRun` or `LogUnavailable`.
+        """
 
     def head(self) -> int:
-        """Return the offset of the last entry, 0 when there is none."""
+        """Return the offset of the last entry; 0 when the log is empty."""
 
     def trouble(self) -> str | None:
         """Return why the last attempt to write failed; None when it did not."""
 
     def check(self) -> Future[None]:
-        """Write something that says nothing, as long as a batch may be. Fails with `LogUnavailable`."""
+        """Write as much as a batch may take, to no effect. The future fails with `LogUnavailable`."""
 
     def holds(self, run_id: str | None, after: int) -> bool:
-        """Say whether all entries after an offset are there, of one run or of all: none was removed or lost."""
+        """Return whether the log holds all entries after an offset.
+
+        Args:
+            run_id: The entries of this run; None for those of all runs.
+            after: The offset.
+        """
 
     def read(self, after: int, *, limit: int, run_id: str | None = None) -> list[Stored]:
-        """Return entries after an offset, oldest first, of one run or of all. Raises `EntriesGone`.
+        """Return entries after an offset, oldest first.
 
-        Among those of all runs are the words that a run was removed; their `kind` is ``removed``.
+        Args:
+            after: The offset.
+            limit: At most so many entries.
+            run_id: The entries of this run. None for those of all runs; among them are entries of kind ``removed``,
+                which say that a run was removed.
+
+        Raises:
+            EntriesGone: Entries after the offset were removed or lost.
         """
 
     def run(self, run_id: str) -> RunRecord | None:
-        """Return a run as stored, or None."""
+        """Return a run; None when there is no run of that id."""
 
     def runs(
         self,
@@ -178,7 +214,18 @@ class EventLog(Protocol):
         before: str | None = None,
         limit: int = RUNS_PER_PAGE,
     ) -> list[RunState]:
-        """Return states of runs, newest first. `before`: only those older than that run. Raises `UnknownRun` for it."""
+        """Return states of runs, newest first.
+
+        Args:
+            status: Runs of these statuses; empty for all.
+            pipeline: Runs of this pipeline; None for all.
+            search: Words that id, title, pipeline, owner, host, program or parameters contain; empty for all.
+            before: Runs older than this one; None for the newest.
+            limit: At most so many.
+
+        Raises:
+            UnknownRun: There is no run `before`.
+        """
 
     def counts(self) -> dict[str, int]:
         """Return how many runs there are of each status."""
@@ -192,9 +239,14 @@ class EventLog(Protocol):
         after: int | None = None,
         limit: int = LINES_PER_PAGE,
     ) -> list[Entry]:
-        """Return log lines, oldest first: the last ones before `before`, or the first ones after `after`, or the last.
+        """Return log lines, oldest first.
 
-        `level`: the least level, as a number of `logging`.
+        Args:
+            run_id: Id of the run.
+            level: The least level, as a number of `logging`; 0 for all.
+            before: The last lines before this offset; None for the newest lines.
+            after: The first lines after this offset, unless `before` is given; None for the newest lines.
+            limit: At most so many.
         """
 
     def search(
@@ -207,13 +259,28 @@ class EventLog(Protocol):
         after: int | None = None,
         limit: int = LINES_PER_PAGE,
     ) -> Found:
-        """Return log lines as `lines` does, of those whose message contains a text, in any case. Looks at so many only.
+        """Return the log lines whose message contains a text. One search looks at a bounded number of lines.
 
-        Where it stopped before it had `limit` and before the end, `reached` says from where to go on.
+        Args:
+            run_id: Id of the run.
+            text: The text, in upper or lower case.
+            level: As in `lines`.
+            before: As in `lines`.
+            after: As in `lines`.
+            limit: At most so many.
+
+        Returns:
+            The lines. `reached` is where the search stopped with lines left to look at: go on from there.
         """
 
     def failures(self, run_id: str, *, after: int = 0, limit: int = FAILURES_PER_PAGE) -> list[Entry]:
-        """Return failed items after an offset, oldest first."""
+        """Return failed items, oldest first.
+
+        Args:
+            run_id: Id of the run.
+            after: Items after this offset; 0 for the first ones.
+            limit: At most so many.
+        """
 
     def close(self) -> None:
-        """Store what is waiting and close. Idempotent; blocks."""
+        """Store the waiting events and close. Idempotent; blocks."""

@@ -1,4 +1,4 @@
-"""What a log need not keep: `Retention` says it, `tend` removes it in slices. Runs under way are not touched."""
+"""Removal of old entries: `Retention` is the rule, `tend` removes in slices. Runs that are not over stay whole."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from streamer.protocol.frames import REMOVED, Removed
 
 #: Entries looked at, and at most removed, in one slice: some milliseconds of the writer's time.
 _SLICE: Final = 2_000
-#: That a run was removed stands among the entries, of no run, for those who were away. So many of the newest are kept:
-#: who was away for longer begins anew.
+#: An entry of no run says that a run was removed, for readers that were away. The log keeps so many of them: a reader
+#: that missed more begins again.
 _WORDS_KEPT: Final = 1_000
 _NO_RUN: Final = 0
 
 
 class Retention(Struct, frozen=True):
-    """What is kept of runs that are over; 0 sets no bound.
+    """The bounds for runs that are over; 0 sets no bound.
 
-    `seconds` after its end, when more than `runs` are over, or when entries take more than `bytes`, a run is removed,
-    the one that ended first before others. Its progress entries are removed `compact_seconds` after its end (0: never):
-    its state has the curves that they drew.
+    The run that ended first is removed `seconds` after its end, when more than `runs` are over, or when all entries
+    take more than `bytes`. A run's progress entries are removed `compact_seconds` after its end; its state keeps their
+    curves.
     """
 
     seconds: float = 0.0
@@ -35,7 +35,7 @@ KEEP_ALL: Final = Retention()
 
 
 class Slice(Struct, frozen=True):
-    """What a slice did: the run it removed, if any; `gap`, the last offset it removed; whether there is more to do."""
+    """The result of a slice: the removed run, if any; `gap`, the last removed offset; whether more is left to do."""
 
     removed: Removed | None = None
     gap: int = 0
@@ -43,9 +43,19 @@ class Slice(Struct, frozen=True):
 
 
 def tend(db: sqlite3.Connection, keep: Retention, now: float, head: int) -> Slice:
-    """Remove one slice of what need not be kept, within the transaction that is open.
+    """Remove one slice of old entries, within the open transaction.
 
-    `now`: POSIX seconds; `head`: the last offset, which moves on by one when a run is removed.
+    Args:
+        db: The writer's connection.
+        keep: The bounds.
+        now: The time, POSIX seconds.
+        head: The last offset; a run's removal takes the next one.
+
+    Returns:
+        The result of the slice.
+
+    Raises:
+        sqlite3.Error: The log cannot be written.
     """
     row = db.execute("SELECT run FROM doomed LIMIT 1").fetchone()
     if row is not None:
@@ -79,7 +89,7 @@ def _surplus(db: sqlite3.Connection, keep: Retention, now: float) -> tuple[int, 
 
 
 def _remove_run(db: sqlite3.Connection, key: int, run_id: str, now: float, offset: int) -> Slice:
-    """Take the run away at once; its entries, which nobody reaches any more, follow in slices."""
+    """Remove the run at once. No reader reaches its entries any more; they follow in slices."""
     gap = db.execute('SELECT max("offset") FROM entries WHERE run = ?', (key,)).fetchone()[0] or 0
     db.execute("DELETE FROM runs WHERE key = ?", (key,))
     db.execute("INSERT INTO doomed VALUES (?)", (key,))

@@ -1,4 +1,4 @@
-"""A log's file that is damaged: how it is found, and what is still readable taken over into a fresh one."""
+"""A damaged log: `find_damage` recognises it, `salvage` takes its readable part over into a fresh file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ROWS: Final = 1_000
 
 
 class Salvaged(Struct, frozen=True):
-    """What was taken over, and where the damaged file is kept."""
+    """How many runs and entries were taken over, and the path of the damaged file."""
 
     runs: int
     entries: int
@@ -37,15 +37,26 @@ class Salvaged(Struct, frozen=True):
 
 
 def is_damage(error: BaseException) -> bool:
-    """Say whether SQLite found the file itself to be wrong, not only that it cannot be used now."""
+    """Return whether an error of SQLite shows a damaged file, and not only one that cannot be used now."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def find_damage(path: Path, *, known: bool, clean: bool, suspect: bool) -> str | None:
-    """Return what is wrong with the file, or None. Reads little of it, but all after a kill when it is not large.
+    """Look for damage. It reads little of the file; after a kill it checks all of a file that is not large.
 
-    `known`: a log of ours was here. `clean`: it was closed. `suspect`: it was found to be damaged while it was used.
+    Args:
+        path: The file.
+        known: Whether a log of ours was here.
+        clean: Whether it was closed properly.
+        suspect: Whether it was found damaged while it was used.
+
+    Returns:
+        The damage in words; None when there is none.
+
+    Raises:
+        OSError: The file cannot be read.
+        sqlite3.Error: SQLite cannot open it, for another reason than damage.
     """
     try:
         with path.open("rb") as file:
@@ -67,7 +78,7 @@ def find_damage(path: Path, *, known: bool, clean: bool, suspect: bool) -> str |
 
 
 def _missing_pages(path: Path, header: bytes) -> int:
-    """Return how many pages the header tells of that are neither in the file nor in its write-ahead log."""
+    """Return how many pages of the header's count are neither in the file nor in its write-ahead log."""
     page_size = struct.unpack(">H", header[16:18])[0]
     page_size = 65536 if page_size == 1 else page_size
     told, there = struct.unpack(">I", header[28:32])[0], path.stat().st_size // max(page_size, 512)
@@ -101,15 +112,27 @@ def _check(path: Path) -> str | None:
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
-    # Whoever may write moves the write-ahead log into the file as the last one leaves: it stays as it was found.
+    # The last connection that may write moves the write-ahead log into the file. The damaged file must stay as it is.
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
 
 
 def salvage(path: Path, *, head: int, stamp: str) -> Salvaged:
-    """Put a fresh log, with all that can be read of the damaged one, in its place; keep that one under another name.
+    """Put a fresh log with the readable part of a damaged one in its place; keep the damaged one under another name.
 
-    `head`: an offset that the log had reached; `stamp`: goes into the name. Raises `sqlite3.Error`, `OSError` or
-    `LogVersionError`. Stopped half-way, it can be done again.
+    A salvage that was stopped half-way can be repeated.
+
+    Args:
+        path: The damaged file.
+        head: An offset that the log had reached; 0 when it is not known.
+        stamp: Part of the damaged file's new name.
+
+    Returns:
+        A summary of the salvage.
+
+    Raises:
+        sqlite3.Error: SQLite cannot read or write a file.
+        OSError: A file cannot be copied or renamed.
+        LogVersionError: A newer version wrote the file.
     """
     fresh = path.with_name(f"{path.stem}.salvage{path.suffix}")
     for leftover in _files(fresh):
@@ -119,7 +142,7 @@ def salvage(path: Path, *, head: int, stamp: str) -> Salvaged:
         prepare(target, fresh)
         target.execute("BEGIN IMMEDIATE")
         with contextlib.closing(_read_only(path)) as source:
-            # Otherwise a file shorter than its header says is not read at all.
+            # Without it SQLite refuses a file that is shorter than its header says.
             source.execute("PRAGMA writable_schema = ON")
             with contextlib.suppress(sqlite3.DatabaseError):
                 check_version(source, path)
@@ -190,7 +213,7 @@ def _take_over(source: sqlite3.Connection, target: sqlite3.Connection, head: int
              encode_state(run.state), ended, run.bytes, run.gap, not over),
         )  # fmt: skip
         last = max(last, run.state.offset)
-    # Offsets are not used twice; and what was lost may have been anywhere before.
+    # No offset is used twice. The lost entries may lie anywhere before this one.
     last = max(last, head)
     target.execute("DELETE FROM sqlite_sequence WHERE name = 'entries'")
     target.execute("INSERT INTO sqlite_sequence VALUES ('entries', ?)", (last,))
@@ -199,7 +222,7 @@ def _take_over(source: sqlite3.Connection, target: sqlite3.Connection, head: int
 
 
 def _runs(source: sqlite3.Connection) -> dict[int, _Found]:
-    """Read the runs, each as far as it can be read: its id may be in an index alone, its state may be cut off."""
+    """Read the runs, each as far as possible: the id may be readable in an index alone, the state may be cut off."""
     most = max(_sequence(source, "runs"), _ROWS)
     found: dict[int, _Found] = {}
     for columns, place in (
@@ -219,14 +242,14 @@ def _runs(source: sqlite3.Connection) -> dict[int, _Found]:
 
 
 def _doomed(source: sqlite3.Connection) -> set[int]:
-    """Read of which runs, that were removed, entries are still there; of none when it cannot be read."""
+    """Return the keys of removed runs whose entries are still there; empty when the table cannot be read."""
     with contextlib.suppress(sqlite3.DatabaseError):
         return {key for (key,) in source.execute("SELECT run FROM doomed")}
     return set()
 
 
 def _sequence(source: sqlite3.Connection, table: str) -> int:
-    """Return the last key that was given, or found, in a table; 0 when it cannot be read."""
+    """Return the last key of a table; 0 when it cannot be read."""
     found = 0
     key = "key" if table == "runs" else '"offset"'
     for statement in (
@@ -240,7 +263,7 @@ def _sequence(source: sqlite3.Connection, table: str) -> int:
 
 
 def _rows(source: sqlite3.Connection, select: str, key: str, last: int) -> Iterator[tuple[Any, ...]]:
-    """Give the rows with keys up to `last`, in order, without those that cannot be read."""
+    """Give the readable rows with keys up to `last`, in order."""
     statement = f"{select} WHERE {key} BETWEEN ? AND ? ORDER BY {key}"
     ranges = [(first, min(first + _ROWS - 1, last)) for first in range(last // _ROWS * _ROWS + 1, 0, -_ROWS)]
     while ranges:

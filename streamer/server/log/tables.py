@@ -1,4 +1,4 @@
-"""The tables of the log in SQLite: made, or brought from an older version to this one with a copy kept."""
+"""The tables of the log in SQLite. It makes them, or brings those of an older version to this one and keeps a copy."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from streamer.server.log.base import LogError
 logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION: Final = 2
-#: `ended`: when the streamer stored the end (POSIX seconds), NULL while the run is under way. `bytes`: of its entries.
-#: `gap`: offset of its last entry that was removed; all later ones are there. `compact`: up to where its progress was
-#: removed, NULL when that is done. `lost`: the end of the log was lost while the run was under way.
+#: `ended`: when the streamer stored the end (POSIX seconds), NULL before. `bytes`: the size of the run's entries.
+#: `gap`: the offset of its last removed entry; all later ones are there. `compact`: progress is removed up to this
+#: offset, NULL when that is done. `lost`: the log lost its end before the run was over.
 _RUNS_MORE: Final = (
     "ended REAL",
     "bytes INTEGER NOT NULL DEFAULT 0",
@@ -60,11 +60,11 @@ CREATE INDEX entries_failures ON entries (run, "offset") WHERE kind = 'failure';
 
 
 class LogVersionError(LogError):
-    """The file was written by a newer version, or is not a log of ours."""
+    """A newer version wrote the file, or it is no log of ours."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the file for its one writer. Raises `sqlite3.Error`."""
+    """Return a connection to the file for its one writer. Raises `sqlite3.Error`."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
         db.execute("PRAGMA journal_mode = WAL")
@@ -77,7 +77,17 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def prepare(db: sqlite3.Connection, path: Path) -> None:
-    """Make the tables, or bring them to this version. Raises `LogVersionError`, `sqlite3.Error` or `OSError`."""
+    """Make the tables, or bring them to this version.
+
+    Args:
+        db: The writer's connection.
+        path: The file, for messages and the copy of an older version.
+
+    Raises:
+        LogVersionError: A newer version wrote the file.
+        sqlite3.Error: The file cannot be written.
+        OSError: The copy cannot be made.
+    """
     (version,) = db.execute("PRAGMA user_version").fetchone()
     tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if version == 0 and tables == 0:
@@ -93,7 +103,16 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
 
 
 def check_version(db: sqlite3.Connection, path: Path) -> None:
-    """Raise `LogVersionError` when a newer version wrote the file, `sqlite3.Error` when that cannot be read."""
+    """Check that no newer version wrote the file.
+
+    Args:
+        db: A connection to the file.
+        path: The file, for messages.
+
+    Raises:
+        LogVersionError: A newer version wrote it.
+        sqlite3.Error: The version cannot be read.
+    """
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
         raise _unknown(path, version)
