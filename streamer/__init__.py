@@ -18,10 +18,10 @@ __version__ = "0.1.0"
 _LAZY = {
     "Client": "streamer.client.client",
     "adopt": "streamer.adoption.adopt",
-    "load_ipython_extension": "streamer.adoption.adopt",
+    "load_ipython_extension": "streamer.adoption.magic",
     "run": "streamer.producer.scripts.script",
     "track": "streamer.producer.scripts.script",
-    "unload_ipython_extension": "streamer.adoption.adopt",
+    "unload_ipython_extension": "streamer.adoption.magic",
 }
 
 

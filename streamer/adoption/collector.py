@@ -1,14 +1,13 @@
 """`Collector`: brings the bars and log records of a process tree into one run. The other end of `inside`.
 
-It listens on a Unix socket in a folder of its own that nobody else can enter, and takes only who knows the secret. What
-comes is untrusted all the same: bounded, and no more than text and numbers.
+It listens on a Unix socket in a folder that no other user can enter, and takes messages only from processes that know
+its secret. Messages are still not trusted: their number and size are bounded, and they hold only text and numbers.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hmac
-import math
 import os
 import secrets
 import selectors
@@ -17,147 +16,39 @@ import socket
 import tempfile
 import threading
 import time as _time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
+from streamer.adoption.messages import BarMessage, Record, decode
+from streamer.adoption.totals import BARS, Rate, Totals
 from streamer.model.bounds import BARS_LIMIT, bounded, counted
-from streamer.model.events import (
-    LEVELS,
-    Bar,
-    BarStatus,
-    Progressed,
-)
-from streamer.model.rates import RATE_SECONDS
+from streamer.model.events import Bar, Progressed
 from streamer.producer.publisher import THREAD_PREFIX
-from streamer.producer.run import Run
 
 #: The folder whose `sitecustomize` Python imports at its start.
 SITE: Final = Path(__file__).parent / "site"
-#: The variable that tells a process where to report: ``SECRET:PATH``. Not for users.
+#: The environment variable that tells a process where to report, as ``SECRET:PATH``. Not for users.
 ADDRESS: Final = "_STREAMER_ADOPT"
-#: Seconds between two progress events, and how long the end waits for last words that are on their way.
+#: Seconds between two progress events.
 EVERY_SECONDS: Final = 0.1
+#: Seconds that `close` waits for messages on their way.
 LAST_SECONDS: Final = 2.0
-#: Bounds of what is taken: processes at once, bytes of a message, bars of one process.
+#: Processes that may report at the same time.
 CONNECTIONS: Final = 500
+#: Bytes of one message.
 MESSAGE_BYTES: Final = 1_000_000
-#: Bound of the messages of this process that are not looked at yet; beyond it the oldest are dropped.
+#: Unread messages of this process. The collector drops older ones.
 MESSAGES: Final = 5_000
-BARS: Final = 2_000
 #: The longest path of a Unix socket that every system takes.
 _LONGEST_PATH: Final = 100
 
 
-class Record(Struct, frozen=True):
-    """A log record of some process; `number` is its level as `logging` counts."""
-
-    level: str = "INFO"
-    number: int = 20
-    logger: str = ""
-    message: str = ""
-
-    def report(self, run: Run) -> None:
-        """Make it a log line of a run; a level that somebody invented counts as the next lower one."""
-        known = [name for name, number in LEVELS.items() if number <= max(self.number, LEVELS["DEBUG"])]
-        run.report_line(self.message, level=known[-1], logger=self.logger)
-
-
-class _Bar(Struct, frozen=True):
-    id: str
-    parent: str | None = None
-    name: str = ""
-    done: float | int | None = None
-    total: float | int | None = None
-    unit: str = ""
-    status: BarStatus = "started"
-
-
-class _Message(Struct, frozen=True):
-    secret: str = ""
-    bars: list[_Bar] = []
-    log: Record | None = None
-    dropped: int = 0
-
-
-_decoder = msgspec.json.Decoder(_Message)
-
-
-class Headline:
-    """What a run counts without being told: its outer bars in the unit of the newest one, summed."""
-
-    def __init__(self) -> None:
-        self.unit = ""
-        self._base: float = 0
-        self._bars: OrderedDict[str, Bar] = OrderedDict()
-        #: Bars that are still open, but do not count: they are in another unit, or of before.
-        self._others: set[str] = set()
-
-    def take(self, bar: Bar) -> None:
-        """Note what became of a bar; only outer ones count."""
-        if bar.parent is not None:
-            return
-        if bar.id in self._others:
-            if bar.status != "started":
-                self._others.discard(bar.id)
-            return
-        if bar.id not in self._bars and bar.unit != self.unit:
-            self.begin_anew()
-            self.unit = bar.unit
-        self._bars[bar.id] = bar
-        if len(self._bars) > BARS:
-            self._base += self._bars.popitem(last=False)[1].done or 0
-
-    def begin_anew(self) -> None:
-        """Count only bars that begin from now on."""
-        self._others.update(bar.id for bar in self._bars.values() if bar.status == "started")
-        self._bars.clear()
-        self._base = 0
-
-    def read(self) -> tuple[float | None, float | None]:
-        """Return how much is done, and of how much (None: not known)."""
-        if not self._bars:
-            return None, None
-        done, total = self._base, self._base
-        known = True
-        for bar in self._bars.values():
-            done += bar.done or 0
-            if bar.total is not None:
-                total += max(bar.total, bar.done or 0)
-            elif bar.status == "finished":
-                total += bar.done or 0
-            else:
-                known = False
-        return done, total if known else None
-
-
-class Rate:
-    """Units per second over the last `RATE_SECONDS` or so; None while that is not known."""
-
-    def __init__(self) -> None:
-        self._rate: float | None = None
-        self._then: tuple[float, float] | None = None
-
-    def add(self, done: float, now: float) -> float | None:
-        """Return the rate when `done` units are done at `now`; a count that begins anew begins it anew."""
-        if self._then is None or done < self._then[0]:
-            self._rate, self._then = None, (done, now)
-        elif now > self._then[1]:
-            seconds = now - self._then[1]
-            newest = (done - self._then[0]) / seconds
-            share = 1 - math.exp(-seconds / RATE_SECONDS)
-            self._rate = newest if self._rate is None else self._rate + (newest - self._rate) * share
-            self._then = (done, now)
-        return self._rate
-
-
 class _Connection:
-    """One process that reports, this one without a link; `number` tells it from the others."""
+    """A process that reports. `number` tells it from the others; `link` is None for this process itself."""
 
     def __init__(self, number: int, link: socket.socket | None) -> None:
         self.number = number
@@ -169,13 +60,17 @@ class _Connection:
 
 
 class Collector:
-    """Takes what processes report, in a thread of its own, and tells a run of it.
+    """Takes reports of processes in a thread of its own, and passes them to a run.
 
-    `report(event)` gets progress at most ten times a second; `record(record)` each log record. Both are called from the
-    collector's thread, and once more from `close`.
+    A process that adopts its own bars needs no second thread and no socket: it passes `look`, and gives its messages to
+    `take`. The collector's thread calls `look(address)` ten times a second.
 
-    A process that adopts its own bars gives it `look(address)`, which is called there ten times a second, and the
-    messages themselves by `take`: so it needs neither another thread nor calls of the system.
+    Args:
+        report: Called with progress, at most ten times a second.
+        record: Called with each log record.
+        look: See above; None where only other processes report.
+
+    The collector's thread calls all three; `close` calls `report` once more.
     """
 
     def __init__(
@@ -188,7 +83,7 @@ class Collector:
         self._record = record
         self._look = look
         self._secret = secrets.token_hex(16)
-        self._folder = _folder()
+        self._folder = _make_folder()
         self._path = str(self._folder / "s")
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(self._path)
@@ -201,21 +96,21 @@ class Collector:
         self._here: _Connection | None = None
         self._taken: deque[bytes] = deque(maxlen=MESSAGES)
         self._changed: dict[str, Bar] = {}
-        self._headline = Headline()
-        self._anew = False
+        self._totals = Totals()
+        self._restart = False
         self._rate = Rate()
-        self._told = -1.0
+        self._reported_at = -1.0
         self._due = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{THREAD_PREFIX}adopt", daemon=True)
 
     @property
     def address(self) -> str:
-        """Where a process reports to, and the secret: for `inside.install`."""
+        """The secret and the socket, for `inside.install`."""
         return f"{self._secret}:{self._path}"
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
-        """Return what a process needs in its environment, beside what is `given`, to report here."""
+        """Return the variables that a process needs in order to report here, beside the given ones."""
         paths = [str(SITE), *(part for part in given.get("PYTHONPATH", "").split(os.pathsep) if part)]
         own = list(dict.fromkeys(paths))
         return {"PYTHONPATH": os.pathsep.join(own), ADDRESS: self.address}
@@ -224,16 +119,16 @@ class Collector:
         """Start the thread."""
         self._thread.start()
 
-    def begin_anew(self) -> None:
-        """Count, from now on, only what begins from now on: another phase has begun. Any thread may call it."""
-        self._anew = True
+    def restart(self) -> None:
+        """Count only bars that begin from now on, since another phase has begun. Any thread may call it."""
+        self._restart = True
 
     def take(self, message: bytes) -> None:
-        """Take a message of this process; an empty one says that nothing follows. Any thread may call it."""
+        """Take a message of this process; an empty one ends its bars. Any thread may call it."""
         self._taken.append(message)
 
     def close(self) -> None:
-        """Take the last words that are on their way, end all bars, and leave nothing behind. Idempotent."""
+        """Take the messages on their way, end all bars, and remove the socket. Idempotent."""
         if self._stop.is_set():
             return
         self._stop.set()
@@ -242,7 +137,7 @@ class Collector:
         self._take_here()
         for connection in tuple(self._connections):
             self._leave(connection)
-        self._tell()
+        self._flush()
         self._selector.close()
         self._listener.close()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -259,17 +154,17 @@ class Collector:
                 if self._look is not None:
                     self._look(self.address)
                 self._take_here()
-            # What comes after a silence is told at once.
-            if now >= self._due or (self._changed and now - self._told >= EVERY_SECONDS):
+            # The first change after a silence is reported at once.
+            if now >= self._due or (self._changed and now - self._reported_at >= EVERY_SECONDS):
                 self._due = now + EVERY_SECONDS
-                self._tell()
+                self._flush()
             if self._stop.is_set():
                 if until is not None and quiet:
                     return
                 until = now + LAST_SECONDS if until is None else until
 
     def _take(self, timeout: float) -> bool:
-        """Wait for something, and take it; tell whether there was any."""
+        """Wait for messages and take them; return whether there were any."""
         ready = self._selector.select(timeout)
         for key, _ in ready:
             if key.fileobj is self._listener:
@@ -297,7 +192,7 @@ class Collector:
         return connection
 
     def _take_here(self) -> None:
-        """Take what this process has said."""
+        """Take the messages of this process."""
         while self._taken:
             if self._here is None:
                 self._here = self._connected(None)
@@ -327,10 +222,9 @@ class Collector:
             self._leave(connection)
 
     def _understand(self, connection: _Connection, line: bytes) -> bool:
-        """Take one message; False when it is not from who it should be."""
-        try:
-            message = _decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        """Take one message; return False when its sender does not know the secret, or it is not a message."""
+        message = decode(line)
+        if message is None:
             return False
         if not connection.known:
             connection.known = hmac.compare_digest(message.secret.encode(), self._secret.encode())
@@ -338,17 +232,17 @@ class Collector:
         for bar in message.bars:
             self._bar(connection, bar)
         if message.log is not None:
-            self._tell_record(message.log)
+            self._log(message.log)
         if message.dropped > 0:
-            text = f"{message.dropped:,} log records were not kept: there were too many at once"
-            self._tell_record(Record("WARNING", 30, "streamer.adoption", text))
+            text = f"{message.dropped:,} log records were dropped: there were too many at once"
+            self._log(Record("WARNING", 30, "streamer.adoption", text))
         return True
 
-    def _tell_record(self, record: Record) -> None:
+    def _log(self, record: Record) -> None:
         with contextlib.suppress(Exception):
             self._record(record)
 
-    def _bar(self, connection: _Connection, told: _Bar) -> None:
+    def _bar(self, connection: _Connection, told: BarMessage) -> None:
         if told.id not in connection.open:
             if len(connection.open) >= BARS:
                 return
@@ -370,16 +264,16 @@ class Collector:
         self._note(bar)
 
     def _note(self, bar: Bar) -> None:
-        if self._anew:
-            self._anew = False
-            self._headline.begin_anew()
-        self._headline.take(bar)
+        if self._restart:
+            self._restart = False
+            self._totals.restart()
+        self._totals.take(bar)
         self._changed[bar.id] = bar
         if len(self._changed) >= BARS_LIMIT:
-            self._tell()
+            self._flush()
 
     def _leave(self, connection: _Connection) -> None:
-        """End a process' bars with it."""
+        """End the bars of a process that has ended."""
         for bar in connection.open.values():
             whole = bar.done is not None and bar.total is not None and bar.done >= bar.total
             self._note(replace(bar, status="finished" if whole else "stopped"))
@@ -390,15 +284,15 @@ class Collector:
                 self._selector.unregister(connection.link)
             connection.link.close()
 
-    def _tell(self) -> None:
+    def _flush(self) -> None:
         if not self._changed:
             return
         bars = tuple(self._changed.values())
         self._changed.clear()
-        self._told = _time.monotonic()
-        done, total = self._headline.read()
-        rate = None if done is None else self._rate.add(done, self._told)
-        event = Progressed(done=done, total=total, unit=self._headline.unit, rate=rate, bars=bars)
+        self._reported_at = _time.monotonic()
+        done, total = self._totals.read()
+        rate = None if done is None else self._rate.add(done, self._reported_at)
+        event = Progressed(done=done, total=total, unit=self._totals.unit, rate=rate, bars=bars)
         with contextlib.suppress(Exception):
             self._report(_checked(event))
 
@@ -409,8 +303,8 @@ def _checked(event: Progressed) -> Progressed:
     return kept
 
 
-def _folder() -> Path:
-    """Make a folder of our own, 0700, whose path leaves room for a socket's."""
+def _make_folder() -> Path:
+    """Make a folder with mode 0700 whose path is short enough for a socket in it."""
     folder = tempfile.mkdtemp(prefix="streamer-")
     if len(folder) > _LONGEST_PATH - 10:
         Path(folder).rmdir()

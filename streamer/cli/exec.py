@@ -9,7 +9,8 @@ from streamer.cli.errors import UsageError
 
 def exec_command(arguments: argparse.Namespace) -> int:
     """Run a command as a run; return the command's exit code."""
-    from streamer.adoption.command import execute, read_phases
+    from streamer.adoption.command import execute
+    from streamer.adoption.phases import read_phases
 
     words = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not words:

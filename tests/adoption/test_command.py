@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from streamer.adoption.command import _without_secrets, read_phases
+from streamer.adoption.command import without_secrets
 from tests.exec_support import PYTHON, environment, exec_command, executed, find_run, fresh_title
 from tests.support import ROOT, ServerProcess, free_port, wait_until
 
@@ -328,23 +328,10 @@ def test_the_terminal_is_given_back_as_it_was(server: ServerProcess, tmp_path: P
 # -- words -------------------------------------------------------------------------------------------------------------
 
 
-def test_phases_are_read_with_weights_and_patterns() -> None:
-    phases = read_phases(r"setup, load*2.5=^loading \d+\, please ,save=a=b")
-    assert [("setup", 1.0, None), ("load", 2.5, r"^loading \d+, please"), ("save", 1.0, "a=b")] == [
-        (one.spec.name, one.spec.weight, one.pattern and one.pattern.pattern) for one in phases
-    ]
-
-
-@pytest.mark.parametrize("text", ["", "a,b", "a*0=x", "a*-1", "a*x=y", "a=(", "a=x,a=y", "=x", "a*inf=x"])
-def test_phases_that_are_none_are_refused_with_what_was_received(text: str) -> None:
-    with pytest.raises(ValueError, match="phases: expected"):
-        read_phases(text)
-
-
 def test_a_password_is_not_shown() -> None:
     words = ["curl", "--token", "abc", "--password=abc", "API_KEY=abc", "-u", "me", "--data", "token"]
     shown = ["curl", "--token", "…", "--password=…", "API_KEY=…", "-u", "me", "--data", "token"]
-    assert shown == list(_without_secrets(words))
+    assert shown == list(without_secrets(words))
 
 
 @pytest.mark.slow
