@@ -8,9 +8,10 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, Literal, Protocol, Self, TypeVar, overload
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar, overload
 
 import param
+from msgspec import Struct
 
 from streamer.model.bounds import COUNT_LIMIT, NAME_LIMIT, PHASES_LIMIT
 from streamer.model.events import PhaseSpec
@@ -26,24 +27,72 @@ class Advance(Protocol):
     def advance(self, amount: float = 1) -> None: ...
 
 
-class Reporter(Protocol):
+class MapOptions(Struct, Generic[T], frozen=True):
+    """The options of one `map` call; see `map_over`."""
+
+    on_error: Literal["raise", "collect"] = "raise"
+    workers: int = 0
+    processes: bool = False
+    total: float | None = None
+    unit: str = "items"
+    size: Callable[[T], float] | None = None
+    label: Callable[[T], str] = str
+
+
+class MapsItems(Protocol):
+    """An object that can have `map_over` as its method `map`."""
+
+    def map_items(
+        self, function: Callable[[T], R], items: Iterable[T], options: MapOptions[T]
+    ) -> list[R]: ...
+
+
+def map_over(
+    self: MapsItems,
+    function: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    on_error: Literal["raise", "collect"] = "raise",
+    workers: int = 0,
+    processes: bool = False,
+    total: float | None = None,
+    unit: str = "items",
+    size: Callable[[T], float] | None = None,
+    label: Callable[[T], str] = str,
+) -> list[R]:
+    """Call `function` on every item and report the progress. It is the method `map` of pipelines and runs.
+
+    A run that does failed items again works on those alone, in the phases in which items failed, if `on_error` is
+    "collect". An item is one of them if its whole label is, as often as that label failed. The other items are passed
+    over: `function` is not called on them, and they are not counted. See `is_retry`.
+
+    Args:
+        self: The pipeline or run.
+        function: Called with one item.
+        items: Any iterable. With workers, two items for each worker are taken in advance.
+        on_error: "raise" reports the item that raised and raises its exception. "collect" reports it and goes on.
+        workers: How many threads call `function`; 0: this thread does.
+        processes: Whether the workers are processes; then `function` and the items must be picklable.
+        total: The number of items, or the sum of their sizes; None: `len(items)` where there are no sizes.
+        unit: The unit of the progress, in the plural, such as items or bytes.
+        size: Returns an item's size in `unit`; None: each item counts 1. An item whose size cannot be told counts 0.
+        label: Names an item in the list of failures. An item whose label cannot be told is named by its type.
+
+    Returns:
+        The results of the items that succeeded, in the items' order.
+
+    Raises:
+        ValueError: If `on_error` or `workers` is not valid.
+        Exception: What `function` raised, if `on_error` is "raise".
+    """
+    options = MapOptions(on_error, workers, processes, total, unit, size, label)
+    return self.map_items(function, items, options)
+
+
+class Reporter(MapsItems, Protocol):
     """Receives what running code reports: `streamer.producer.run.Run`, or `Silent` where nobody listens."""
 
     def track(self, items: Iterable[T], *, total: int | None = None, unit: str = "items") -> Iterator[T]: ...
-
-    def map(
-        self,
-        function: Callable[[T], R],
-        items: Iterable[T],
-        *,
-        on_error: Literal["raise", "collect"] = "raise",
-        workers: int = 0,
-        processes: bool = False,
-        total: float | None = None,
-        unit: str = "items",
-        size: Callable[[T], float] | None = None,
-        label: Callable[[T], str] = str,
-    ) -> list[R]: ...
 
     def counter(
         self, total: float | None = None, *, unit: str = "items"
@@ -111,40 +160,11 @@ class Pipeline(param.Parameterized):
         """
         return self._reporter.track(items, total=total, unit=unit)
 
-    def map(
-        self,
-        function: Callable[[T], R],
-        items: Iterable[T],
-        *,
-        on_error: Literal["raise", "collect"] = "raise",
-        workers: int = 0,
-        processes: bool = False,
-        total: float | None = None,
-        unit: str = "items",
-        size: Callable[[T], float] | None = None,
-        label: Callable[[T], str] = str,
-    ) -> list[R]:
-        """Call `function` on every item; return the results of those that succeeded, in order.
+    map = map_over
 
-        Items are counted as succeeded or failed. With ``on_error="collect"`` one that raises is listed with its error
-        and the rest goes on; with "raise" it ends the phase. Progress counts items, or the sum of `size(item)` of
-        `total` in `unit` (bytes, say) where it is given. `label` names an item in the list of failures. `workers`
-        threads do the calls, or with `processes` as many processes; 0: this thread.
-
-        When failed items are done again, ``on_error="collect"`` works on those alone, in the phases in which items
-        failed; `label` is what they are known by. Everything else runs as always: see `is_retry`.
-        """
-        return self._reporter.map(
-            function,
-            items,
-            on_error=on_error,
-            workers=workers,
-            processes=processes,
-            total=total,
-            unit=unit,
-            size=size,
-            label=label,
-        )
+    def map_items(self, function: Callable[[T], R], items: Iterable[T], options: MapOptions[T]) -> list[R]:
+        """Do as `map`, with its options as one object."""
+        return self._reporter.map_items(function, items, options)
 
     def counter(self, total: float | None = None, *, unit: str = "items") -> AbstractContextManager[Advance]:
         """Return a context manager whose value has `advance(amount)`: progress that is no loop over items."""
@@ -177,27 +197,17 @@ class Silent:
     def track(self, items: Iterable[T], *, total: int | None = None, unit: str = "items") -> Iterator[T]:
         return iter(items)
 
-    def map(
-        self,
-        function: Callable[[T], R],
-        items: Iterable[T],
-        *,
-        on_error: Literal["raise", "collect"] = "raise",
-        workers: int = 0,
-        processes: bool = False,
-        total: float | None = None,
-        unit: str = "items",
-        size: Callable[[T], float] | None = None,
-        label: Callable[[T], str] = str,
-    ) -> list[R]:
+    map = map_over
+
+    def map_items(self, function: Callable[[T], R], items: Iterable[T], options: MapOptions[T]) -> list[R]:
         results = []
         for item in items:
             try:
                 results.append(function(item))
             except Exception:
-                if on_error == "raise":
+                if options.on_error == "raise":
                     raise
-                self._log.exception("%s failed", label(item))
+                self._log.exception("%s failed", options.label(item))
         return results
 
     def counter(self, total: float | None = None, *, unit: str = "items") -> AbstractContextManager[Advance]:

@@ -1,0 +1,164 @@
+"""`Mapper`: calls a function on every item for `Run.map`, and reports each item's end. Counts through its run."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from streamer.model.bounds import NAME_LIMIT, cut
+from streamer.model.pipeline import MapOptions, SkipPhase
+from streamer.producer.counting import total_of
+
+if TYPE_CHECKING:
+    from streamer.producer.run import Run
+    from streamer.protocol.failed_items import FailedItems
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Mapper:
+    """The `map` calls of one run. Any thread may call it.
+
+    Args:
+        run: The run that counts the items and reports their failures.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        # The item that each thread works on, with the function that names it.
+        self._at: dict[int, tuple[Any, Callable[[Any], str]]] = {}
+        #: The failed items of another run that this run does again; None: it does all items.
+        self.again: FailedItems | None = None
+
+    def item_here(self) -> str | None:
+        """Return the name of the item that this thread works on; None when it is in no `map`."""
+        at = self._at.get(threading.get_ident())
+        return None if at is None else cut(label_of(at[1], at[0]), NAME_LIMIT)
+
+    def map(self, function: Callable[[T], R], items: Iterable[T], options: MapOptions[T]) -> list[R]:
+        """Do as `streamer.model.pipeline.map` says."""
+        if options.on_error not in ("raise", "collect"):
+            raise ValueError(f'on_error: expected "raise" or "collect", received {options.on_error!r}')
+        if options.workers < 0 or (options.processes and not options.workers):
+            raise ValueError(
+                "workers: expected 1 or more for processes, 0 or more for threads, "
+                f"received {options.workers!r}"
+            )
+        run, label, size, total = self._run, options.label, options.size, options.total
+        again = self.again if options.on_error == "collect" else None
+        if again is not None and again.concerns(run.current_phase):
+            total = again.left(run.current_phase) if size is None else None
+            items = self._failed_of(again, items, label)
+        elif total is None and size is None:
+            total = total_of(items)
+        results = []
+        thread = threading.get_ident()
+        with (
+            run.counter(total, unit=options.unit) as counter,
+            _calls(function, items, options.workers, options.processes) as calls,
+            _Restored(self._at, thread, self._at.get(thread)),
+        ):
+            for item, call in calls:
+                self._at[thread] = item, label
+                amount = 1.0 if size is None else _size(size, item)
+                try:
+                    results.append(call())
+                except SkipPhase:
+                    raise
+                except Exception as error:
+                    run._item_failed(label_of(label, item), error)
+                    if options.on_error == "raise":
+                        raise
+                else:
+                    run._item_succeeded()
+                counter.advance(amount)
+        return results
+
+    def _failed_of(self, again: FailedItems, items: Iterable[T], label: Callable[[T], str]) -> Iterator[T]:
+        """Yield those items that failed in the run that is done again, and stop after the last of them."""
+        phase = self._run.current_phase
+        assert phase is not None
+        for item in items if again.left(phase) else ():
+            self._run.checkpoint()
+            with self._run._lock:
+                taken = again.take(phase, label_of(label, item))
+            if taken:
+                yield item
+                if not again.left(phase):
+                    return
+
+
+class _Restored:
+    """Puts a dictionary's entry back to its earlier value, on leaving."""
+
+    __slots__ = ("_at", "_before", "_key")
+
+    def __init__(self, at: dict[int, Any], key: int, before: Any) -> None:
+        self._at = at
+        self._key = key
+        self._before = before
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is None:
+            self._at.pop(self._key, None)
+        else:
+            self._at[self._key] = self._before
+
+
+@contextlib.contextmanager
+def _calls(
+    function: Callable[[T], R], items: Iterable[T], workers: int, processes: bool
+) -> Iterator[Iterator[tuple[T, Callable[[], R]]]]:
+    """Give an iterator over pairs, in order: an item, and a function that returns its result or raises its error.
+
+    With workers the calls are begun in advance.
+    """
+    if not workers:
+        yield ((item, partial(function, item)) for item in items)
+        return
+    pool: Executor = (
+        ProcessPoolExecutor(workers) if processes else ThreadPoolExecutor(workers, thread_name_prefix="map")
+    )
+    try:
+        yield _in_advance(pool, function, iter(items), 2 * workers)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_advance(
+    pool: Executor, function: Callable[[T], R], items: Iterator[T], number: int
+) -> Iterator[tuple[T, Callable[[], R]]]:
+    begun: deque[tuple[T, Future[R]]] = deque()
+    for item in items:
+        begun.append((item, pool.submit(function, item)))
+        if len(begun) >= number:
+            first, future = begun.popleft()
+            yield first, future.result
+    for first, future in begun:
+        yield first, future.result
+
+
+def label_of(label: Callable[[T], str], item: T) -> str:
+    """Return an item's name, or its type in angle brackets when `label` fails."""
+    try:
+        return str(label(item))
+    except Exception:  # noqa: BLE001 - somebody else's function; the item's failure must be reported all the same
+        return f"<{type(item).__name__}>"
+
+
+def _size(size: Callable[[T], float], item: T) -> float:
+    try:
+        amount = float(size(item))
+    except Exception:  # noqa: BLE001 - somebody else's function, and the item may be fine
+        return 0.0
+    return amount if 0 <= amount < math.inf else 0.0
