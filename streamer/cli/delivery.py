@@ -15,7 +15,7 @@ def send_command(arguments: argparse.Namespace) -> int:
     from streamer.client.discovery import find_streamer
     from streamer.client.spool_delivery import NotDelivered, deliver
     from streamer.protocol.spool import FOLDER, spools
-    from streamer.terminal.display import printable
+    from streamer.terminal.printable import printable
 
     settings = Settings.from_environment(**({} if arguments.data is None else {"data": arguments.data}))
     code = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 
 from streamer.cli.errors import UsageError
 from streamer.cli.output import date, json_line, say, table
@@ -15,8 +16,10 @@ def runs_command(arguments: argparse.Namespace) -> int:
 
 
 async def _runs(arguments: argparse.Namespace) -> int:
+    from streamer.model.summary import summarise
     from streamer.protocol.frames import state_data
-    from streamer.terminal.display import outcome, percent, printable
+    from streamer.terminal.printable import printable
+    from streamer.terminal.wording import standing
 
     async with client(arguments) as streamer:
         page = await streamer.runs(
@@ -31,16 +34,18 @@ async def _runs(arguments: argparse.Namespace) -> int:
     if not page.runs:
         say("no runs; start one: streamer run PIPELINE")
         return 0
+    now = time.time()
+    summaries = [summarise(run, now) for run in page.runs]
     rows = [
         (
             printable(run.run),
-            printable(run.title or run.pipeline or ""),
-            percent(run),
-            outcome(run),
+            printable(summary.title),
+            printable(summary.progress),
+            standing(summary),
             printable(run.owner),
             date(run.created),
         )
-        for run in page.runs
+        for run, summary in zip(page.runs, summaries, strict=True)
     ]
     table(("RUN", "TITLE", "PROGRESS", "STATUS", "BY", "SINCE"), rows)
     if page.next is not None:
@@ -56,7 +61,7 @@ def pipelines_command(arguments: argparse.Namespace) -> int:
 async def _pipelines(arguments: argparse.Namespace) -> int:
     import msgspec
 
-    from streamer.terminal.display import printable, printable_lines
+    from streamer.terminal.printable import printable, printable_lines
 
     async with client(arguments) as streamer:
         offers = await streamer.pipelines()

@@ -18,7 +18,7 @@ def say(*lines: str) -> None:
 
 def complain(message: str) -> int:
     """Print a message to the standard error; return the exit code that goes with it."""
-    from streamer.terminal.display import printable_lines
+    from streamer.terminal.printable import printable_lines
 
     print("streamer:", "\n".join(printable_lines(message)), file=sys.stderr)
     return NOT_DONE

@@ -118,7 +118,7 @@ class Summary(Struct, frozen=True):
         fraction: How much of a bar is filled, 0 to 1.
         moving: The run works, and how far it is is not known.
         live: It works, as far as is known.
-        phase: The phase it is in, or empty.
+        phase: The phase it is in; empty outside of phases and once it is over.
         counts: Done of total with unit; empty where nothing was counted.
         rate: How fast it is; empty where that is not known.
         now: What it does now, or did last, beside the phase: counts and rate, or words.
@@ -129,7 +129,7 @@ class Summary(Struct, frozen=True):
         succeeded: How many items succeeded.
         failed: How many items failed.
         warnings: How many log lines are warnings.
-        failures: How many failed, of how many; empty without any.
+        failures: How many failed, at the end of how many; empty without any.
         remaining: The sentence about the remaining time; empty without an estimate.
     """
 
@@ -172,9 +172,12 @@ class Summary(Struct, frozen=True):
         return f"{self.number} {self.unit}".rstrip()
 
     @property
-    def sentence(self) -> str:
-        """The headline, and beside it what the run does now: one line for somebody who hears it."""
-        return " · ".join(part for part in (self.headline, self.phase, self.now) if part)
+    def standing(self) -> str:
+        """The status in the middle of a line: ``running, 3 failed`` or ``failed at 63 %``."""
+        if self.outcome is None:
+            return ", ".join(part for part in (self.word.lower(), self.failures) if part)
+        said = self.headline[:1].lower() + self.headline[1:]
+        return said if not self.failures or self.failures in said else f"{said}, {self.failures}"
 
 
 def outcome(state: RunState) -> Outcome | None:
@@ -222,7 +225,7 @@ def tone(state: RunState) -> Tone:
 
 
 def failures(state: RunState) -> str:
-    """Return how many items failed, of how many: ``3 of 4,812 failed``.
+    """Return how many items failed: ``3 failed``, and at the end of how many: ``3 of 4,812 failed``.
 
     Args:
         state: What is known of the run.
@@ -231,7 +234,11 @@ def failures(state: RunState) -> str:
         The words; empty where no item failed.
     """
     failed = state.results.failed
-    return f"{failed:,} of {failed + state.results.success:,} failed" if failed else ""
+    if not failed:
+        return ""
+    return (
+        f"{failed:,} of {failed + state.results.success:,} failed" if state.is_over else f"{failed:,} failed"
+    )
 
 
 def percent(state: RunState, estimate: Estimate | None = None) -> int | None:
@@ -299,7 +306,9 @@ def summarise(
     number, of = _number(state, shown, unit)
     live = state.status in ("running", "cancelling") and away_seconds is None
     life, quiet = _life(state, now, away_seconds)
-    phase = "" if state.status in ("queued", "complete") else formatting.cut(state.phase or "", PHASE_SHOWN)
+    phase = (
+        "" if state.status == "queued" or state.is_over else formatting.cut(state.phase or "", PHASE_SHOWN)
+    )
     return Summary(
         run=state.run,
         title=title(state),
@@ -367,7 +376,8 @@ def _now(state: RunState, shown: int | None, counts: str, rate: str) -> str:
         success = state.results.success
         return f"{success:,} succeeded" if success and not state.results.failed else ""
     if state.is_over:
-        return counts
+        where = f"in {formatting.cut(state.phase, PHASE_SHOWN)}" if state.phase else ""
+        return " · ".join(part for part in (where, counts) if part)
     parts = [counts, rate]
     if state.indeterminate and state.done is not None:
         # The count is the large number then, unless earlier phases gave a percentage.

@@ -13,8 +13,11 @@ from typing import Final, Protocol, TextIO
 
 from streamer.client.identity import in_kernel
 from streamer.model.state import RunState
+from streamer.model.summary import summarise
 from streamer.producer.views import ViewsUnavailable, notebook_view
-from streamer.terminal.display import LiveDisplay, amount, outcome, percent, printable
+from streamer.terminal.live_display import LiveDisplay
+from streamer.terminal.printable import printable
+from streamer.terminal.wording import counts, standing
 
 #: Seconds between two lines of `Lines`.
 LINE_SECONDS: Final = 10.0
@@ -49,8 +52,9 @@ class Lines:
             self._line(state)
 
     def _line(self, state: RunState) -> None:
-        counts = amount(state.done, state.total, state.unit, state.rate)
-        words = (printable(state.title), percent(state), counts, outcome(state) if state.is_over else "")
+        summary = summarise(state, time.time())
+        ended = standing(summary) if summary.outcome is not None else ""
+        words = (printable(summary.title), summary.percent_words, counts(summary), ended)
         self._output.write(f"streamer: {' '.join(word for word in words if word)}\n")
         self._output.flush()
 

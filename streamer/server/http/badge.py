@@ -7,30 +7,22 @@ import unicodedata
 from typing import Final
 from xml.sax.saxutils import escape
 
-from streamer.model import formatting
+from streamer.model import formatting, palette
 from streamer.model.state import RunState
+from streamer.model.summary import summarise
 from streamer.server.http.handler import BaseHandler
 
 #: Seconds that a copy may be shown: while the run goes on, and after it.
 FRESH_SECONDS: Final = (5, 300)
 _LABEL: Final = 40
 _LINE: Final = 400
-_COLOURS: Final = {
-    "queued": "#5b6573",
-    "running": "#0b6bcb",
-    "stalled": "#8f5f00",
-    "cancelling": "#8f5f00",
-    "complete": "#1a7f4b",
-    "failed": "#c0272d",
-    "cancelled": "#5b6573",
-}
 _BADGE: Final = """\
 <svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" aria-label="{label}: {value}">\
 <title>{label}: {value}</title>\
 <clipPath id="r"><rect width="{width}" height="20" rx="3"/></clipPath>\
-<g clip-path="url(#r)"><rect width="{left}" height="20" fill="#3c4350"/>\
+<g clip-path="url(#r)"><rect width="{left}" height="20" fill="{ground}"/>\
 <rect x="{left}" width="{right}" height="20" fill="{colour}"/></g>\
-<g fill="#fff" font-family="Verdana,DejaVu Sans,Geneva,sans-serif" font-size="11" text-anchor="middle">\
+<g fill="{text}" font-family="Verdana,DejaVu Sans,Geneva,sans-serif" font-size="11" text-anchor="middle">\
 <text x="{middle}" y="14" textLength="{label_length}">{label}</text>\
 <text x="{centre}" y="14" textLength="{value_length}">{value}</text></g></svg>
 """
@@ -49,7 +41,7 @@ class GlanceHandler(BaseHandler):
     def glance_line(self, state: RunState) -> None:
         """Answer with one line of plain text."""
         page = f"{self.parts.page}?run={state.run}" if self.parts.page else ""
-        self.glance(state, "text/plain", f"{line_of(state, page)}\n")
+        self.glance(state, "text/plain", f"{line_of(state, self.parts.runs.now(), page)}\n")
 
 
 class BadgeHandler(GlanceHandler):
@@ -57,7 +49,7 @@ class BadgeHandler(GlanceHandler):
 
     async def get(self, run_id: str) -> None:
         state = await self.parts.runs.state(run_id)
-        self.glance(state, "image/svg+xml", badge_of(state))
+        self.glance(state, "image/svg+xml", badge_of(state, self.parts.runs.now()))
 
 
 class LineHandler(GlanceHandler):
@@ -67,15 +59,26 @@ class LineHandler(GlanceHandler):
         self.glance_line(await self.parts.runs.state(run_id))
 
 
-def badge_of(state: RunState) -> str:
-    """Return the badge of a run as SVG. Every text in it is escaped."""
-    label, value = formatting.cut(_plain(state.title or state.run), _LABEL), _reached(state)
+def badge_of(state: RunState, now: float) -> str:
+    """Return the badge of a run: its title, and how far it is or how it ended, in the tone of its status.
+
+    Args:
+        state: What is known of the run.
+        now: The time in POSIX seconds.
+
+    Returns:
+        An SVG image. Every text in it is escaped.
+    """
+    summary = summarise(state, now)
+    label, value = formatting.cut(_plain(summary.title), _LABEL), _plain(_lower(summary.headline))
     label_length, value_length = _length(label), _length(value)
     left, right = label_length + 12, value_length + 12
     return _BADGE.format(
         label=escape(label, {'"': "&quot;"}),
         value=escape(value, {'"': "&quot;"}),
-        colour=_COLOURS[state.status],
+        colour=palette.text_colour(summary.tone),
+        ground=palette.BADGE_LABEL,
+        text=palette.ON_TONE,
         left=left,
         right=right,
         width=left + right,
@@ -86,41 +89,37 @@ def badge_of(state: RunState) -> str:
     )
 
 
-def line_of(state: RunState, page: str = "") -> str:
-    """Return what there is to say of a run, in one line: title, progress, phase, counts, who, where, what, its page."""
-    counts = formatting.done_of(state.done, state.total, formatting.cut(state.unit, 20))
-    going = not state.is_over
-    who = " on ".join(part for part in (state.owner, state.host) if part)
+def line_of(state: RunState, now: float, page: str = "") -> str:
+    """Return a run in one line: title, progress, phase, counts, failed items, owner and host, program, page.
+
+    Args:
+        state: What is known of the run.
+        now: The time in POSIX seconds.
+        page: The address of the run's page; empty: it is left out.
+
+    Returns:
+        The line, without its end.
+    """
+    summary = summarise(state, now)
+    going = summary.outcome is None
     parts = (
-        _reached(state),
-        formatting.status_word(state.status).lower() if state.status in ("stalled", "cancelling") else "",
-        formatting.cut(state.phase or "", _LABEL) if going else "",
-        counts if going else "",
-        formatting.rate(state.rate, formatting.cut(state.unit, 20)) if going else "",
-        f"{state.results.failed:,} failed" if state.results.failed else "",
-        who,
+        _lower(summary.headline),
+        summary.word.lower() if state.status in ("stalled", "cancelling") else "",
+        formatting.cut(summary.phase, _LABEL),
+        # While the total is not known, the headline is the count.
+        summary.counts if going and summary.percent is not None else "",
+        summary.rate,
+        summary.failures if summary.failures not in summary.headline else "",
+        " on ".join(part for part in (state.owner, state.host) if part),
         formatting.cut(state.program_beside, _LABEL),
     )
-    title = formatting.cut(_plain(state.title or state.run), 80)
+    title = formatting.cut(_plain(summary.title), 80)
     said = formatting.cut(f"{title}: {' · '.join(_plain(part) for part in parts if part)}", _LINE)
     return f"{said} · {page}" if page else said
 
 
-def _reached(state: RunState) -> str:
-    """Return how far a run is, in a word or two."""
-    if state.status == "queued":
-        return "queued"
-    if state.status == "complete":
-        return "complete"
-    if state.status in ("failed", "cancelled"):
-        return f"{state.status} at {state.progress} %"
-    if state.indeterminate and not state.overall_progress:
-        return (
-            formatting.amount(state.done, formatting.cut(state.unit, 20))
-            if state.done is not None
-            else "running"
-        )
-    return f"{state.progress} %"
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _plain(text: str) -> str:

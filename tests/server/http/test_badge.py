@@ -14,6 +14,7 @@ from streamer.model.state import PhaseState, RunState
 from streamer.server.http.badge import badge_of, line_of
 from tests.api_support import running
 
+NOW = 1_700_000_000.0
 STATE = RunState(
     run="r1",
     title="Import prices",
@@ -42,24 +43,25 @@ MARKUP = "<script>alert(1)</script>\"' & \x1b]0;x\x07\nnext \ud800"
         ({"status": "complete", "results": Results(4812)}, "Import prices: complete · ada on build-7"),
         ({"status": "complete", "results": Results(4812), "program": "prices.ipynb"},
          "Import prices: complete · ada on build-7 · prices.ipynb"),
-        ({"status": "failed", "host": ""}, "Import prices: failed at 63 % · 3 failed · ada"),
+        ({"status": "failed", "host": ""}, "Import prices: failed at 63 % · 3 of 3,664 failed · ada"),
+        ({"status": "complete"}, "Import prices: complete, 3 of 3,664 failed · ada on build-7"),
         ({"status": "queued", "phase": None, "done": None, "total": None, "rate": None, "results": Results()},
          "Import prices: queued · ada on build-7"),
     ],
-    ids=["running", "stalled", "complete", "from a notebook", "failed", "queued"],
+    ids=["running", "stalled", "complete", "from a notebook", "failed", "partial", "queued"],
 )  # fmt: skip
 def test_a_run_is_one_line(changes, line):
-    assert line == line_of(replace(STATE, **changes))
+    assert line == line_of(replace(STATE, **changes), NOW)
 
 
 def test_a_count_whose_end_is_not_known_is_no_percentage():
     phases = (PhaseState("load", status="started", done=12),)
     state = replace(STATE, phases=phases, done=12, total=None, progress=0, overall_progress=0.0)
-    assert line_of(state).startswith("Import prices: 12 rows · load")
+    assert line_of(state, NOW).startswith("Import prices: 12 rows · load")
 
 
 def test_the_page_is_named_where_it_is_known():
-    assert line_of(STATE, "http://x/dashboards?run=r1").endswith(" · http://x/dashboards?run=r1")
+    assert line_of(STATE, NOW, "http://x/dashboards?run=r1").endswith(" · http://x/dashboards?run=r1")
 
 
 def texts_of(badge):
@@ -67,7 +69,7 @@ def texts_of(badge):
 
 
 def test_a_badge_has_title_and_progress_and_a_name_for_those_who_do_not_see_it():
-    badge = badge_of(STATE)
+    badge = badge_of(STATE, NOW)
     assert ["Import prices", "63 %"] == texts_of(badge)
     assert "Import prices: 63 %" == ET.fromstring(badge).get("aria-label")
 
@@ -75,9 +77,9 @@ def test_a_badge_has_title_and_progress_and_a_name_for_those_who_do_not_see_it()
 @given(st.text() | st.just(MARKUP))
 def test_any_title_is_text_on_one_line_in_well_formed_xml(title):
     state = replace(STATE, title=title, unit=title, phase=title, owner=title)
-    assert 2 == len(texts_of(badge_of(state)))
-    assert len(texts_of(badge_of(state))[0]) <= 40
-    line = line_of(state)
+    assert 2 == len(texts_of(badge_of(state, NOW)))
+    assert len(texts_of(badge_of(state, NOW))[0]) <= 40
+    line = line_of(state, NOW)
     assert [line] == line.encode().decode().splitlines()
     assert len(line) <= 400
 

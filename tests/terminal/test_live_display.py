@@ -13,37 +13,18 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from dashboards import literals
-from streamer.model import formatting
 from streamer.model.events import (
     Bar,
-    Entry,
-    ErrorInfo,
-    FailedItem,
-    ItemFailed,
-    Logged,
-    Progressed,
-    Results,
-    StatusChanged,
 )
-from streamer.model.state import PhaseState, RunState
-from streamer.terminal import display
+from streamer.model.state import RunState
+from streamer.model.summary import summarise
+from streamer.terminal.live_display import LiveDisplay
+from tests.model.test_summary import LOADING, NOW
 from tests.support import FakeClock
-
-NOW = 1_700_000_000.0
 
 
 def state(**changes: Any) -> RunState:
-    phases = (
-        PhaseState("validate", 10, "finished", 100.0, 50, 50, "rows", None, NOW - 28, NOW - 24),
-        PhaseState("load", 70, "started", 76.14, 3664, 4812, "rows", 128.0, NOW - 24),
-        PhaseState("summarise", 20),
-    )
-    fields: dict[str, Any] = {
-        "run": "7k2m", "title": "Import prices", "status": "running", "phase": "load", "phases": phases,
-        "overall_progress": 63.29, "done": 3664, "total": 4812, "unit": "rows", "rate": 128.0, "started": NOW - 28,
-        "results": Results(3661, 3),
-    }  # fmt: skip
-    return RunState(**{**fields, **changes})
+    return replace(LOADING, **changes)
 
 
 def drawn(shown: RunState, columns: int = 100, page: str | None = None) -> list[str]:
@@ -52,7 +33,7 @@ def drawn(shown: RunState, columns: int = 100, page: str | None = None) -> list[
         file=output, width=columns, force_terminal=True, markup=False, emoji=False, highlight=False,
         color_system=None,
     )  # fmt: skip
-    shown_on = display.LiveDisplay(console, clock=FakeClock(NOW))
+    shown_on = LiveDisplay(console, clock=FakeClock(NOW))
     shown_on._state = shown
     shown_on._page = page or ""
     console.print(shown_on.render())
@@ -61,8 +42,8 @@ def drawn(shown: RunState, columns: int = 100, page: str | None = None) -> list[
 
 def test_a_run_under_way_shows_overall_phases_weights_rate_and_counts():
     assert [
-        "Import prices  running, 3 of 3,664 failed  28 s",
-        "━━━━━━━━━━━━━━━━━━━━━━━━━                63.2 %",
+        "Import prices  running, 3 failed  28 s",
+        "━━━━━━━━━━━━━━━━━━━━━━━━━                63 %",
         "✓ validate  weight 10 % ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ 100 % 4.0 s 50 of 50 rows",
         "▸ load      weight 70 % ━━━━━━━━━━━━━━━━━━━━━━╸        76 %  24 s  3,664 of 4,812 rows",
         "· summarise weight 20 %",
@@ -87,9 +68,9 @@ def test_every_phase_keeps_its_numbers_on_one_line_in_every_width(columns, name)
 def test_the_terminal_and_the_page_say_the_same(columns):
     shown = state()
     text = "\n".join(drawn(shown, columns))
-    assert formatting.done_of(shown.done, shown.total, shown.unit) in text
-    assert formatting.rate(shown.rate, shown.unit) in text
-    assert formatting.duration(28) in text
+    summary = summarise(shown, NOW)
+    for said in (summary.counts, summary.rate, summary.failures, summary.percent_words, "28 s"):
+        assert said in text
 
 
 def bars(*more: Bar) -> tuple[Bar, ...]:
@@ -168,51 +149,3 @@ def test_every_state_of_the_gallery_fits_into_its_width(name, columns):
     lines = drawn(STATES[name], columns)
     assert STATES[name].status in lines[0] or lines[0].endswith("…")
     assert max(cell_len(line) for line in lines) <= columns
-
-
-@pytest.mark.parametrize("name", sorted(STATES))
-def test_what_is_said_at_the_end_is_printable(name):
-    assert all(line.isprintable() or "\u200d" in line for line in display.closing(STATES[name]))
-
-
-@given(st.text(max_size=200))
-def test_no_text_reaches_the_terminal_with_anything_but_what_can_be_seen(text):
-    events = (
-        StatusChanged(status="running", message=text),
-        Logged(level=text, message=text),
-        ItemFailed(item=text, error=ErrorInfo(text, text)),
-        Progressed(phase=text, done=1, unit=text),
-    )
-    shown = state(title=text, message=text, unit=text, owner=text)
-    for event in events:
-        for line in display.entry_lines(Entry(1, "r", 1, NOW, event), shown):
-            assert "".join(line).replace("\u200c", "").replace("\u200d", "").isprintable()
-
-
-def test_a_line_with_an_escape_is_shown_not_obeyed():
-    line = display.entry_lines(Entry(1, "r", 1, NOW, Logged(message="\x1b[2J\x1b]0;title\x07 red")), state())
-    assert [("INFO", r"\x1b[2J\x1b]0;title\x07 red")] == line
-
-
-def test_failed_items_are_listed_at_the_end_and_those_beyond_are_counted():
-    errors = tuple(FailedItem(f"row {n}", "load", ErrorInfo("ValueError", "high < low")) for n in range(30))
-    lines = display.closing(state(status="complete", errors=errors, results=Results(4782, 30)))
-    assert "failed in load: row 0: ValueError: high < low" == lines[0]
-    assert [20, "failed: 10 more"] == [sum(line.startswith("failed in") for line in lines), lines[-1]]
-
-
-def test_a_long_result_is_cut_and_says_where_the_rest_is():
-    lines = display.closing(state(status="complete", result=list(range(1000)), results=Results(1, 0)))
-    assert ["result:", "[", "  0,"] == lines[:3]
-    assert "… 972 more lines; the page shows the whole result" == lines[-1]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(None, "—"), (0.44, "0.4 s"), (9.96, "10.0 s"), (12.9, "12 s"), (185, "3 min 5 s")]
-)
-def test_durations_have_a_tenth_while_they_are_short(seconds, said):
-    assert said == display.duration(seconds)
-
-
-def test_progress_is_never_rounded_up_to_the_end():
-    assert "99.9 %" == display.percent(state(overall_progress=99.99))
