@@ -18,6 +18,7 @@ import param
 
 from streamer.model.events import LEVELS, STATUSES, TERMINAL, FailedItem
 from streamer.model.state import RunState
+from streamer.model.summary import Summary, summarise
 from streamer.protocol.pages import LINES_PER_PAGE, RUNS_PER_PAGE
 
 #: How many log lines a window holds, at most; what is farther back is asked for.
@@ -185,6 +186,7 @@ class Session(param.Parameterized):
         super().__init__(**params)
         self.commands = commands
         self._clock = clock
+        self._away_since: float = self.now
         self._ends: list[Callable[[], object]] = []
         self.closed = False
 
@@ -192,11 +194,18 @@ class Session(param.Parameterized):
         """Change several parameters at once; views see them together."""
         if self.closed:
             return
+        if changes.get("connection", self.connection) != self.connection:
+            self._away_since = self.now
         # Why not `param.update`: it first reads every parameter there is.
         with param.parameterized.batch_call_watchers(self):
             for name, value in changes.items():
                 if value is not getattr(self, name):
                     setattr(self, name, value)
+
+    @property
+    def away_seconds(self) -> float | None:
+        """For how long the streamer has been away, in seconds; None: it is not."""
+        return max(self.now - self._away_since, 0.0) if self.connection == "away" else None
 
     def whole_second(self) -> int:
         """Return what `now` is to be."""
@@ -277,6 +286,20 @@ class RunModel(Session):
             )
         super().__init__(commands=commands, **params)
         self._request = 0
+        self._summary: tuple[Any, ...] = (None, None, None, None)
+
+    @property
+    def summary(self) -> Summary | None:
+        """The run in numbers and words, made once for all views; None until the run is known."""
+        if self.state is None:
+            return None
+        state, now, away, summary = self._summary
+        if state is not self.state or (now, away) != (self.now, self.away_seconds):
+            now, away = self.now, self.away_seconds
+            summary = summarise(self.state, now, away_seconds=away)
+            self._summary = (self.state, now, away, summary)
+        made: Summary = summary
+        return made
 
     # -- what happens to the run ---------------------------------------------------------------------------------------
 

@@ -1,43 +1,18 @@
-"""The look: colours, light and dark, the font, and a stylesheet. No components.
+"""The look of pages: the palette of all surfaces, the font, and a stylesheet. No components.
 
 The views take their colours from CSS variables (`--st-…`). A page has them in its head, from the first frame;
-elsewhere, as in a notebook, `views/views.js` sets them from the same two palettes. A test holds both together.
+elsewhere, as in a notebook, `views/views.js` sets them from the same palettes. A test holds both together.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-FONT: Final = 'Roboto, Inter, "DejaVu Sans", sans-serif'
+from streamer.model.palette import CHIPS_DARK, CHIPS_LIGHT, DARK, LIGHT
 
-LIGHT: Final = {
-    "bg": "#f7f8fa",
-    "paper": "#ffffff",
-    "ink": "#14181f",
-    "soft": "#5b6573",
-    "line": "#e3e7ee",
-    "accent": "#0b6bcb",
-    "accent-soft": "#dcebfb",
-    "on-accent": "#ffffff",
-    "ok": "#1a7f4b",
-    "warn": "#8f5f00",
-    "bad": "#c0272d",
-    "wait": "#cfd6e0",
-}
-DARK: Final = {
-    "bg": "#0e1116",
-    "paper": "#161b22",
-    "ink": "#e8ecf2",
-    "soft": "#9aa5b4",
-    "line": "#262d38",
-    "accent": "#4a9cf0",
-    "accent-soft": "#12314f",
-    "on-accent": "#0b1520",
-    "ok": "#3fb27f",
-    "warn": "#d9a441",
-    "bad": "#f0686d",
-    "wait": "#323b48",
-}
+__all__ = ["CHIPS_DARK", "CHIPS_LIGHT", "DARK", "FONT", "LIGHT", "PAGE_CSS"]
+
+FONT: Final = 'Roboto, Inter, "DejaVu Sans", sans-serif'
 
 #: The stylesheet of a layout of Panel's own, outside the views' script.
 # Panel holds a layout to the height of what it is in, and the margin below would not be scrolled to.

@@ -20,6 +20,7 @@ from streamer.client.stream import Message as Told
 from streamer.model.events import Entry, Logged
 from streamer.model.reducer import apply
 from streamer.model.state import RunState
+from streamer.model.summary import percent
 from streamer.protocol.api import Conflict, NotFound, Offer, Refused, StreamerError
 from streamer.protocol.frames import Snapshot
 
@@ -286,7 +287,7 @@ class RunFeed:
 def run_frame(seen: Seen) -> Frame:
     """Return what a cell shows of a run. Its file is renewed when the status changes, and every ten percent."""
     state = seen.state
-    mark = "" if state is None else f"{state.status} {state.progress // 10} {seen.page}"
+    mark = "" if state is None else f"{state.status} {(percent(state) or 0) // 10} {seen.page}"
     over = state is not None and state.is_over
     return Frame(run_html(seen, live=not over), run_html(seen), run_text(seen), mark, over)
 

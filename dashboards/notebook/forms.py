@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from dashboards.fields import fields_of
 from dashboards.notebook.markup import Markup, tag
-from dashboards.notebook.record import SOFT, TONES, box, foot, note, stamp
+from dashboards.notebook.record import SOFT, beside, box, foot, note, stamp
 from streamer.model import formatting
 from streamer.protocol.api import Offer
 
@@ -105,6 +105,6 @@ def _field(field: dict[str, Any], wrong: str) -> Markup:
         "div",
         control,
         tag("div", field["help"], style=f"{SOFT};font-size:12px") if field["help"] else None,
-        tag("div", wrong, role="alert", style=f"color:{TONES['bad']};font-size:13px") if wrong else None,
+        tag("div", wrong, role="alert", style=f"{beside('bad')};font-size:13px") if wrong else None,
         style="margin-top:12px",
     )

@@ -6,8 +6,8 @@ import html
 from collections.abc import Iterable
 from typing import Final
 
-#: Frontends style the links of an output, and not those of a widget.
-_LINK: Final = "color:#2f81d6;text-decoration:underline"
+#: Frontends style the links of an output, and not those of a widget. No one colour is legible on every ground.
+_LINK: Final = "color:inherit;text-decoration:underline"
 _VOID: Final = frozenset({"br", "hr", "input"})
 
 

@@ -1,7 +1,8 @@
 """A run as a notebook keeps it: HTML without script and with inline styles only, and a text. Pure; draws no widgets.
 
 The live view shows this very HTML, and it is what stays in the saved file: GitHub and nbconvert show it as it is. All
-colours are legible on light and on dark ground, and where styles are taken away the words are still all there.
+text has the host's own colour or white on a tone, so it is legible on light and on dark ground. Where styles are taken
+away all words are still there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Any, Final, NamedTuple
 from dashboards.notebook.markup import Markup, join, link, tag
 from streamer.model import formatting
 from streamer.model.events import Bar, Entry, FailedItem, Logged
-from streamer.model.state import PhaseState, RunState
+from streamer.model.palette import EITHER_GROUND, ON_TONE, Tone, text_colour
+from streamer.model.state import RunState
+from streamer.model.summary import PHASE_TONES, PhaseKind, PhaseSummary, Summary, summarise
 
 #: How many of each are kept in a notebook; the page has them all.
 LINES_SHOWN: Final = 12
@@ -23,14 +26,14 @@ BARS_SHOWN: Final = 12
 PHASES_SHOWN: Final = 40
 _VALUE_LIMIT: Final = 4_000
 
-TONES: Final = {"accent": "#2f81d6", "ok": "#2e9e63", "warn": "#b07a10", "bad": "#d64550", "wait": "#7d8795"}
-_MARKS: Final = {"finished": "✓", "failed": "✕", "skipped": "↷", "started": "●", "waiting": "○"}
 _LINE: Final = "1px solid rgba(128,128,128,.35)"
 _BOX: Final = (
     f"box-sizing:border-box;max-width:900px;padding:14px 16px;border:{_LINE};border-radius:8px;"
     "font:14px/1.45 system-ui,-apple-system,'Segoe UI',sans-serif;font-variant-numeric:tabular-nums;"
     "overflow-wrap:anywhere"
 )
+_BAR_KINDS: Final[dict[str, PhaseKind]] = {"started": "active", "finished": "done", "stopped": "stopped"}
+_LINE_TONES: Final[dict[str, Tone]] = {"error": "bad", "warning": "warn"}
 SOFT: Final = "opacity:.75"
 _SMALL: Final = "opacity:.75;font-size:12px"
 _PRE: Final = (
@@ -67,10 +70,8 @@ def run_text(seen: Seen) -> str:
     state = seen.state
     lines = [f"Run {seen.run_id}: {seen.note or 'nothing is known of it yet'}"]
     if state is not None:
-        lines = [
-            f"{_title(state)} · {formatting.status_word(state.status)} · {_headline(state)}",
-            _now(state, seen.at),
-        ]
+        summary = summarise(state, seen.at)
+        lines = [f"{summary.title} · {summary.word} · {summary.progress}", _now(state, summary, seen.at)]
         if state.error is not None:
             lines.append(f"{state.error.type}: {state.error.message}")
         lines.append(seen.note)
@@ -89,16 +90,17 @@ def run_html(seen: Seen, *, live: bool = False) -> Markup:
         return box(
             tag("div", tag("b", f"Run {seen.run_id}")), tag("div", text, style=SOFT), _foot(seen, live)
         )
+    summary = summarise(state, seen.at)
     return box(
-        _head(state),
+        _head(state, summary),
         note(seen.note),
-        _bar(state),
+        _bar(summary),
         tag(
             "div",
-            tag("b", _headline(state), style="font-size:18px"),
-            _joined(" · ", _now(state, seen.at)),
+            tag("b", summary.progress, style="font-size:18px"),
+            _joined(" · ", _now(state, summary, seen.at)),
         ),
-        _phases(state),
+        _phases(summary),
         _bars(state),
         _error(state),
         _failures(state),
@@ -116,24 +118,27 @@ def box(*children: str | None) -> Markup:
 
 def note(text: str) -> Markup | None:
     """Return a sentence that the reader has to know; None without one."""
-    return tag("div", text, role="status", style=f"color:{TONES['warn']};margin-top:4px") if text else None
+    return tag("div", text, role="status", style=f"{beside('warn')};margin-top:4px") if text else None
 
 
-def chip(state: RunState) -> Markup:
+def beside(tone: Tone) -> str:
+    """Return the style of a text with a stripe in a tone beside it. The text keeps the host's colour."""
+    return f"border-left:3px solid {EITHER_GROUND[tone]};padding-left:8px"
+
+
+def chip(summary: Summary) -> Markup:
     """Return a run's status as a word in its tone."""
-    tone = TONES[formatting.STATUS_TONES.get(state.status, "wait")]
+    return _chip(summary.word, summary.tone)
+
+
+def _chip(text: str, tone: Tone) -> Markup:
+    ground = f"background:{text_colour(tone)};color:{ON_TONE}"
     return tag(
-        "span",
-        f"● {formatting.status_word(state.status)}",
-        style=f"color:{tone};font-weight:600;white-space:nowrap",
+        "span", text, style=f"{ground};padding:1px 9px;border-radius:10px;font-weight:600;white-space:nowrap"
     )
 
 
-def _title(state: RunState) -> str:
-    return formatting.cut(state.title or state.pipeline or state.run, 300)
-
-
-def _head(state: RunState) -> Markup:
+def _head(state: RunState, summary: Summary) -> Markup:
     parts = []
     if state.started is not None:
         parts.append(f"Started {stamp(state.started)}")
@@ -144,37 +149,34 @@ def _head(state: RunState) -> Markup:
     parts += [f"· {formatting.cut(state.program_beside, 100)}"] if state.program_beside else []
     return tag(
         "div",
-        tag("div", tag("b", _title(state), style="font-size:16px"), Markup(" &nbsp;"), chip(state)),
+        tag("div", tag("b", summary.title, style="font-size:16px"), Markup(" &nbsp;"), chip(summary)),
         tag("div", " ".join(parts), style=SOFT),
     )
 
 
-def _headline(state: RunState) -> str:
-    """Say how far it is: in percent, or counted where nobody knows how much there is."""
-    if state.status == "queued":
-        return "Waiting for a place"
-    if state.indeterminate and not state.overall_progress and state.done is not None:
-        return formatting.amount(state.done, state.unit)
-    return formatting.percent(state.progress)
+def _now(state: RunState, summary: Summary, at: float) -> str:
+    """Say what a run does, what came of its items, how long it took, and how long ago its last event was."""
+    going = summary.outcome is None
+    return " · ".join(
+        part
+        for part in (
+            formatting.cut(summary.phase, 80),
+            # The headline of a run that goes on is the large text before this.
+            summary.now if going else summary.headline,
+            f"{summary.succeeded:,} succeeded" if summary.succeeded else "",
+            "" if summary.failures in summary.headline else summary.failures,
+            f"{summary.warnings:,} warnings" if summary.warnings else "",
+            "" if summary.elapsed is None else formatting.duration(summary.elapsed),
+            _silence(state, at),
+        )
+        if part
+    )
 
 
-def _now(state: RunState, at: float) -> str:
-    parts = []
-    if not state.is_over and state.status != "queued":
-        counted = state.indeterminate and not state.overall_progress
-        parts += [formatting.cut(state.phase or "", 80)]
-        parts += ["total not known" if counted else formatting.done_of(state.done, state.total, state.unit)]
-        parts += [formatting.rate(state.rate, state.unit) if state.status != "stalled" else ""]
-    results = state.results
-    parts += [f"{results.success:,} succeeded"] if results.success else []
-    parts += [f"{results.failed:,} failed"] if results.failed else []
-    parts += [f"{state.warnings:,} warnings"] if state.warnings else []
-    seconds = state.duration(at)
-    parts += [formatting.duration(seconds)] if seconds is not None else []
-    if not state.is_over and state.last_time is not None and state.started is not None:
-        age = at - state.last_time
-        parts += [f"last event {formatting.ago(age)}"] if age >= 10 else []
-    return " · ".join(part for part in parts if part)
+def _silence(state: RunState, at: float) -> str:
+    if state.is_over or state.last_time is None or state.started is None or at - state.last_time < 10:
+        return ""
+    return f"last event {formatting.ago(at - state.last_time)}"
 
 
 def _joined(before: str, text: str) -> str | None:
@@ -185,53 +187,40 @@ def _fill(fraction: float, tone: str) -> Markup:
     return tag("div", style=f"width:{min(max(fraction, 0.0), 1.0) * 100:.4g}%;height:100%;background:{tone}")
 
 
-def _bar(state: RunState) -> Markup:
+def _bar(summary: Summary) -> Markup:
     """Draw the whole, in segments as wide as the phases' weights."""
-    over = {"complete": "ok", "failed": "bad", "cancelled": "wait"}.get(state.status)
-    segments = []
-    for phase in state.phases or (PhaseState("", progress=state.overall_progress, status="started"),):
-        done = phase.status in ("finished", "skipped")
-        failed = phase.status == "failed" and not _stopped(phase, state)
-        tone = TONES["bad" if failed else "ok" if done else over or "accent"]
-        fraction = 0.0 if phase.status == "skipped" else phase.fraction
-        width = f"flex:{max(phase.weight, 1e-6):.6g} 1 0"
-        shape = "min-width:3px;background:rgba(128,128,128,.28);border-radius:3px;overflow:hidden"
-        segments.append(tag("div", _fill(fraction, tone), style=f"{width};{shape}"))
-    known = state.status != "queued" and not (state.indeterminate and not state.overall_progress)
+    segments = [_segment(phase.share, phase.fraction, phase.tone) for phase in summary.phases]
     return tag(
         "div",
-        *segments,
+        *(segments or [_segment(1.0, summary.fraction, summary.tone)]),
         role="progressbar",
         aria_label="Overall progress",
         aria_valuemin=0,
         aria_valuemax=100,
-        aria_valuenow=state.progress if known else None,
-        aria_valuetext=_headline(state),
+        aria_valuenow=summary.percent,
+        aria_valuetext=summary.progress,
         style="display:flex;gap:3px;height:12px;margin:10px 0 8px",
     )
 
 
-def _phases(state: RunState) -> Markup | None:
-    if len(state.phases) < 2:
+def _segment(share: float, fraction: float, tone: Tone) -> Markup:
+    shape = "min-width:3px;background:rgba(128,128,128,.28);border-radius:3px;overflow:hidden"
+    return tag("div", _fill(fraction, EITHER_GROUND[tone]), style=f"flex:{max(share, 1e-6):.6g} 1 0;{shape}")
+
+
+def _phases(summary: Summary) -> Markup | None:
+    if len(summary.phases) < 2:
         return None
-    shown = [_phase(phase, state) for phase in state.phases[:PHASES_SHOWN]]
-    if len(state.phases) > PHASES_SHOWN:
-        shown.append(tag("span", f"and {len(state.phases) - PHASES_SHOWN:,} more"))
+    shown = [_phase(phase) for phase in summary.phases[:PHASES_SHOWN]]
+    if len(summary.phases) > PHASES_SHOWN:
+        shown.append(tag("span", f"and {len(summary.phases) - PHASES_SHOWN:,} more"))
     return tag("div", join(shown, "   "), style="margin-top:4px;white-space:pre-wrap")
 
 
-def _stopped(phase: PhaseState, state: RunState) -> bool:
-    """Say whether a phase ended with its run, without a fault of its own."""
-    return state.is_over and (
-        phase.status == "started" or (phase.status == "failed" and state.status == "cancelled")
-    )
-
-
-def _phase(phase: PhaseState, state: RunState) -> Markup:
-    live = phase.status == "started" and not state.is_over
-    mark = "■" if _stopped(phase, state) else _MARKS[phase.status]
-    detail = f" {formatting.percent(phase.progress)}" if live and phase.progress is not None else ""
-    return tag("span", f"{mark} {formatting.cut(phase.name, 60)}{detail}", style=None if live else SOFT)
+def _phase(phase: PhaseSummary) -> Markup:
+    live = phase.kind == "active"
+    detail = f" {formatting.percent(phase.percent)}" if live and phase.percent is not None else ""
+    return tag("span", f"{phase.mark} {formatting.cut(phase.name, 60)}{detail}", style=None if live else SOFT)
 
 
 def _bars(state: RunState) -> Markup | None:
@@ -255,7 +244,7 @@ def _bars(state: RunState) -> Markup | None:
 def _one_bar(bar: Bar, depth: int) -> Markup:
     done, total = bar.done or 0, bar.total
     fraction = done / total if total else 1.0 if bar.status == "finished" else 0.0
-    tone = TONES["accent" if bar.status == "started" else "ok" if bar.status == "finished" else "wait"]
+    tone = EITHER_GROUND[PHASE_TONES[_BAR_KINDS[bar.status]]]
     track = (
         "width:120px;height:6px;flex:none;border-radius:3px;overflow:hidden;background:rgba(128,128,128,.28)"
     )
@@ -276,7 +265,7 @@ def _error(state: RunState) -> Markup | None:
         return tag("div", state.message, style="margin-top:6px") if state.is_over and state.message else None
     said = tag(
         "div",
-        tag("b", error.type, style=f"color:{TONES['bad']}"),
+        _chip(formatting.cut(error.type, 200), "bad"),
         _joined(": ", formatting.cut(error.message, 1_000)),
         style="margin-top:8px",
     )
@@ -317,8 +306,8 @@ def _lines(state: RunState, lines: Iterable[Entry]) -> Markup | None:
         if isinstance(event, Logged):
             clock = _time.strftime("%H:%M:%S", _time.gmtime(max(entry.time, 0.0)))
             text = formatting.cut(formatting.without_terminal_codes(event.message), 400)
-            tone = {"error": TONES["bad"], "warning": TONES["warn"]}.get(event.type)
-            rows.append(tag("div", f"{clock}  {event.level:<8} {text}", style=tone and f"color:{tone}"))
+            style = beside(_LINE_TONES[event.type]) if event.type in _LINE_TONES else None
+            rows.append(tag("div", f"{clock}  {event.level:<8} {text}", style=style))
     if not rows:
         return None
     more = f" of {state.log_lines:,}" if state.log_lines > len(rows) else ""

@@ -9,6 +9,7 @@ from dashboards.notebook.markup import Markup, link, tag
 from dashboards.notebook.record import box, chip, foot, note, stamp
 from streamer.model import formatting
 from streamer.model.state import RunState
+from streamer.model.summary import summarise
 
 _CELL = (
     "padding:5px 14px 5px 0;text-align:left;vertical-align:top;border-bottom:1px solid rgba(128,128,128,.25)"
@@ -32,8 +33,8 @@ class Listed(NamedTuple):
 def runs_text(listed: Listed) -> str:
     """Return the runs, one a line."""
     lines = [
-        " · ".join((_title(run), formatting.status_word(run.status), _progress(run)))
-        for run in listed.runs or ()
+        " · ".join((formatting.cut(run.title, 120), run.word, run.progress))
+        for run in (summarise(run, listed.at) for run in listed.runs or ())
     ]
     head = f"Runs{listed.about and ' ' + listed.about}: {len(lines) or 'none'}"
     return "\n".join(filter(None, (head, *lines, listed.note, f"As of {stamp(listed.at)}")))
@@ -47,7 +48,7 @@ def runs_html(listed: Listed, *, live: bool = False) -> Markup:
         inside = tag("div", "There are no such runs." if listed.about else "There are no runs yet.")
     else:
         head = tag("tr", *(tag("th", name, style=_CELL) for name in _HEADS))
-        rows = [_row(run, listed.page) for run in listed.runs]
+        rows = [_row(run, listed.page, listed.at) for run in listed.runs]
         inside = tag(
             "table", tag("thead", head), tag("tbody", *rows), style="border-collapse:collapse;width:100%"
         )
@@ -56,23 +57,12 @@ def runs_html(listed: Listed, *, live: bool = False) -> Markup:
     return box(tag("div", title), note(listed.note), inside, foot(listed.at, again))
 
 
-def _row(run: RunState, page: str) -> Markup:
-    name = link(page.replace("{}", run.run), _title(run)) if page else _title(run)
+def _row(run: RunState, page: str, at: float) -> Markup:
+    summary = summarise(run, at)
+    title = formatting.cut(summary.title, 120)
+    name = link(page.replace("{}", run.run), title) if page else title
     started = run.started if run.started is not None else run.created
     when = "" if started is None else time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(max(started, 0.0)))
-    failed = f"{run.results.failed:,}" if run.results.failed else ""
-    return tag(
-        "tr", *(tag("td", cell, style=_CELL) for cell in (name, chip(run), _progress(run), failed, when))
-    )
-
-
-def _title(run: RunState) -> str:
-    return formatting.cut(run.title or run.pipeline or run.run, 120)
-
-
-def _progress(run: RunState) -> str:
-    if run.status == "queued":
-        return formatting.NOT_KNOWN
-    if run.indeterminate and not run.overall_progress and run.done is not None:
-        return formatting.amount(run.done, run.unit)
-    return formatting.percent(run.progress)
+    failed = f"{summary.failed:,}" if summary.failed else ""
+    cells = (name, chip(summary), summary.progress, failed, when)
+    return tag("tr", *(tag("td", cell, style=_CELL) for cell in cells))

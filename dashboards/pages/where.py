@@ -40,25 +40,19 @@ class OfRun(WhereView):
     model: RunModel
 
     def present(self) -> dict[str, Any]:
-        model, state = self.model, self.model.state
+        model, state, summary = self.model, self.model.state, self.model.summary
         tab = "" if model.tab == "log" else model.tab
         query = Address(run=model.run_id, level=model.level, search=model.search, tab=tab).query()
-        if state is None:
+        if state is None or summary is None:
             crumbs = [("Runs", RUNS_HREF), (formatting.cut(model.run_id, 20), "")]
             name = {"missing": "No such run", "away": "Streamer away"}.get(model.connection, "Run")
             return make_where(crumbs, f"{name} · Streamer", owner=self.owner, query=query)
-        title = state.title or state.pipeline or state.run
+        title = summary.title
         of_pipeline = "" if state.pipeline is None else Address(pipeline=state.pipeline).query()
-        is_going_on = not state.is_over and state.status != "queued"
-        head = (
-            formatting.percent(state.overall_progress)
-            if is_going_on
-            else formatting.status_word(state.status)
-        )
         go = RUN_HREF.format(quote(model.retry_run, safe="")) if model.retry_run else ""
         return make_where(
             [("Runs", RUNS_HREF), (title, of_pipeline), (state.run[:SHORT_ID], "")],
-            f"{head} {title}",
+            f"{summary.headline} · {title}",
             owner=self.owner,
             query=query,
             go=go,

@@ -24,10 +24,15 @@ from bokeh.plotting import figure
 
 from dashboards import theme
 from dashboards.views.base import encode
+from streamer.model.palette import COLOUR_NAMES
+from streamer.model.summary import PHASE_TONES
 
-#: What a segment can be; the colours are in this order.
-KINDS = ("waiting", "active", "done", "failed", "stopped", "skipped")
-COLOURS = ("wait", "accent", "ok", "bad", "soft", "wait")
+#: The kinds of segments, and the names of their colours in the same order. A segment that is not filled has the
+#: track's colour.
+KINDS: Final = tuple(PHASE_TONES)
+COLOURS: Final = tuple(
+    "wait" if kind in ("waiting", "skipped") else COLOUR_NAMES[tone] for kind, tone in PHASE_TONES.items()
+)
 #: The bar's height in pixels, its outline of 1.5 included, which separates the segments.
 BAR_HEIGHT = 17
 #: The height of the plot of throughput, in pixels.

@@ -7,7 +7,6 @@ from typing import Any
 
 from dashboards.session import RunModel
 from dashboards.views.base import View, run_soon
-from dashboards.views.life import life
 from streamer.model import formatting
 from streamer.model.state import RunState
 
@@ -19,9 +18,12 @@ class HeaderView(View):
     names = ("state", "run_id", "now", "cancel_asked", "connection", "link")
     model: RunModel
 
+    def looks_at(self) -> tuple[Any, ...]:
+        return (*super().looks_at(), self.model.away_seconds)
+
     def present(self) -> dict[str, Any]:
-        model, state = self.model, self.model.state
-        if state is None:
+        model, state, summary = self.model, self.model.state, self.model.summary
+        if state is None or summary is None:
             return {
                 "known": False,
                 "title": model.run_id,
@@ -31,16 +33,15 @@ class HeaderView(View):
                 "cancel": "none",
                 "link": "",
             }
-        sentence, quiet = life(state, model.now)
         return {
             "known": True,
-            "title": state.title or state.pipeline or state.run,
-            "word": formatting.status_word(state.status),
-            "tone": formatting.STATUS_TONES[state.status],
-            "live": state.status in ("running", "cancelling"),
+            "title": summary.title,
+            "word": summary.word,
+            "tone": summary.tone,
+            "live": summary.live,
             "about": _about(state),
-            "life": sentence,
-            "quiet": quiet,
+            "life": summary.life,
+            "quiet": summary.quiet,
             "link": model.link,
             **self._cancel(state),
         }
@@ -51,13 +52,13 @@ class HeaderView(View):
         if state.status == "cancelling":
             told = state.cancel is not None and state.cancel.acknowledged is not None
             why = (
-                "The run was told and is coming to its end."
+                "The run has acknowledged the cancel and is stopping."
                 if told
-                else "The run was asked; it has not answered yet."
+                else "The cancel was sent. The run has not acknowledged it yet."
             )
             return {"cancel": "cancelling", "why": why}
         if self.model.cancel_asked:
-            return {"cancel": "asked", "why": "Asked; the run has not answered yet."}
+            return {"cancel": "asked", "why": "The cancel was sent. The run has not acknowledged it yet."}
         if self.model.commands is None:
             return {"cancel": "disabled", "why": "There is no streamer here to ask."}
         if self.model.connection != "live":
@@ -120,7 +121,7 @@ class NoticeView(View):
         if model.connection == "away":
             text = model.connection_message or "Trying again until it is back."
             if known and model.state is not None and not model.state.is_over:
-                text += " What is shown is how it was; the run itself goes on."
+                text += " The page shows the last known state. The run itself goes on."
             return notice("away", "The streamer is away", text, page=not known)
         if model.connection == "connecting" and not known:
             return notice("connecting", "Connecting", "Asking the streamer about this run…", page=True)

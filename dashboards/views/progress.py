@@ -8,7 +8,7 @@ from typing import Any
 from dashboards.session import RunModel
 from dashboards.views.base import View
 from streamer.model import formatting
-from streamer.model.state import RunState
+from streamer.model.summary import Summary
 
 
 class ProgressView(View):
@@ -19,8 +19,8 @@ class ProgressView(View):
     model: RunModel
 
     def present(self) -> dict[str, Any]:
-        state = self.model.state
-        if state is None:
+        state, summary = self.model.state, self.model.summary
+        if state is None or summary is None:
             return {
                 "number": formatting.NOT_KNOWN,
                 "unit": "",
@@ -30,20 +30,15 @@ class ProgressView(View):
                 "spoken": "not known",
                 "result": False,
             }
-        number, unit = _number(state)
-        phase, now = _now(state)
-        value = None if unit != "%" else state.progress
-        spoken = ", ".join(part for part in (f"{number} {unit}".strip(), phase, now) if part)
-        if number == formatting.NOT_KNOWN:
-            spoken = formatting.status_word(state.status).lower()
+        is_unknown = summary.number == formatting.NOT_KNOWN
         return {
-            "number": number,
-            "unit": unit,
-            "value": value,
-            "phase": formatting.cut(phase, 80),
-            "now": now,
-            "spoken": spoken,
-            "tone": "soft" if number == formatting.NOT_KNOWN else "",
+            "number": summary.number,
+            "unit": summary.unit,
+            "value": summary.percent,
+            "phase": formatting.cut(_place(summary), 80),
+            "now": summary.now,
+            "spoken": _spoken(summary),
+            "tone": "soft" if is_unknown else "",
             "result": state.status == "complete" and state.result is not None,
         }
 
@@ -52,42 +47,13 @@ class ProgressView(View):
             self.model.update(tab="result")
 
 
-def _number(state: RunState) -> tuple[str, str]:
-    silent = not state.phases and state.done is None and state.indeterminate and not state.overall_progress
-    if state.status == "queued" or silent:
-        return formatting.NOT_KNOWN, ""
-    if state.indeterminate and state.overall_progress == 0 and state.done is not None:
-        # Nobody knows how much there is: a count is true, a percentage would be made up.
-        text = formatting.amount(state.done, state.unit)
-        number, _, unit = text.partition(" ")
-        return number, unit
-    return str(state.progress), "%"
+def _place(summary: Summary) -> str:
+    """Return the phase in which the run is; of a run that is over, how it ended."""
+    return summary.phase if summary.outcome is None else summary.headline
 
 
-def _now(state: RunState) -> tuple[str, str]:
-    if state.status == "queued":
-        return "", "Waiting for a place"
-    if state.is_over:
-        return _over(state)
-    done = formatting.done_of(state.done, state.total, state.unit)
-    if state.indeterminate and state.done is not None:
-        # The count is the large number then, unless earlier phases gave a percentage.
-        done = f"{done}, total not known" if state.overall_progress else "total not known"
-    parts = [done, formatting.rate(state.rate, state.unit) if state.status != "stalled" else ""]
-    if not any(parts) and state.message and state.status != "stalled":
-        parts = [formatting.cut(state.message, 120)]
-    if not any(parts):
-        waiting = "Waiting for a sign of life" if state.status == "stalled" else "Working"
-        parts = [waiting] if state.phase is None else []
-    return state.phase or "", " · ".join(part for part in parts if part)
-
-
-def _over(state: RunState) -> tuple[str, str]:
-    failed, success = state.results.failed, state.results.success
-    if state.status == "complete":
-        if failed:
-            return "Complete", f"{failed:,} of {failed + success:,} failed"
-        return "Complete", f"{success:,} succeeded" if success else ""
-    reached = f"in {formatting.cut(state.phase, 60)}" if state.phase else ""
-    done = formatting.done_of(state.done, state.total, formatting.cut(state.unit, 20))
-    return formatting.status_word(state.status), " · ".join(part for part in (reached, done) if part)
+def _spoken(summary: Summary) -> str:
+    if summary.number == formatting.NOT_KNOWN:
+        return summary.word.lower()
+    reached = f"{summary.number} {summary.unit}".strip()
+    return ", ".join(part for part in (reached, _place(summary), summary.now) if part)

@@ -13,11 +13,12 @@ from dashboards.views.base import Board, View, around, encode, run_soon, text_of
 from dashboards.views.header import notice
 from streamer.model import formatting
 from streamer.model.state import RunState
+from streamer.model.summary import summarise
 
 #: The most rows a page draws; older ones are found with the filters.
 ROWS_SHOWN: Final = 500
 #: The parameters on which the rows depend.
-ROWS_OF: Final = ("rows", "status", "pipeline", "search", "now")
+ROWS_OF: Final = ("rows", "status", "pipeline", "search", "now", "connection")
 #: How many characters of a run's id tell it from others of its name.
 SHORT_ID: Final = 4
 
@@ -48,8 +49,8 @@ class RunsTableView(View):
         self._is_stale = False
 
     def _rows(self) -> dict[str, dict[str, Any]]:
-        now = self.model.now
-        return {row.run: self._row(row, now) for row in self.model.visible[:ROWS_SHOWN]}
+        now, away = self.model.now, self.model.away_seconds
+        return {row.run: self._row(row, now, away) for row in self.model.visible[:ROWS_SHOWN]}
 
     def begin(self) -> str:
         return encode({"rows": list(self._shown.values()), "order": list(self._shown)})
@@ -71,18 +72,13 @@ class RunsTableView(View):
         said = (getattr(model, name) for name in self.names if name != "now")
         return (*said, model.commands is None, self.start_href)
 
-    def _row(self, state: RunState, now: float) -> dict[str, Any]:
-        queued, live = state.status == "queued", state.status in ("running", "cancelling")
-        counted = state.indeterminate and not state.overall_progress and state.done is not None
-        progress = (
-            formatting.amount(state.done, state.unit)
-            if counted
-            else formatting.percent(state.overall_progress)
-        )
+    def _row(self, state: RunState, now: float, away_seconds: float | None) -> dict[str, Any]:
+        summary = summarise(state, now, away_seconds=away_seconds)
+        queued = state.status == "queued"
         return {
             "run": state.run,
             "href": self.run_href.format(quote(state.run, safe="")),
-            "title": formatting.cut(state.title or state.pipeline or state.run, 300),
+            "title": summary.title,
             "about": formatting.cut(
                 " · ".join(
                     part
@@ -97,16 +93,16 @@ class RunsTableView(View):
                 ),
                 200,
             ),
-            "word": formatting.status_word(state.status),
-            "tone": formatting.STATUS_TONES[state.status],
-            "live": live,
-            "progress": formatting.NOT_KNOWN if queued else progress,
-            "value": 0 if queued else round(state.overall_progress, 1),
-            "moving": state.indeterminate and not state.overall_progress and live,
-            "phase": formatting.NOT_KNOWN if queued or not state.phase else formatting.cut(state.phase, 100),
-            "elapsed": formatting.clock(state.duration(now)),
-            "failed": formatting.NOT_KNOWN if queued else formatting.count(state.results.failed),
-            "bad": state.results.failed > 0,
+            "word": summary.word,
+            "tone": summary.tone,
+            "live": summary.live,
+            "progress": summary.progress,
+            "value": round(summary.fraction * 100, 1),
+            "moving": summary.moving,
+            "phase": formatting.cut(state.phase, 100) if state.phase and not queued else formatting.NOT_KNOWN,
+            "elapsed": formatting.clock(summary.elapsed),
+            "failed": formatting.NOT_KNOWN if queued else formatting.count(summary.failed),
+            "bad": summary.failed > 0,
             "when": state.started if state.started is not None else state.created,
         }
 

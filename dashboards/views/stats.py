@@ -17,21 +17,20 @@ class StatsView(View):
     model: RunModel
 
     def present(self) -> dict[str, Any]:
-        state = self.model.state
-        if state is None or state.started is None:
+        state, summary = self.model.state, self.model.summary
+        if state is None or summary is None or state.started is None:
             return {
                 "cells": [
                     _cell(name, formatting.NOT_KNOWN)
                     for name in ("Succeeded", "Failed", "Elapsed", "Warnings")
                 ]
             }
-        failed, warnings = state.results.failed, state.warnings
         return {
             "cells": [
-                _cell("Succeeded", formatting.count(state.results.success)),
-                _cell("Failed", formatting.count(failed), "bad" if failed else ""),
-                _cell("Elapsed", formatting.clock(state.duration(self.model.now))),
-                _cell("Warnings", formatting.count(warnings), "warn" if warnings else ""),
+                _cell("Succeeded", formatting.count(summary.succeeded)),
+                _cell("Failed", formatting.count(summary.failed), "bad" if summary.failed else ""),
+                _cell("Elapsed", formatting.clock(summary.elapsed)),
+                _cell("Warnings", formatting.count(summary.warnings), "warn" if summary.warnings else ""),
             ]
         }
 

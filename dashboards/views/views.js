@@ -513,7 +513,7 @@ function RunHeader(page) {
   }}, "Copy link")
   const dialog = h("dialog", {"aria-labelledby": "question"},
     h("h2", {id: "question"}, "Cancel this run?"),
-    h("p", null, "It ends at the next point where it looks, or is ended after a grace period. What it did so far stays."),
+    h("p", null, "The run stops at its next checkpoint. If it has not stopped after the grace period, its process is terminated. Its results so far stay."),
     h("div", {class: "row"},
       h("button", {class: "btn", type: "button", onclick: () => dialog.close()}, "Keep running"),
       h("button", {class: "btn solid-danger", type: "button", onclick: () => { dialog.close(); page.send({type: "cancel"}) }}, "Cancel run")))
@@ -710,7 +710,7 @@ function RunPhases(page) {
   })
   const bits = []
   const rows = []
-  const mark = (label, always) => (label.mark || always ? h("span", {class: `mark ${label.kind}`, "aria-hidden": "true"}, label.mark || (label.kind === "active" ? "●" : "○")) : null)
+  const mark = (label, always) => (always || !["active", "waiting"].includes(label.kind) ? h("span", {class: `mark ${label.kind}`, "aria-hidden": "true"}, label.mark) : null)
   const arrange = () => {
     const width = bar.clientWidth
     if (width === 0) { return }

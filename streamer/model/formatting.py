@@ -1,6 +1,6 @@
-"""Numbers, durations and states in words, the same on pages and in terminals. Pure functions; no time zones.
+"""Numbers and durations as text, the same on pages and in terminals. Pure; knows no runs and no time zones.
 
-Times of day are left to whoever shows them, who knows the reader's zone.
+Each surface writes times of day itself, in its reader's zone.
 """
 
 from __future__ import annotations
@@ -9,38 +9,11 @@ import math
 import re
 from itertools import pairwise
 
-from streamer.model.events import RunStatus
-
-#: The word beside the colour, for each status.
-STATUS_WORDS: dict[str, str] = {
-    "queued": "Queued",
-    "running": "Running",
-    "stalled": "Stalled",
-    "cancelling": "Cancelling",
-    "complete": "Complete",
-    "failed": "Failed",
-    "cancelled": "Cancelled",
-}
-#: The tone of a status: which of the few colours it has.
-STATUS_TONES: dict[str, str] = {
-    "queued": "wait",
-    "running": "accent",
-    "stalled": "warn",
-    "cancelling": "warn",
-    "complete": "ok",
-    "failed": "bad",
-    "cancelled": "wait",
-}
 _BYTES = frozenset({"b", "byte", "bytes"})
 _SCALE = ("B", "kB", "MB", "GB", "TB", "PB")
 NOT_KNOWN = "—"
 #: Colours and cursor movements of terminals (ECMA-48), which the output of commands is full of.
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-
-
-def status_word(status: RunStatus | str) -> str:
-    """Return a status as a word."""
-    return STATUS_WORDS.get(status, status.capitalize())
 
 
 def count(value: float | None) -> str:

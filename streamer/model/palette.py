@@ -40,6 +40,14 @@ DARK: Final[dict[str, str]] = {
     "bad": "#f0686d",
     "wait": "#323b48",
 }
+#: The name of a tone's colour for text and filled bars.
+COLOUR_NAMES: Final[dict[Tone, str]] = {
+    "accent": "accent",
+    "ok": "ok",
+    "warn": "warn",
+    "bad": "bad",
+    "wait": "soft",
+}
 #: Text in a tone on a tint of the same tone, as in a chip, needs more contrast than on paper.
 CHIPS_LIGHT: Final[dict[str, str]] = {"chip-accent": "#0a5cae", "chip-ok": "#15693e", "chip-bad": "#a91f26"}
 CHIPS_DARK: Final[dict[str, str]] = {"chip-accent": "#6fb2f5", "chip-ok": "#55c792", "chip-bad": "#f5868a"}
@@ -76,7 +84,7 @@ def text_colour(tone: Tone, palette: dict[str, str] = LIGHT) -> str:
     Returns:
         The colour as ``#rrggbb``. White text is legible on those of `LIGHT`.
     """
-    return palette["soft" if tone == "wait" else tone]
+    return palette[COLOUR_NAMES[tone]]
 
 
 def contrast(one: str, other: str) -> float:

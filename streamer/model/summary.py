@@ -53,6 +53,13 @@ _KINDS: Final[dict[str, PhaseKind]] = {
     "skipped": "skipped",
     "failed": "failed",
 }
+_RUN_KINDS: Final[dict[str, PhaseKind]] = {
+    "queued": "waiting",
+    "complete": "done",
+    "partial": "done",
+    "failed": "failed",
+    "cancelled": "stopped",
+}
 MARKS: Final[dict[PhaseKind, str]] = {
     "waiting": "○",
     "active": "●",
@@ -116,6 +123,7 @@ class Summary(Struct, frozen=True):
         number: The one large number: a percentage, a count, or a dash.
         unit: Its unit, or empty.
         fraction: How much of a bar is filled, 0 to 1.
+        kind: How the whole stands, as the one segment of a run without phases.
         moving: The run works, and how far it is is not known.
         live: It works, as far as is known.
         phase: The phase it is in; empty outside of phases and once it is over.
@@ -143,6 +151,7 @@ class Summary(Struct, frozen=True):
     number: str
     unit: str
     fraction: float
+    kind: PhaseKind
     moving: bool
     live: bool
     phase: str
@@ -306,20 +315,23 @@ def summarise(
     number, of = _number(state, shown, unit)
     live = state.status in ("running", "cancelling") and away_seconds is None
     life, quiet = _life(state, now, away_seconds)
+    is_unseen = away_seconds is not None and not state.is_over
     phase = (
         "" if state.status == "queued" or state.is_over else formatting.cut(state.phase or "", PHASE_SHOWN)
     )
     return Summary(
         run=state.run,
         title=title(state),
-        word=word(state),
-        tone=tone(state),
+        # Without a connection nobody knows how the run is now.
+        word=f"Last seen {word(state).lower()}" if is_unseen else word(state),
+        tone="wait" if is_unseen else tone(state),
         outcome=outcome(state),
         headline=_headline(state, shown, counts, f"{number} {of}".rstrip()),
         percent=shown,
         number=number,
         unit=of,
         fraction=_fraction(state, shown, estimate),
+        kind=_RUN_KINDS.get(outcome(state) or state.status, "active"),
         moving=live and shown is None,
         live=live,
         phase=phase,
@@ -327,7 +339,7 @@ def summarise(
         rate=rate,
         now=_now(state, shown, counts, rate),
         elapsed=state.duration(now),
-        phases=phases(state, now),
+        phases=_phases(state, now, live),
         life=life,
         quiet=quiet,
         succeeded=state.results.success,
@@ -403,21 +415,13 @@ def _remaining(state: RunState, estimate: Estimate | None) -> str:
 # -- phases ------------------------------------------------------------------------------------------------------------
 
 
-def phases(state: RunState, now: float) -> tuple[PhaseSummary, ...]:
-    """Put the phases of a run into numbers and words.
-
-    Args:
-        state: What is known of the run.
-        now: The time in POSIX seconds.
-
-    Returns:
-        The phases in their order; their shares add up to 1.
-    """
-    weight = sum(phase.weight for phase in state.phases)
-    return tuple(_phase(phase, state, now, weight) for phase in state.phases)
+def _phases(state: RunState, now: float, live: bool) -> tuple[PhaseSummary, ...]:
+    """Put the phases into numbers and words, in their order; their shares add up to 1."""
+    whole = sum(phase.weight for phase in state.phases)
+    return tuple(_phase(phase, state, now, whole, live) for phase in state.phases)
 
 
-def _phase(phase: PhaseState, state: RunState, now: float, whole: float) -> PhaseSummary:
+def _phase(phase: PhaseState, state: RunState, now: float, whole: float, live: bool) -> PhaseSummary:
     kind = _kind(phase, state)
     shown = 100 if kind == "done" else _phase_percent(phase, kind)
     seconds = _seconds(phase, state, now)
@@ -431,7 +435,7 @@ def _phase(phase: PhaseState, state: RunState, now: float, whole: float) -> Phas
         share=share,
         fraction=0.0 if kind == "skipped" else phase.fraction,
         percent=shown,
-        moving=kind == "active" and phase.progress is None and state.status in ("running", "cancelling"),
+        moving=live and kind == "active" and phase.progress is None,
         counts=counts,
         seconds=seconds,
         words=_phase_words(phase, kind, shown, seconds, state),
@@ -499,10 +503,7 @@ def _life(state: RunState, now: float, away_seconds: float | None) -> tuple[str,
         return "", False
     if away_seconds is not None:
         # Nothing is known of the run meanwhile, neither that it is silent nor that it is well.
-        return (
-            f"as of {formatting.duration(max(away_seconds, 0.0))} ago, before the connection was lost",
-            True,
-        )
+        return f"no connection to the streamer for {formatting.duration(max(away_seconds, 0.0))}", True
     if state.status == "queued":
         since = state.last_time if state.created is None else state.created
         return f"waiting for {formatting.duration(max(now - since, 0.0))}", False

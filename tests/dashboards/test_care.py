@@ -14,9 +14,9 @@ from dashboards.live import LoopPlace, RunLink, StartLink, live
 from dashboards.pages.build import AGAIN_HREF, RUN_HREF
 from dashboards.session import RunModel, StartModel
 from dashboards.views import CareView, StartView
-from dashboards.views.life import life
 from streamer.model.events import ProcessInfo
 from streamer.model.state import CancelState
+from streamer.model.summary import summarise
 from tests.api_support import running as streamer
 
 
@@ -127,15 +127,16 @@ def test_a_retry_that_is_refused_says_why() -> None:
 
 def test_whether_a_process_lives_is_said_only_when_it_is_known() -> None:
     state = replace(running(), process=ProcessInfo(4711, "build-7", alive=None))
-    assert life(state, NOW)[0].endswith("whether process 4711 lives is not known")
-    assert life(replace(state, process=ProcessInfo(4711, alive=False)), NOW)[0].endswith(
+    assert summarise(state, NOW).life.endswith("whether process 4711 lives is not known")
+    assert summarise(replace(state, process=ProcessInfo(4711, alive=False)), NOW).life.endswith(
         "process 4711 is gone"
     )
 
 
 def test_a_run_in_which_nothing_happens_is_a_reason_to_look_also_while_it_gives_signs_of_life() -> None:
     state = replace(running(), last_sign=NOW, last_time=NOW - 41)
-    assert ("last event 41 s ago · longest gap 41 s", True) == life(state, NOW)
+    summary = summarise(state, NOW)
+    assert ("last event 41 s ago · longest gap 41 s", True) == (summary.life, summary.quiet)
 
 
 @pytest.mark.parametrize(

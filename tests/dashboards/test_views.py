@@ -119,6 +119,8 @@ def test_a_view_says_what_it_expected() -> None:
         ("cancelled", "Cancelled", "wait"),
         ("failed", "Failed", "bad"),
         ("complete", "Complete", "ok"),
+        ("complete-with-failures", "Partial", "warn"),
+        ("away", "Last seen running", "wait"),
     ],
 )
 def test_a_status_is_a_word_beside_its_colour(state: str, word: str, tone: str) -> None:
@@ -221,12 +223,18 @@ def test_the_number_is_true(state: str, number: str, unit: str, value: int | Non
     [
         ("running", "3,664 of 4,812 rows · 128 rows/s"),
         ("indeterminate", "total not known · 1,240 files/s"),
-        ("complete-with-failures", "60 of 4,812 failed"),
+        ("complete-with-failures", ""),
+        ("failed", "in load · 3,664 of 4,812 rows"),
         ("no-phases", "212 of 336 models · 13 models/min"),
     ],
 )
 def test_the_line_beside_it_says_what_it_is_made_of(state: str, now: str) -> None:
     assert now == shown(state, "progress")["now"]
+
+
+def test_a_run_that_is_over_says_how_it_ended_beside_the_number() -> None:
+    assert "Complete, 60 of 4,812 failed" == shown("complete-with-failures", "progress")["phase"]
+    assert "Failed at 63 %" == shown("failed", "progress")["phase"]
 
 
 def columns(run: RunView) -> dict[str, Any]:
@@ -274,7 +282,7 @@ def test_a_figure_is_the_same_text_for_all_runs_and_holds_nothing_of_any() -> No
         ("failed", 1, "failed", "cross", "✕"),
         ("cancelled", 1, "stopped", "horizontal_line", "■"),
         ("skipped", 0, "skipped", "left_diagonal_line", "↷"),
-        ("indeterminate", 0, "active", "right_diagonal_line", ""),
+        ("indeterminate", 0, "active", "right_diagonal_line", "●"),
     ],
 )
 def test_what_became_of_a_phase_is_not_told_by_colour_alone(
@@ -499,9 +507,9 @@ def test_the_runs_are_counted() -> None:
 @pytest.mark.parametrize(
     ("state", "title", "crumbs"),
     [
-        ("running", "63 % Import prices", ["Runs", "Import prices", "7k2m"]),
-        ("queued", "Queued Import prices", ["Runs", "Import prices", "q1"]),
-        ("failed", "Failed Import prices", ["Runs", "Import prices", "7k2m"]),
+        ("running", "63 % · Import prices", ["Runs", "Import prices", "7k2m"]),
+        ("queued", "Queued · Import prices", ["Runs", "Import prices", "q1"]),
+        ("failed", "Failed at 63 % · Import prices", ["Runs", "Import prices", "7k2m"]),
         ("missing", "No such run · Streamer", ["Runs", "no-such-run"]),
         ("away-at-first", "Streamer away · Streamer", ["Runs", "7k2m"]),
     ],

@@ -176,11 +176,14 @@ def test_a_sentence_says_whether_it_lives(changes, life, quiet):
 
 def test_nothing_is_said_of_the_life_of_a_run_while_the_streamer_is_away():
     summary = said(LOADING, away_seconds=75.0)
-    assert ("as of 1 min 15 s ago, before the connection was lost", True, False) == (
+    assert ("no connection to the streamer for 1 min 15 s", True, False) == (
         summary.life,
         summary.quiet,
         summary.live,
     )
+    assert ("Last seen running", "wait", "63 %") == (summary.word, summary.tone, summary.headline)
+    ended = said(over("complete", 4812, 0), away_seconds=75.0)
+    assert ("Complete", "ok", "") == (ended.word, ended.tone, ended.life)
 
 
 @given(histories, st.floats(-1e6, 1e6), st.none() | st.floats(-1, 2))
