@@ -65,9 +65,12 @@ def _whole(summary: Summary | None) -> dict[str, Any]:
 def _pattern(segment: dict[str, Any]) -> str:
     if segment["moving"]:
         return "right_diagonal_line"
-    return {"failed": "cross", "stopped": "horizontal_line", "skipped": "left_diagonal_line"}.get(
-        segment["kind"], "blank"
-    )
+    return {
+        "failed": "cross",
+        "spoilt": "cross",
+        "stopped": "horizontal_line",
+        "skipped": "left_diagonal_line",
+    }.get(segment["kind"], "blank")
 
 
 def _columns(segments: list[dict[str, Any]]) -> dict[str, Any]:

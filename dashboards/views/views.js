@@ -148,7 +148,7 @@ dialog .row { justify-content: flex-end; flex-wrap: wrap; }
 .labels .name, .list .name { font-weight: 600; }
 .labels .detail { color: var(--st-soft); font-size: 13px; }
 .mark { font-weight: 700; margin-right: 5px; font-size: 12px; }
-.mark.done { color: var(--st-ok); } .mark.failed { color: var(--st-bad); } .mark.stopped, .mark.skipped { color: var(--st-soft); }
+.mark.done { color: var(--st-ok); } .mark.failed, .mark.spoilt { color: var(--st-bad); } .mark.partial { color: var(--st-warn); } .mark.stopped, .mark.skipped { color: var(--st-soft); }
 .mark.active { color: var(--st-accent); } .mark.waiting { color: var(--st-soft); }
 .list { columns: 280px; column-gap: 28px; margin-top: 12px; list-style: none; }
 .list li { break-inside: avoid; display: flex; justify-content: space-between; align-items: baseline; gap: 12px; padding: 3px 0; min-width: 0; }
@@ -639,7 +639,7 @@ function RunProgress(page) {
   return {node, show}
 }
 
-const KIND_COLOURS = ["wait", "accent", "ok", "bad", "soft", "wait"]
+const KIND_COLOURS = ["wait", "accent", "ok", "bad", "soft", "wait", "warn", "bad"]
 
 function paint(figure, colours) {
   for (const renderer of figure.renderers) {

@@ -17,8 +17,9 @@ from streamer.model.state import PhaseState, RunState
 
 #: How a run ended. `partial`: it completed, but items of it failed.
 Outcome = Literal["complete", "partial", "failed", "cancelled"]
-#: How a phase stands. `stopped`: it ended with its run, without a fault of its own.
-PhaseKind = Literal["waiting", "active", "done", "failed", "stopped", "skipped"]
+#: How a phase stands. `stopped`: it ended with its run, without a fault of its own. `partial` and `spoilt`: it is done,
+#: and some or all items of its run failed.
+PhaseKind = Literal["waiting", "active", "done", "failed", "stopped", "skipped", "partial", "spoilt"]
 
 #: A run in which nothing happened for longer than this, in seconds, says so in the tone of a warning.
 QUIET_SECONDS: Final = 30.0
@@ -55,8 +56,6 @@ _KINDS: Final[dict[str, PhaseKind]] = {
 }
 _RUN_KINDS: Final[dict[str, PhaseKind]] = {
     "queued": "waiting",
-    "complete": "done",
-    "partial": "done",
     "failed": "failed",
     "cancelled": "stopped",
 }
@@ -67,6 +66,8 @@ MARKS: Final[dict[PhaseKind, str]] = {
     "failed": "✕",
     "stopped": "■",
     "skipped": "↷",
+    "partial": "✓",
+    "spoilt": "✕",
 }
 PHASE_TONES: Final[dict[PhaseKind, Tone]] = {
     "waiting": "wait",
@@ -75,6 +76,8 @@ PHASE_TONES: Final[dict[PhaseKind, Tone]] = {
     "failed": "bad",
     "stopped": "wait",
     "skipped": "wait",
+    "partial": "warn",
+    "spoilt": "bad",
 }
 _PROCESS: Final = {"stopped": "is stopped", "waiting": "is alive, waiting for a device"}
 
@@ -331,7 +334,7 @@ def summarise(
         number=number,
         unit=of,
         fraction=_fraction(state, shown, estimate),
-        kind=_RUN_KINDS.get(outcome(state) or state.status, "active"),
+        kind=_done(state) if state.status == "complete" else _RUN_KINDS.get(state.status, "active"),
         moving=live and shown is None,
         live=live,
         phase=phase,
@@ -423,7 +426,8 @@ def _phases(state: RunState, now: float, live: bool) -> tuple[PhaseSummary, ...]
 
 def _phase(phase: PhaseState, state: RunState, now: float, whole: float, live: bool) -> PhaseSummary:
     kind = _kind(phase, state)
-    shown = 100 if kind == "done" else _phase_percent(phase, kind)
+    is_done = phase.status == "finished"
+    shown = 100 if is_done else _phase_percent(phase, kind)
     seconds = _seconds(phase, state, now)
     counts = formatting.done_of(phase.done, phase.total, formatting.cut(phase.unit, UNIT_SHOWN))
     share = phase.weight / whole if whole > 0 else 1 / len(state.phases)
@@ -447,7 +451,14 @@ def _kind(phase: PhaseState, state: RunState) -> PhaseKind:
         return "stopped"
     if phase.status == "failed" and state.status == "cancelled":
         return "stopped"
-    return _KINDS[phase.status]
+    return _done(state) if phase.status == "finished" else _KINDS[phase.status]
+
+
+def _done(state: RunState) -> PhaseKind:
+    """Return how a phase that is done stands; a run of which items failed is not green."""
+    if outcome(state) != "partial":
+        return "done"
+    return "partial" if state.results.success else "spoilt"
 
 
 def _phase_percent(phase: PhaseState, kind: PhaseKind) -> int | None:
@@ -477,7 +488,7 @@ def _phase_words(
         wordings = [[weight, stands], [stands]]
     elif kind == "skipped":
         wordings = [[weight, "skipped"], ["skipped"]]
-    elif kind == "done":
+    elif phase.status == "finished":
         wordings = [["100 %", took], ["100 %"]]
     else:
         counted = formatting.done_of(phase.done, None, formatting.cut(phase.unit, UNIT_SHOWN))

@@ -39,14 +39,16 @@ _LINES: Final = {
     "DEBUG": "dim",
     "item": TERMINAL["bad"],
 }
-#: The styles of phases. A terminal's fonts may lack the marks of pages.
-_PHASES: Final[dict[PhaseKind, tuple[str, str]]] = {
-    "waiting": ("·", "dim"),
-    "active": ("▸", "bold"),
-    "done": ("✓", "green"),
-    "failed": ("✗", "red"),
-    "stopped": ("■", "dim"),
-    "skipped": ("-", "dim"),
+#: The marks of phases. A terminal's fonts may lack those of pages.
+_MARKS: Final[dict[PhaseKind, str]] = {
+    "waiting": "·",
+    "active": "▸",
+    "done": "✓",
+    "failed": "✗",
+    "stopped": "■",
+    "skipped": "-",
+    "partial": "✓",
+    "spoilt": "✗",
 }
 
 
@@ -240,7 +242,8 @@ def _tree(bars: list[tuple[int, Bar]], columns: int) -> RenderableType:
 
 def _phase_row(phase: PhaseState, said: PhaseSummary, columns: int) -> tuple[RenderableType, ...]:
     """Return mark, name, share of the whole, bar, percentage, time, and in a wide terminal the counts."""
-    mark, style = _PHASES[said.kind]
+    mark = _MARKS[said.kind]
+    style = {"accent": "bold", "wait": "dim"}.get(said.tone, TERMINAL[said.tone].removeprefix("bold "))
     width = _BAR if columns >= _WIDE else max(6, min(_BAR, columns - 48))
     bar = ProgressBar(total=100, completed=said.fraction * 100, width=width, pulse=said.moving)
     # A name gives way, or a single long one would push the numbers out of sight.

@@ -19,7 +19,8 @@ from dashboards.notebook.record import Seen, run_html, run_text
 from dashboards.notebook.tables import Listed, runs_html, runs_text
 from dashboards.session import RunModel, RunsModel
 from dashboards.views import RunsView, RunView
-from streamer.model.state import RunState, fold
+from streamer.model.reducer import fold
+from streamer.model.state import RunState
 from streamer.model.summary import summarise
 from streamer.server.http.badge import badge_of, line_of
 from streamer.terminal.live_display import LiveDisplay

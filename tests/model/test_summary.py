@@ -11,7 +11,7 @@ from streamer.model.estimate import Estimate
 from streamer.model.events import ProcessInfo, Results
 from streamer.model.reducer import fold
 from streamer.model.state import PhaseState, RunState
-from streamer.model.summary import Summary, outcome, percent, summarise
+from streamer.model.summary import PHASE_TONES, Summary, outcome, percent, summarise
 from tests.model.test_state import histories, history
 
 NOW = 1_700_000_000.0
@@ -148,6 +148,17 @@ def test_a_phase_that_ended_with_a_cancelled_run_is_stopped_and_not_failed():
     assert ("stopped", "wait", "stopped at 76 % · 9 s") == (stopped.kind, stopped.tone, stopped.words[0])
     assert "not reached" == waiting.words[-1]
     assert "failed" == said(over("failed", 1, 0, phases=phases)).phases[0].kind
+
+
+@pytest.mark.parametrize(
+    ("success", "failed", "kind", "tone"),
+    [(9, 0, "done", "ok"), (8, 1, "partial", "warn"), (0, 9, "spoilt", "bad")],
+)
+def test_the_bar_of_a_run_in_which_items_failed_is_not_green(success, failed, kind, tone):
+    state = over("complete", success, failed)
+    (phase, *_) = said(state).phases
+    assert (kind, kind, tone, "100 % · 4 s") == (said(state).kind, phase.kind, phase.tone, phase.words[0])
+    assert tone == PHASE_TONES[said(state).kind]
 
 
 def test_no_time_is_negative_whatever_the_clocks():
