@@ -340,11 +340,11 @@ async def test_a_cursor_of_another_log_is_a_reset(api, client) -> None:
         await seqs(client.entries(producer.run, cursor="another-3"))
 
 
-async def test_leaving_a_stream_leaves_no_follower_behind(api, client) -> None:
+async def test_leaving_a_stream_leaves_no_subscriber_behind(api, client) -> None:
     producer = await api.register()
     await producer.log("one")
     assert [1] == await seqs(client.entries(producer.run), most=1)
-    await api.until(lambda: api.streamer.hub.followers == 0)
+    await api.until(lambda: api.streamer.hub.subscribers == 0)
 
 
 async def test_a_streamer_with_a_token_asks_for_it(tmp_path) -> None:

@@ -28,7 +28,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
         assert feed.subscribers == 0
         await close_all()
         # The feed's one connection is gone with it.
-        await wait_until_async(lambda: streamer.streamer.hub.followers == 0)
+        await wait_until_async(lambda: streamer.streamer.hub.subscribers == 0)
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ async def test_ten_pages_cost_one_connection(api: Api, open_run: Callable[..., R
     run = await api.register("Import")
     models = [open_run(run.run) for _ in range(10)]
     await api.until(lambda: all(model.state is not None for model in models))
-    assert 1 == api.streamer.hub.followers
+    assert 1 == api.streamer.hub.subscribers
     await run.log("seen by all")
     await api.until(lambda: all(messages(model) == ["seen by all"] for model in models))
 

@@ -58,7 +58,7 @@ async def test_readers_that_left_have_no_task(tmp_path):
         kept = []
         for way in streams.WAYS:
             kept += await asyncio.to_thread(streams.vanish, way, port, f"{producer.path}/events", 20)
-        await api.until(lambda: api.streamer.hub.followers == 0)
+        await api.until(lambda: api.streamer.hub.subscribers == 0)
         await api.until(lambda: len(asyncio.all_tasks()) <= before)
         for connection in kept:
             connection.close()

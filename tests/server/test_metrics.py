@@ -42,7 +42,7 @@ async def test_after_traffic_everything_is_counted(tmp_path):
         async with api.stream(f"{producer.path}/events?last_event_id=otherepoch-5") as stream:
             await stream.take(2)
         await producer.complete()
-        await api.until(lambda: api.streamer.hub.followers == 0)
+        await api.until(lambda: api.streamer.hub.subscribers == 0)
         got = values(await scraped(api))
     assert 104 == got["streamer_appended_total"]
     assert got["streamer_appended_bytes_total"] > 50_000

@@ -1,6 +1,6 @@
-"""`Hub`: carries what was stored to the followers of streams: one write each for all that happened meanwhile.
+"""`Hub`: carries what was stored to the subscribers of streams: one write each for all that happened meanwhile.
 
-A follower is a cursor. There is no queue, task or future per follower: who is behind the tail reads the log, so a slow
+A subscriber is a cursor. There is no queue, task or future per subscriber: who is behind the tail reads the log, so a slow
 reader costs nothing and loses nothing. All of it runs in the event loop, but `publish`, which the log's thread calls.
 """
 
@@ -15,7 +15,7 @@ from concurrent.futures import Executor
 from typing import Any, Final, TypeVar
 
 from streamer.protocol.frames import Removed, removed_frame
-from streamer.server.fan_out.subscriber import End, Follower, Style, prepare
+from streamer.server.fan_out.subscriber import End, Subscriber, Style, prepare
 from streamer.server.fan_out.tail import ENTRIES_PER_WRITE, TERMINAL_KINDS, Frames, Tail, fitting
 from streamer.server.log.base import Appended, EventLog, LogError
 from streamer.server.metrics import StreamCounts
@@ -40,7 +40,7 @@ _ROTATION: Final = 0.1
 
 
 class Hub:
-    """See the module. `on_appended` is told of every append, in the loop, before followers are written to."""
+    """See the module. `on_appended` is told of every append, in the loop, before subscribers are written to."""
 
     def __init__(
         self,
@@ -64,18 +64,18 @@ class Hub:
         self._tail = Tail(log.head(), settings.tail_bytes)
         self._places: dict[tuple[str | None, int], Frames] = {}
         #: By run, in the order in which they came: a fan-out goes through memory, the kernel's too, as it was taken.
-        self._followers: dict[str | None, dict[Follower, None]] = {}
+        self._subscribers: dict[str | None, dict[Subscriber, None]] = {}
         self._number = 0
         #: Runs with entries that were not fanned out yet, and when those were published.
         self._changed: set[str] = set()
         self._published: list[float] = []
-        #: Runs of the fan-out that goes on: not all of their followers have all.
+        #: Runs of the fan-out that goes on: not all of their subscribers have all.
         self._fanned_out: frozenset[str] = frozenset()
         self._fan_out_handle: asyncio.Handle | None = None
         self._rests_until = 0.0
         self._sweep_handle: asyncio.TimerHandle | None = None
         #: By place, who waits for a read of the log, and the read.
-        self._reads: dict[tuple[str | None, int], tuple[list[Follower], asyncio.Task[Frames]]] = {}
+        self._reads: dict[tuple[str | None, int], tuple[list[Subscriber], asyncio.Task[Frames]]] = {}
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
@@ -83,7 +83,7 @@ class Hub:
         self._empty.set()
 
     @property
-    def followers(self) -> int:
+    def subscribers(self) -> int:
         """How many streams are being followed."""
         return self._number
 
@@ -94,7 +94,7 @@ class Hub:
 
     @property
     def is_closing(self) -> bool:
-        """Whether followers were asked to leave."""
+        """Whether subscribers were asked to leave."""
         return self._closing
 
     # -- what was stored -----------------------------------------------------------------------------------------------
@@ -131,9 +131,9 @@ class Hub:
         """Move cursors that fell behind the tail, while others went on, over what is not of their run."""
         if run_id in self._changed or run_id in self._fanned_out:
             return
-        for follower in self._followers.get(run_id, ()):
-            if follower.is_ready:
-                follower.after = max(follower.after, offset)
+        for subscriber in self._subscribers.get(run_id, ()):
+            if subscriber.is_ready:
+                subscriber.after = max(subscriber.after, offset)
 
     def _plan(self) -> None:
         now = self._loop.time()
@@ -150,15 +150,15 @@ class Hub:
         self._write_some(self._writes((*self._fanned_out, None)), published, self._loop.time())
 
     def _writes(self, keys: Sequence[str | None]) -> Iterator[None]:
-        """Write what there is now to the followers of these runs: at each step once, to a few of one run."""
+        """Write what there is now to the subscribers of these runs: at each step once, to a few of one run."""
         # What is published meanwhile is the next fan-out's, or the first ones would keep the others waiting.
         head = self._tail.head
         for key in keys:
-            group = list(self._followers.get(key, ()))
+            group = list(self._subscribers.get(key, ()))
             for first in range(0, len(group), _TOGETHER):
-                followers = group[first : first + _TOGETHER]
-                while followers:
-                    followers = [one for one in self._write_to(followers) if one.after < head]
+                subscribers = group[first : first + _TOGETHER]
+                while subscribers:
+                    subscribers = [one for one in self._write_to(subscribers) if one.after < head]
                     yield
 
     def _write_some(self, writes: Iterator[None], published: list[float], began: float) -> None:
@@ -177,35 +177,35 @@ class Hub:
         if self._changed and not self._closing:
             self._plan()
 
-    def _write_to(self, followers: list[Follower]) -> list[Follower]:
-        """Write once to some followers of one run, and return those for whom there may be more.
+    def _write_to(self, subscribers: list[Subscriber]) -> list[Subscriber]:
+        """Write once to some subscribers of one run, and return those for whom there may be more.
 
         It costs less where they are at the same place, as most of them are.
         """
-        first = next((one for one in followers if one.is_ready), None)
+        first = next((one for one in subscribers if one.is_ready), None)
         if first is None:
             return []
         run_id, after, style = first.run_id, first.after, first.style
         frames = self._frames(run_id, after)
         if frames is None or frames.ended or not frames.frames:
-            return [one for one in followers if self._step(one)]
+            return [one for one in subscribers if self._step(one)]
         data, last, now = style.entries(frames), frames.last, self._loop.time()
-        others: list[Follower] = []
-        for follower in followers:
+        others: list[Subscriber] = []
+        for subscriber in subscribers:
             # Nothing is being read for who is here: this place is in the tail.
-            if follower.after == after and follower.style is style and follower.takes_more:
-                follower.after = last
-                follower.write(data, now)
+            if subscriber.after == after and subscriber.style is style and subscriber.takes_more:
+                subscriber.after = last
+                subscriber.write(data, now)
             else:
-                others.append(follower)
-        number = len(followers) - len(others)
+                others.append(subscriber)
+        number = len(subscribers) - len(others)
         self._counts.delivered += number * len(frames.frames)
         self._counts.delivered_bytes += number * len(data)
         waiting = [one for one in others if self._step(one)]
         more = self._frames(run_id, last)
-        return followers if more is None or more.frames else waiting
+        return subscribers if more is None or more.frames else waiting
 
-    # -- followers -----------------------------------------------------------------------------------------------------
+    # -- subscribers -----------------------------------------------------------------------------------------------------
 
     def follow(
         self,
@@ -228,59 +228,59 @@ class Hub:
         prepare(connection, silence_seconds=settings.write_timeout_seconds)
         age = settings.max_stream_seconds if rotates else 0.0
         expires = self._loop.time() + age * self._chance.uniform(0.5, 1.0) if age else float("inf")
-        follower = Follower(
+        subscriber = Subscriber(
             self, connection, run_id=run_id, after=after, style=style, expires=expires, on_end=on_end
         )
-        self._followers.setdefault(run_id, {})[follower] = None
+        self._subscribers.setdefault(run_id, {})[subscriber] = None
         self._number += 1
         self._counts.opened += 1
         self._empty.clear()
         if self._sweep_handle is None:
             self._sweep_handle = self._loop.call_later(self._sweep_seconds, self._sweep)
-        follower.write(first, self._loop.time())
+        subscriber.write(first, self._loop.time())
         if ends:
-            follower.ended = True
-            follower.finish()
+            subscriber.ended = True
+            subscriber.finish()
         elif self._closing:
-            self._dismiss(follower)
+            self._dismiss(subscriber)
         else:
-            self._catch_up(follower)
+            self._catch_up(subscriber)
 
-    def drained(self, follower: Follower) -> None:
-        """Go on with a follower that took all it was given."""
-        self._catch_up(follower)
+    def drained(self, subscriber: Subscriber) -> None:
+        """Go on with a subscriber that took all it was given."""
+        self._catch_up(subscriber)
 
-    def left(self, follower: Follower, *, stalled: bool) -> None:
-        """Forget a follower whose connection is closed."""
-        group = self._followers[follower.run_id]
-        group.pop(follower, None)
+    def left(self, subscriber: Subscriber, *, stalled: bool) -> None:
+        """Forget a subscriber whose connection is closed."""
+        group = self._subscribers[subscriber.run_id]
+        group.pop(subscriber, None)
         if not group:
-            del self._followers[follower.run_id]
+            del self._subscribers[subscriber.run_id]
         self._number -= 1
         self._counts.stalled += stalled
         if not self._number:
             self._empty.set()
 
-    def _catch_up(self, follower: Follower) -> None:
+    def _catch_up(self, subscriber: Subscriber) -> None:
         before = self._counts.delivered
-        self._advance(follower)
+        self._advance(subscriber)
         self._counts.replays_from_memory += self._counts.delivered > before
 
-    def _advance(self, follower: Follower) -> None:
-        """Write what comes after the cursor, until the follower has all or takes no more."""
-        while self._step(follower):
+    def _advance(self, subscriber: Subscriber) -> None:
+        """Write what comes after the cursor, until the subscriber has all or takes no more."""
+        while self._step(subscriber):
             pass
 
-    def _step(self, follower: Follower) -> bool:
+    def _step(self, subscriber: Subscriber) -> bool:
         """Write once what comes after the cursor, or begin to read it; say whether there may be more to write."""
-        if not follower.is_ready:
+        if not subscriber.is_ready:
             return False
-        frames = self._frames(follower.run_id, follower.after)
+        frames = self._frames(subscriber.run_id, subscriber.after)
         if frames is None:
-            follower.is_reading = True
-            self._spawn(self._read_log(follower))
+            subscriber.is_reading = True
+            self._spawn(self._read_log(subscriber))
             return False
-        self._deliver(follower, frames)
+        self._deliver(subscriber, frames)
         return bool(frames.frames)
 
     def _frames(self, run_id: str | None, after: int) -> Frames | None:
@@ -295,48 +295,48 @@ class Hub:
                 self._places[place] = frames
         return frames
 
-    def _deliver(self, follower: Follower, frames: Frames) -> None:
-        follower.after = frames.last
+    def _deliver(self, subscriber: Subscriber, frames: Frames) -> None:
+        subscriber.after = frames.last
         if frames.frames:
-            data = follower.style.entries(frames)
-            follower.write(data, self._loop.time())
+            data = subscriber.style.entries(frames)
+            subscriber.write(data, self._loop.time())
             self._counts.delivered += len(frames.frames)
             self._counts.delivered_bytes += len(data)
-        if frames.ended and follower.is_open:
-            follower.ended = True
-            follower.finish()
+        if frames.ended and subscriber.is_open:
+            subscriber.ended = True
+            subscriber.finish()
 
-    async def _read_log(self, follower: Follower) -> None:
-        """Bring a follower that is behind the tail nearer to it, by one read of the log."""
+    async def _read_log(self, subscriber: Subscriber) -> None:
+        """Bring a subscriber that is behind the tail nearer to it, by one read of the log."""
         try:
-            frames = await self._read(follower)
+            frames = await self._read(subscriber)
         except LogError:
             # The reader will try again, and be told what is wrong with a status.
-            follower.close()
+            subscriber.close()
             return
         except Exception:
             logger.exception("the log could not be read for a stream")
-            follower.close()
+            subscriber.close()
             return
         finally:
-            follower.is_reading = False
-        if not follower.takes_more:
+            subscriber.is_reading = False
+        if not subscriber.takes_more:
             return
-        self._deliver(follower, frames)
-        self._advance(follower)
+        self._deliver(subscriber, frames)
+        self._advance(subscriber)
 
-    async def _read(self, follower: Follower) -> Frames:
-        """Read the log after a follower's place, once for all who ask for the same at a time."""
-        place = follower.run_id, follower.after
+    async def _read(self, subscriber: Subscriber) -> Frames:
+        """Read the log after a subscriber's place, once for all who ask for the same at a time."""
+        place = subscriber.run_id, subscriber.after
         reading = self._reads.get(place)
         if reading is None:
-            waiting: list[Follower] = []
+            waiting: list[Subscriber] = []
             reading = self._reads[place] = waiting, self._spawn(self._read_in_turn(place, waiting))
             reading[1].add_done_callback(lambda _: self._reads.pop(place))
-        reading[0].append(follower)
+        reading[0].append(subscriber)
         return await asyncio.shield(reading[1])
 
-    async def _read_in_turn(self, place: tuple[str | None, int], waiting: Sequence[Follower]) -> Frames:
+    async def _read_in_turn(self, place: tuple[str | None, int], waiting: Sequence[Subscriber]) -> Frames:
         # One read at a time, begun by the loop when it has come to it: a thread that reads one piece after the other
         # would keep the interpreter from it, and what is live from its readers.
         async with self._turn:
@@ -373,22 +373,22 @@ class Hub:
         return min(settings.heartbeat_seconds / 10, settings.write_timeout_seconds / 4, 1.0)
 
     def _sweep(self) -> None:
-        """Look after all followers: heartbeats, readers that take nothing, streams that are old."""
+        """Look after all subscribers: heartbeats, readers that take nothing, streams that are old."""
         self._sweep_handle = None
         settings, period = self._settings, self._sweep_seconds
         now = self._loop.time()
         silent_since = now - settings.heartbeat_seconds + period
         stalled_since = now - settings.write_timeout_seconds
-        for group in tuple(self._followers.values()):
-            for follower in tuple(group):
-                if follower.is_blocked:
-                    if follower.written <= stalled_since:
-                        follower.close(stalled=True)
-                elif follower.expires <= now:
+        for group in tuple(self._subscribers.values()):
+            for subscriber in tuple(group):
+                if subscriber.is_blocked:
+                    if subscriber.written <= stalled_since:
+                        subscriber.close(stalled=True)
+                elif subscriber.expires <= now:
                     self._counts.rotated += 1
-                    self._dismiss(follower, _ROTATION * settings.retry_milliseconds)
-                elif follower.written <= silent_since:
-                    follower.write(follower.style.heartbeat, now)
+                    self._dismiss(subscriber, _ROTATION * settings.retry_milliseconds)
+                elif subscriber.written <= silent_since:
+                    subscriber.write(subscriber.style.heartbeat, now)
         if self._number:
             self._sweep_handle = self._loop.call_later(period, self._sweep)
 
@@ -396,15 +396,15 @@ class Hub:
         """Return a delay for one reader, half as long to half as long again as the setting says, or as `about`."""
         return (about or self._settings.retry_milliseconds) * self._chance.uniform(0.5, 1.5)
 
-    def _dismiss(self, follower: Follower, about: float | None = None) -> None:
+    def _dismiss(self, subscriber: Subscriber, about: float | None = None) -> None:
         """Ask a reader to reconnect, after a delay of its own."""
-        style = follower.style
-        follower.finish(style.part(style.retry(self.retry_milliseconds(about))))
+        style = subscriber.style
+        subscriber.finish(style.part(style.retry(self.retry_milliseconds(about))))
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Ask every follower to leave."""
+        """Ask every subscriber to leave."""
         if self._closing:
             return
         self._closing = True
@@ -412,10 +412,10 @@ class Hub:
         if self._fan_out_handle is not None:
             self._fan_out_handle.cancel()
         about = max(self._settings.retry_milliseconds, self._number * _MILLISECONDS_PER_READER)
-        for group in tuple(self._followers.values()):
-            for follower in tuple(group):
-                self._advance(follower)
-                self._dismiss(follower, about)
+        for group in tuple(self._subscribers.values()):
+            for subscriber in tuple(group):
+                self._advance(subscriber)
+                self._dismiss(subscriber, about)
 
     async def empty(self) -> None:
         """Return when nobody follows any more."""
@@ -423,9 +423,9 @@ class Hub:
 
     async def abort(self) -> None:
         """Close what is left of connections and tasks."""
-        for group in tuple(self._followers.values()):
-            for follower in tuple(group):
-                follower.close()
+        for group in tuple(self._subscribers.values()):
+            for subscriber in tuple(group):
+                subscriber.close()
         if self._sweep_handle is not None:
             self._sweep_handle.cancel()
         for task in self._tasks:

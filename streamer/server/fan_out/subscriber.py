@@ -1,4 +1,4 @@
-"""`Follower`: a reader of a stream as a socket, a cursor, and the rest of one write. Never waits, and reads no log.
+"""`Subscriber`: a reader of a stream as a socket, a cursor, and the rest of one write. Never waits, and reads no log.
 
 Why a socket and not Tornado's stream: once its head is written, a stream needs nothing of HTTP but chunk headers. An
 idle reader then costs a few hundred bytes, and a write is one call of the system for all that happened meanwhile.
@@ -87,12 +87,12 @@ def style_of(*, data_only: bool, chunked: bool) -> Style:
 
 
 class Owner(Protocol):
-    """Who is told what becomes of a follower."""
+    """Who is told what becomes of a subscriber."""
 
-    def drained(self, follower: Follower) -> None:
+    def drained(self, subscriber: Subscriber) -> None:
         """Learn that the reader took all that was written: there is room for more."""
 
-    def left(self, follower: Follower, *, stalled: bool) -> None:
+    def left(self, subscriber: Subscriber, *, stalled: bool) -> None:
         """Learn that the connection is closed. `stalled`: because nobody read it."""
 
 
@@ -104,7 +104,7 @@ class End(Struct, frozen=True):
     sent: int = 0
 
 
-class Follower:
+class Subscriber:
     """See the module. Used in the event loop, by its owner.
 
     `after`: everything up to that offset was written. `expires`: when, on the loop's clock, its reader is asked to

@@ -151,8 +151,10 @@ class StreamHandler(BaseHandler):
         hub = self.parts.hub
         if hub.is_closing:
             raise ApiError(503, "closing", "the streamer is being stopped", retry=True)
-        if hub.followers >= self.parts.settings.max_streams:
-            raise ApiError(503, "too_many_streams", f"{hub.followers:,} streams are open already", retry=True)
+        if hub.subscribers >= self.parts.settings.max_streams:
+            raise ApiError(
+                503, "too_many_streams", f"{hub.subscribers:,} streams are open already", retry=True
+            )
 
     async def cancel_quietly(self, run_id: str, *, by: str) -> None:
         """Cancel a run that may have ended meanwhile."""

@@ -48,7 +48,7 @@ class MetricsHandler(BaseHandler):
         self.set_header("Content-Type", CONTENT_TYPE)
         self.finish(
             self.parts.metrics.render(
-                subscribers=hub.followers,
+                subscribers=hub.subscribers,
                 log_bytes=size,
                 runs={status: counts.get(status, 0) for status in STATUSES},
             )

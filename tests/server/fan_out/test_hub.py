@@ -1,4 +1,4 @@
-"""The hub: a follower is a cursor, whether the tail in memory or the log serves it, and misses nothing."""
+"""The hub: a subscriber is a cursor, whether the tail in memory or the log serves it, and misses nothing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PLAIN = Style(data_only=False, chunked=False)
 
 
 class Reader:
-    """The other end of a follower's connection; closed with the hub."""
+    """The other end of a subscriber's connection; closed with the hub."""
 
     connections: ClassVar[list[socket.socket]]
 
@@ -93,7 +93,7 @@ async def make_hub(log):
     for hub in hubs:
         hub.close()
         await hub.abort()
-        assert 0 == hub.followers
+        assert 0 == hub.subscribers
     for connection in Reader.connections:
         connection.close()
     readers.shutdown()
@@ -107,7 +107,7 @@ def all_frames(log: SqliteLog, run_id: str | None = None) -> bytes:
     return b"".join(stored.frame for stored in log.read(0, limit=100_000, run_id=run_id))
 
 
-async def test_a_follower_gets_what_was_stored_before_it_came_and_after(log, make_hub):
+async def test_a_subscriber_gets_what_was_stored_before_it_came_and_after(log, make_hub):
     await append(log, "r1", lines("before"))
     reader = Reader(make_hub(), "r1", 0)
     early = await reader.until(all_frames(log, "r1"))
@@ -115,14 +115,14 @@ async def test_a_follower_gets_what_was_stored_before_it_came_and_after(log, mak
     assert all_frames(log, "r1") == early + await reader.until(b"\n\n")
 
 
-async def test_a_follower_of_all_gets_every_run_in_order(log, make_hub):
+async def test_a_subscriber_of_all_gets_every_run_in_order(log, make_hub):
     reader = Reader(make_hub(), None, 0)
     await append(log, "r1", lines("a"))
     await append(log, "r2", lines("b"))
     assert all_frames(log) == await reader.until(all_frames(log)[-100:])
 
 
-async def test_a_follower_of_one_run_is_not_given_another_s(log, make_hub):
+async def test_a_subscriber_of_one_run_is_not_given_another_s(log, make_hub):
     reader = Reader(make_hub(), "r1", log.head())
     await append(log, "r2", lines("b"))
     await append(log, "r1", lines("a"))
@@ -202,7 +202,7 @@ async def test_whoever_leaves_is_forgotten_whatever_was_sent_before(log, make_hu
 async def test_whoever_reads_at_whatever_pace_gets_every_entry_once_in_order(
     log, make_hub, tail_bytes, seed, monkeypatch
 ):
-    # A fan-out is never done at once: commits come between any two followers, or a few of them.
+    # A fan-out is never done at once: commits come between any two subscribers, or a few of them.
     monkeypatch.setattr("streamer.server.fan_out.hub._TOGETHER", 1 + seed % 3)
     monkeypatch.setattr("streamer.server.fan_out.hub._TURN_SECONDS", 0.0)
     chance = random.Random(seed)
@@ -238,11 +238,11 @@ async def test_whoever_reads_at_whatever_pace_gets_every_entry_once_in_order(
 async def test_a_reader_that_takes_nothing_holds_one_write_and_catches_up_when_it_reads(log, make_hub):
     hub = make_hub()
     reader = Reader(hub, "r1", 0)
-    (follower,) = hub._followers["r1"]
+    (subscriber,) = hub._subscribers["r1"]
     for _ in range(30):
         await append(log, "r1", lines(*["x" * 2000] * 20))
-    await wait_until_async(lambda: follower.is_blocked)
-    assert len(follower._rest) < 45_000
+    await wait_until_async(lambda: subscriber.is_blocked)
+    assert len(subscriber._rest) < 45_000
     await append(log, "r1", [Draft(Completed(), 1002.0)])
     assert all_frames(log, "r1") == await reader.all()
 
@@ -331,4 +331,4 @@ async def test_a_stream_whose_reader_cannot_go_on_stays(log, make_hub):
     hub = make_hub(max_stream_seconds=0.05, heartbeat_seconds=0.1)
     reader = Reader(hub, "r1", log.head())
     await reader.until(b":\n:\n")
-    assert 1 == hub.followers
+    assert 1 == hub.subscribers

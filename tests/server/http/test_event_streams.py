@@ -353,8 +353,8 @@ async def test_an_event_source_gets_everything_once_then_is_told_to_stop(api, pr
 async def test_a_reader_that_leaves_is_forgotten(api, producer):
     async with api.stream(f"{producer.path}/events") as stream:
         await stream.next()
-        assert 1 == api.streamer.hub.followers
-    await api.until(lambda: api.streamer.hub.followers == 0)
+        assert 1 == api.streamer.hub.subscribers
+    await api.until(lambda: api.streamer.hub.subscribers == 0)
 
 
 @pytest.mark.slow
@@ -366,7 +366,7 @@ async def test_a_reader_that_takes_nothing_is_closed(tmp_path):
             raw.writer.transport.pause_reading()
             for _ in range(20):
                 await producer.log(*(["x" * 8000] * 100))
-            await api.until(lambda: api.streamer.hub.followers == 0)
+            await api.until(lambda: api.streamer.hub.subscribers == 0)
         assert "streamer_stalled_readers_closed_total 1.0" in (await api.http.get("/metrics")).text
 
 
@@ -563,7 +563,7 @@ async def test_a_client_that_leaves_otherwise_leaves_its_run_alone(api):
     async with api.stream("/api/pipelines/Plain/runs", "POST", headers=STREAM) as stream:
         run = data_of(await stream.next())["run"]
         await api.handle(run)
-    await api.until(lambda: api.streamer.hub.followers == 0)
+    await api.until(lambda: api.streamer.hub.subscribers == 0)
     assert "running" == (await api.state(run))["status"]
 
 
