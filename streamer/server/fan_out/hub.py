@@ -1,7 +1,7 @@
 """`Hub`: carries what was stored to the subscribers of streams: one write each for all that happened meanwhile.
 
-A subscriber is a cursor. There is no queue, task or future per subscriber: who is behind the tail reads the log, so a slow
-reader costs nothing and loses nothing. All of it runs in the event loop, but `publish`, which the log's thread calls.
+A subscriber is a cursor. It has no queue, task or future. A subscriber that is behind the tail reads the log, so a slow
+reader costs nothing and loses nothing. The log's thread calls `publish`; all else runs in the event loop.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Any, Final, TypeVar
 
+from tornado.iostream import IOStream
+
 from streamer.protocol.frames import Removed, removed_frame
-from streamer.server.fan_out.subscriber import End, Subscriber, Style, prepare
+from streamer.server.fan_out.relay import relay
+from streamer.server.fan_out.subscriber import End, Style, Subscriber, prepare
 from streamer.server.fan_out.tail import ENTRIES_PER_WRITE, TERMINAL_KINDS, Frames, Tail, fitting
 from streamer.server.log.base import Appended, EventLog, LogError
 from streamer.server.metrics import StreamCounts
@@ -205,11 +208,11 @@ class Hub:
         more = self._frames(run_id, last)
         return subscribers if more is None or more.frames else waiting
 
-    # -- subscribers -----------------------------------------------------------------------------------------------------
+    # -- subscribers ---------------------------------------------------------------------------------------------------
 
     def follow(
         self,
-        connection: socket.socket,
+        connection: socket.socket | IOStream,
         first: bytes,
         *,
         run_id: str | None,
@@ -225,6 +228,8 @@ class Hub:
         asked to reconnect when the stream is old. `on_end` is told when it is over.
         """
         settings = self._settings
+        if isinstance(connection, IOStream):
+            connection = self._relayed(connection)
         prepare(connection, silence_seconds=settings.write_timeout_seconds)
         age = settings.max_stream_seconds if rotates else 0.0
         expires = self._loop.time() + age * self._chance.uniform(0.5, 1.0) if age else float("inf")
@@ -245,6 +250,15 @@ class Hub:
             self._dismiss(subscriber)
         else:
             self._catch_up(subscriber)
+
+    def _relayed(self, stream: IOStream) -> socket.socket:
+        """Return a socket whose bytes go to a reader through Tornado's stream."""
+        near, far = socket.socketpair()
+        for end in (near, far):
+            end.setblocking(False)
+        stream.set_nodelay(True)
+        self._spawn(relay(far, stream, write_seconds=self._settings.write_timeout_seconds))
+        return near
 
     def drained(self, subscriber: Subscriber) -> None:
         """Go on with a subscriber that took all it was given."""

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Final, cast
 
-from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 
 from streamer.model.state import RunState
@@ -135,15 +134,28 @@ class StreamHandler(BaseHandler):
 
         return ended
 
-    def _take_connection(self) -> socket.socket | None:
-        """Take the connection out of Tornado's hands, as its `start_tls` does; None when the client has left."""
+    def _take_connection(self) -> socket.socket | IOStream | None:
+        """Take the connection out of Tornado's hands; None when the client has left.
+
+        Returns:
+            The connection's socket, by public means: a second descriptor, after which Tornado closes its own. With TLS,
+            which Tornado's stream alone can write, that stream.
+        """
         # None: Tornado has seen the connection's end and forgotten it.
         stream = cast(IOStream | None, self.detach())
         if stream is None or stream.closed():
             return None
-        connection: socket.socket = stream.socket
-        IOLoop.current().remove_handler(connection)
-        stream.socket = None  # type: ignore[assignment]
+        # Tornado says "a descriptor, or an object that has one"; a plain socket is what a subscriber can write to.
+        theirs = cast(object, stream.fileno())
+        if type(theirs) is not socket.socket:
+            return stream
+        try:
+            connection = theirs.dup()
+        except OSError:
+            # As many files are open as may be.
+            return stream
+        connection.setblocking(False)
+        stream.close()
         return connection
 
     def check_room(self) -> None:

@@ -10,9 +10,11 @@ import subprocess
 
 import httpx
 import pytest
+from tornado.iostream import IOStream
 
 from streamer.model.events import Logged
 from streamer.protocol import sse
+from streamer.server.fan_out.relay import relay
 from streamer.server.http.event_streams import StreamHandler
 from streamer.server.log.base import Draft
 from tests.api_support import (
@@ -354,6 +356,26 @@ async def test_a_reader_that_leaves_is_forgotten(api, producer):
     async with api.stream(f"{producer.path}/events") as stream:
         await stream.next()
         assert 1 == api.streamer.hub.subscribers
+    await api.until(lambda: api.streamer.hub.subscribers == 0)
+
+
+async def test_where_the_socket_cannot_be_had_a_stream_is_written_by_tornado(api, producer, monkeypatch):
+    relayed = []
+
+    async def counted(*args, **options):
+        relayed.append(args)
+        await relay(*args, **options)
+
+    fileno = IOStream.fileno
+    monkeypatch.setattr("streamer.server.fan_out.hub.relay", counted)
+    # As if another Tornado gave the descriptor's number.
+    monkeypatch.setattr(IOStream, "fileno", lambda stream: fileno(stream).fileno())
+    async with api.stream(f"{producer.path}/events?from=start") as stream:
+        await producer.log("one")
+        await producer.complete()
+        frames = await stream.rest()
+    assert "complete" == frames[-1].event
+    assert 1 == len(relayed)
     await api.until(lambda: api.streamer.hub.subscribers == 0)
 
 
