@@ -1,4 +1,4 @@
-"""The composition root: settings in, a running streamer out. Builds the parts and joins them; decides nothing else."""
+"""The composition root: from settings it builds a running streamer. It joins the parts and decides nothing else."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ _RUN: Final = r"([A-Za-z0-9_-]{1,64})"
 _READERS: Final = 4
 #: Seconds without a request after which a kept connection is closed.
 _IDLE_SECONDS: Final = 120.0
-#: Connections that may wait to be accepted, as when all readers come back after a restart. The system may allow fewer.
+#: Connections that may wait to be accepted: all readers return after a restart. The system may allow fewer.
 _BACKLOG: Final = 4096
-#: Files that are open beside those of the streams: connections, workers, the log.
+#: Open files besides those of the streams: connections, workers, the log.
 _OTHER_FILES: Final = 1000
 #: Seconds a stopping streamer gives its streams to end.
 _LEAVE_SECONDS: Final = 3.0
@@ -93,9 +93,10 @@ def routes(parts: Parts) -> list[tuple[str, type[RequestHandler], dict[str, Any]
 
 
 class Streamer:
-    """A streamer: its log, hub, runs and HTTP server. Used in one event loop; `open` and `close` it there.
+    """A streamer: its log, hub, runs and HTTP server. One event loop alone calls it; `open` and `close` it there.
 
-    `listen`: whether it gets a port of its own. `backend` takes the place of local processes, for tests.
+    `listen`: whether it gets a port of its own. `page` is the address of its dashboards, empty when it is not known.
+    `backend` replaces local processes, for tests.
     """
 
     log: SqliteLog
@@ -116,9 +117,9 @@ class Streamer:
         self.page = page
         #: Address of the API, once it listens.
         self.url = ""
-        # Asked for before the streamer is open, as all that says who may ask.
+        # Requests that come before the streamer is open are checked, too.
         self.tickets = Tickets(secrets.token_bytes(32))
-        #: Counts also what is refused before the streamer is open.
+        #: It also counts requests that are refused before the streamer is open.
         self.metrics = Metrics()
         self._listen = listen
         self._backend_factory = backend or (lambda settings: ProcessBackend(settings.data))
@@ -127,9 +128,9 @@ class Streamer:
         self._stack = contextlib.AsyncExitStack()
 
     async def ready(self) -> None:
-        """Open the streamer unless that was done; any number of tasks may wait for it. Raises as `open`.
+        """Open the streamer, unless it is open. Any number of tasks may wait for it. Raises as `open`.
 
-        Where it could not be opened it is tried again.
+        After a failure the next call tries again.
         """
         opening = self._opening
         if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
@@ -137,16 +138,20 @@ class Streamer:
         await asyncio.shield(opening)
 
     async def open(self) -> None:
-        """Open the log, take up what an earlier streamer left, and listen.
+        """Open the log, take up the runs of an earlier streamer, and listen.
 
-        Raises `DataFolderBusy`, `LogUnavailable`, `LogVersionError`, or `OSError` when the port is taken.
+        Raises:
+            DataFolderBusy: Another streamer uses the data folder.
+            LogUnavailable: The log cannot be opened.
+            LogVersionError: A newer version wrote the log.
+            OSError: The port is taken.
         """
         await self.ready()
 
     async def _open(self) -> None:
         settings, loop = self.settings, asyncio.get_running_loop()
         async with contextlib.AsyncExitStack() as stack:
-            # What is opened first is closed last; a failure half-way closes what was opened.
+            # The stack closes in reverse order, also after a failure half-way.
             stack.callback(_lock(settings.data).close)
             sockets = bind_sockets(settings.port, settings.host, backlog=_BACKLOG) if self._listen else []
             stack.callback(_close_all, sockets)
@@ -199,7 +204,11 @@ class Streamer:
                     await self._server.close_all_connections()
 
     def announce(self, url: str) -> None:
-        """Say where this streamer is reached: to its workers, and to programs on this machine (`streamer.json`)."""
+        """Tell workers, and programs on this machine (`streamer.json`), where this streamer is reached.
+
+        Args:
+            url: Address of the API.
+        """
         self.url = self.runs.url = url
         path = self.settings.data / "streamer.json"
         fresh = path.with_suffix(".new")
@@ -246,7 +255,7 @@ def _lock(data: Path) -> IO[str]:
 
 
 def _allow_files(streams: int) -> None:
-    """Let this process open as many files as so many streams need, as far as the system lets it."""
+    """Raise the limit of open files to the need of so many streams, as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = streams + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -264,7 +273,7 @@ async def serve(settings: Settings, *, on_open: Callable[[Streamer], None] | Non
         loop.add_signal_handler(number, stop.set)
     try:
         await streamer.open()
-        # What is here now stays: the collector need not look through it again and again while readers wait.
+        # The present objects stay: the collector need not walk through them while readers wait.
         gc.freeze()
         if on_open is not None:
             on_open(streamer)

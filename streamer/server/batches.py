@@ -1,4 +1,4 @@
-"""A producer's lines to events: numbered, of one run, all of them or none. Knows neither HTTP nor files."""
+"""Reads the lines of a producer's batch into numbered events of one run. It knows neither HTTP nor files."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from streamer.server.log.base import Draft
 
 
 class LineRefused(ValueError):
-    """A line is not what a producer sends: in its `field`, what was `expected` and what was `received`.
+    """A line of a batch is wrong: in its `field`, `expected` and `received` differ.
 
-    ├── NoEvent: it cannot be read as an event; its cause says why
-    └── OutOfOrder: its number does not follow the one before it
+    ├── NoEvent: the line is no event; its cause says why
+    └── OutOfOrder: its number does not follow the number before it
     """
 
     def __init__(self, line: int, field: str, received: Any, expected: str) -> None:
@@ -36,15 +36,24 @@ class OutOfOrder(LineRefused):
 
 
 def read_lines(lines: Sequence[bytes], run: str, *, now: float | None) -> tuple[list[Draft], int | None]:
-    """Return events and the number of the first one, None when there is none. Raises `LineRefused`.
+    """Read the lines of a batch, all or none.
 
-    `now`: POSIX seconds, for events that do not say their time; None: all have to.
+    Args:
+        lines: One event each, as JSON.
+        run: Id of the run.
+        now: Time of the events that have none, POSIX seconds; None when every event must have its own.
+
+    Returns:
+        The events, and the number of the first one; None for an empty batch.
+
+    Raises:
+        LineRefused: A line is wrong.
     """
     return _read_plain(lines, run, now) or _read_each(lines, run, now)
 
 
 def _read_plain(lines: Sequence[bytes], run: str, now: float | None) -> tuple[list[Draft], int] | None:
-    """Return what `_read_each` does, for less, of lines that are as they should be; None of any others."""
+    """Return the same as `_read_each`, faster, when all lines are right; None otherwise."""
     try:
         envelopes = [decode_envelope(line) for line in lines]
         events = [decode_event(line) for line in lines]
@@ -66,7 +75,7 @@ def _read_plain(lines: Sequence[bytes], run: str, now: float | None) -> tuple[li
 
 
 def _read_each(lines: Sequence[bytes], run: str, now: float | None) -> tuple[list[Draft], int | None]:
-    """Return what `read_lines` does; what it raises is of the first line that is not as it should be."""
+    """Return the same as `read_lines`. Raises `LineRefused` for the first wrong line."""
     drafts: list[Draft] = []
     first: int | None = None
     for number, line in enumerate(lines, 1):

@@ -10,8 +10,11 @@ from streamer.settings import Settings
 
 @functools.cache
 def embedded() -> Streamer:
-    """Return this process' streamer, with its settings from the environment; `await` its `ready()` before use.
+    """Return this process' streamer, with settings from the environment; `await` its `ready()` before use.
 
-    Raises `SettingError`. Why one per process: the dashboards and the API on Panel's own port must be the same one.
+    Why one per process: the dashboards and the API on Panel's own port must share it.
+
+    Raises:
+        SettingError: A setting in the environment is wrong.
     """
     return Streamer(Settings.from_environment())

@@ -1,4 +1,4 @@
-"""What the streamer counts about itself, as Prometheus reads it. Counts only; nobody acts on it."""
+"""The streamer's counters, in the form of Prometheus. No part of the streamer acts on them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-#: How many of the newest lags tell the quantiles.
+#: The quantiles are those of so many of the newest lags.
 _LAGS: Final = 1000
 QUANTILES: Final = (0.5, 0.99)
 
 
 class StreamCounts(Struct):
-    """What happened on streams since the start, in plain numbers: they are counted up with every write."""
+    """The events on streams since the start, as plain numbers: every write counts them up."""
 
     opened: int = 0
     resets: int = 0
@@ -36,19 +36,27 @@ class StreamCounts(Struct):
     newest_lags: deque[float] = field(default_factory=lambda: deque(maxlen=_LAGS))
 
     def lagged(self, seconds: float) -> None:
-        """Count a commit, of which so long after it the last reader near the head was written to."""
+        """Count a commit.
+
+        Args:
+            seconds: Time from the commit until the last reader near the head was written to.
+        """
         self.lags += 1
         self.lag_seconds += seconds
         self.newest_lags.append(seconds)
 
     def lag(self, quantile: float) -> float:
-        """Return the seconds that this part of the newest lags keeps within; not a number when there was none."""
+        """Return a quantile of the newest lags, in seconds; not a number when there are none.
+
+        Args:
+            quantile: From 0 to 1.
+        """
         lags = sorted(self.newest_lags)
         return lags[min(int(quantile * len(lags)), len(lags) - 1)] if lags else nan
 
 
 class _Streams(Collector):
-    """Tells Prometheus what `StreamCounts` holds."""
+    """Gives Prometheus the numbers of `StreamCounts`."""
 
     def __init__(self, counts: StreamCounts) -> None:
         self._counts = counts
@@ -89,7 +97,7 @@ class _Streams(Collector):
 
 
 class Metrics:
-    """The streamer's counters, in a registry of their own. Used in the event loop."""
+    """The streamer's counters, in a registry of their own. The event loop alone calls it."""
 
     def __init__(self) -> None:
         self.counts = StreamCounts()
@@ -105,7 +113,13 @@ class Metrics:
         self.runs = Gauge("streamer_runs", "Runs, by status.", ["status"], registry=self.registry)
 
     def render(self, *, subscribers: int, log_bytes: int, runs: Mapping[str, int]) -> bytes:
-        """Return the text of ``/metrics`` with these present values."""
+        """Return the text of ``/metrics``.
+
+        Args:
+            subscribers: Streams that are open now.
+            log_bytes: Size of the log on the disk.
+            runs: Number of runs by status.
+        """
         self.subscribers.set(subscribers)
         self.log_bytes.set(log_bytes)
         self.runs.clear()

@@ -1,7 +1,7 @@
-"""What the streamer writes about itself: one line a request, as text or as JSON, with every token taken out.
+"""The log of requests: one line a request, as text or JSON, without tokens.
 
-`configure` is for programs of ours; inside somebody else's (`panel serve`) records go where that one sends them, and
-those about requests have lost their tokens before.
+Our own programs call `configure`. Inside another program (`panel serve`) the records go to its handlers; records of
+requests have no tokens there either.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from msgspec import Struct
 access: Final = logging.getLogger("streamer.access")
 
 _TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-#: Bound, in characters, of what is repeated of a request.
+#: Bound, in characters, of each part of a request in its line.
 _LONGEST: Final = 500
 
 
 def _spelled(letter: str) -> str:
-    """Return a pattern of a letter as it stands in a URL, percent-encoded any number of times or not."""
+    """Return a pattern of a letter in a URL, plain or percent-encoded any number of times."""
     codes = {f"{ord(each):02x}" for each in (letter.lower(), letter.upper())}
     return f"(?:{re.escape(letter)}|%(?:25)*(?:{'|'.join(sorted(codes))}))"
 
 
-#: `token=…` as a query has it, also within a URL that is itself an argument; and the header. A token may hold any
-#: printable character: rather too much is taken out than a part of one left.
+#: `token=…` in a query, also within a URL that is itself an argument; and the header. A token may hold any printable
+#: character: the patterns rather remove too much than leave a part of a token.
 _IN_URL: Final = re.compile(f"({''.join(map(_spelled, 'token='))})[^&\\s]+", re.IGNORECASE)
 _IN_HEADER: Final = re.compile(r"(\b(?:bearer|basic)(?:\s|%(?:25)*20|\+)+)\S+", re.IGNORECASE)
 
 
 def scrubbed(text: str) -> str:
-    """Return `text` without what follows `token=`, however that is encoded, `Bearer` and `Basic`."""
+    """Return a text without the values after `token=` (in any encoding), `Bearer` and `Basic`."""
     return _IN_HEADER.sub(r"\1…", _IN_URL.sub(r"\1…", text))
 
 
 def _shown(text: str) -> str:
-    """Return what somebody sent as it may stand in a log: without tokens, on one line, within bounds."""
+    """Return a part of a request for the log: without tokens, on one line, within bounds."""
     text = scrubbed(text)[:_LONGEST]
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class Request(Struct, frozen=True):
-    """What is written of a request. Made when it comes, as its connection may outlive everything else of it."""
+    """The parts of a request for its line. It is made when the request comes: the connection may outlive the rest."""
 
     method: str
     uri: str
@@ -57,7 +57,14 @@ class Request(Struct, frozen=True):
 
     @classmethod
     def of(cls, method: str, uri: str, remote: str, headers: Mapping[str, str]) -> Request:
-        """Take from a request what is written of it, without its tokens."""
+        """Return the parts of a request, without tokens.
+
+        Args:
+            method: Its method.
+            uri: Its path and query.
+            remote: Address of the client.
+            headers: Its headers.
+        """
         return cls(
             _shown(method),
             _shown(uri),
@@ -68,7 +75,7 @@ class Request(Struct, frozen=True):
 
 
 def is_logged(status: int) -> bool:
-    """Say whether a request that was answered so gets a line."""
+    """Return whether an answer of this status gets a line."""
     return access.isEnabledFor(_level(status))
 
 
@@ -77,7 +84,15 @@ def _level(status: int) -> int:
 
 
 def log_request(request: Request, *, status: int, seconds: float, sent: int, end: str = "") -> None:
-    """Write the line of a request that was answered, with the bytes of the answer; `end`: how its stream ended."""
+    """Write the line of an answered request.
+
+    Args:
+        request: The request.
+        status: Status of the answer.
+        seconds: Time from the request to the end of the answer.
+        sent: Bytes of the answer.
+        end: How its stream ended; empty for an answer that is no stream.
+    """
     if not is_logged(status):
         return
     fields = {
@@ -103,7 +118,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, in ASCII: what every record has, `exception`, and the fields of a request."""
+    """One JSON object a line, in ASCII: the record, its `exception`, and the fields of a request."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -119,7 +134,12 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(format_: str, level: str) -> None:
-    """Write all records of at least a level to the standard error; `format_` is one of `settings.LOG_FORMATS`."""
+    """Write all records to the standard error.
+
+    Args:
+        format_: One of `settings.LOG_FORMATS`.
+        level: The least level.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if format_ == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

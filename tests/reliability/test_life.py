@@ -103,13 +103,14 @@ async def test_a_run_whose_machine_was_restarted_says_so(tmp_path):
 
 
 async def test_a_process_id_of_another_boot_is_never_taken_for_the_worker(tmp_path):
-    from streamer.server.execution import process as module
+    from streamer.server.execution.process import ProcessBackend
+    from streamer.server.execution.process_table import started_at
 
     ours = os.getpid()
-    started = module._started(ours)
+    started = started_at(ours)
     assert started is not None
     identity = {"run": "r1", "pid": ours, "started": started.replace(":", "0:"), "oomKills": 0}
-    backend = module.ProcessBackend(tmp_path)
+    backend = ProcessBackend(tmp_path)
     assert backend.attach(identity) is None
     assert backend.examine(identity).restarted
 

@@ -1,7 +1,7 @@
-"""`Backend` and `Handle`: how a run's executor is started, watched and ended. Starts nothing itself.
+"""`Backend` and `Handle`: the interface that starts, watches and ends the executor of a run.
 
-A backend knows processes (or tasks of a cluster), not runs: whether a run has ended is said by its events alone, and
-`Exit` is asked only when the executor is gone without a terminal event.
+A backend knows processes (or tasks of a cluster), not runs. The events alone say whether a run is over; `Exit` counts
+only when the executor is gone without a terminal event.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ OUTPUT_TAIL: Final = 8_000
 class Exit(Struct, frozen=True, kw_only=True):
     """How an executor ended.
 
-    One of `code` (its exit code) and `signal` (the number of the signal that killed it) is set; both are None when
-    nobody was there to see it. `output_tail` is the end of what it wrote outside the log. `out_of_memory`: it was
-    killed while the machine's out-of-memory killer was at work. `restarted`: the machine was, since it was started.
+    Either `code` (its exit code) or `signal` (the signal that killed it) is set; both are None when no streamer watched
+    the end. `output_tail` is the end of its raw output, outside the log. `out_of_memory`: the machine's out-of-memory
+    killer was active when it was killed. `restarted`: the machine was restarted since it began.
     """
 
     code: int | None = None
@@ -34,13 +34,13 @@ class Exit(Struct, frozen=True, kw_only=True):
 
     @property
     def kind(self) -> str:
-        """Its kind, in a word, for a run's error."""
+        """The kind of a run's error, in one word."""
         if self.restarted:
             return "MachineRestarted"
         return "OutOfMemory" if self.out_of_memory else "ProcessDied"
 
     def describe(self) -> str:
-        """Say how it ended, as a clause without a subject: ``killed by signal 9 (SIGKILL)``."""
+        """Return how it ended, as a clause without a subject: ``killed by signal 9 (SIGKILL)``."""
         if self.restarted:
             return "ended when the machine was restarted"
         if self.signal is not None:
@@ -58,54 +58,73 @@ class Exit(Struct, frozen=True, kw_only=True):
 
 
 class Handle(Protocol):
-    """One executor that was started or found again. Use it on the event loop that made it."""
+    """One executor. The event loop that made it alone calls it."""
 
     @property
     def pid(self) -> int:
-        """The process id, for display; it may be another process's once this one has ended."""
+        """The process id, for display. Another process may have it once this one has ended."""
         ...
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What `Backend.attach` finds the executor by, as plain JSON; it never fits another process."""
+        """The executor's identity for `Backend.attach`, as plain JSON. No other process has the same."""
         ...
 
     async def wait(self) -> Exit:
-        """Return how it ended, once it has. Any number of tasks may wait; cancelling one disturbs no other."""
+        """Wait until it has ended and return how. Cancelling one waiting task does not affect the others."""
         ...
 
     def doing(self) -> str:
-        """Return what the system says of it: running, sleeping, waiting or stopped; empty when it has ended."""
+        """Return its state: running, sleeping, waiting or stopped; empty when it has ended."""
         ...
 
     def terminate(self) -> None:
-        """Ask it and all it started to end now (SIGTERM). Nothing happens when it has ended."""
+        """Ask it and its children to end now (SIGTERM). Nothing happens when it has ended."""
         ...
 
     def kill(self) -> None:
-        """End it and all it started by force (SIGKILL). Nothing happens when it has ended."""
+        """Kill it and its children (SIGKILL). Nothing happens when it has ended."""
         ...
 
     def sweep(self) -> None:
-        """From now on, end by force what it leaves behind, however it ends."""
+        """Kill its remaining children when it ends, however it ends."""
         ...
 
 
 class Backend(Protocol):
-    """A place where runs execute. Use it on one event loop."""
+    """A place where runs execute. One event loop alone calls it."""
 
     async def start(self, spec: WorkerSpec) -> Handle:
-        """Start a worker. Raises `OSError` when the machine refuses, `ValueError` for a spec that cannot be used."""
+        """Start a worker.
+
+        Args:
+            spec: The run to execute.
+
+        Raises:
+            OSError: The machine refuses another process.
+            ValueError: The spec cannot be used.
+        """
         ...
 
     def attach(self, identity: Mapping[str, Any]) -> Handle | None:
-        """Find an executor that an earlier streamer started; None when it is gone or `identity` is not one of ours."""
+        """Find an executor that an earlier streamer started.
+
+        Args:
+            identity: `Handle.identity` of the executor.
+
+        Returns:
+            Its handle; None when it is gone, or the identity is not one of ours.
+        """
         ...
 
     def examine(self, identity: Mapping[str, Any]) -> Exit:
-        """Return what can still be known of an executor that `attach` did not find."""
+        """Return the end of an executor that `attach` did not find, as far as it is known.
+
+        Args:
+            identity: `Handle.identity` of the executor.
+        """
         ...
 
     async def close(self) -> None:
-        """Stop watching. What runs goes on, and can be attached to later; pending `wait` calls are cancelled."""
+        """Stop watching and cancel pending `wait` calls. The executors go on; `attach` finds them later."""
         ...

@@ -190,7 +190,7 @@ async def test_a_later_streamer_finds_it_and_sees_its_end(make: Make, tmp_path: 
 async def test_a_process_is_watched_where_the_system_gives_no_descriptors(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_pidfd", lambda pid: None)
+    monkeypatch.setattr(module, "open_pidfd", lambda pid: None)
     first = make(SLEEP)
     handle = await first.start(spec())
     await ready(tmp_path)
@@ -251,7 +251,7 @@ async def test_the_out_of_memory_killer_is_named_when_it_was_active(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = iter([4, 5])
-    monkeypatch.setattr(module, "_oom_kills", lambda: next(counts))
+    monkeypatch.setattr(module, "count_oom_kills", lambda: next(counts))
     handle = await make(SLEEP).start(spec())
     await ready(tmp_path)
     os.kill(handle.pid, signal.SIGKILL)
@@ -263,7 +263,7 @@ async def test_a_kill_of_ours_is_not_put_down_to_memory(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = iter([4, 5])
-    monkeypatch.setattr(module, "_oom_kills", lambda: next(counts))
+    monkeypatch.setattr(module, "count_oom_kills", lambda: next(counts))
     handle = await make(SLEEP).start(spec())
     await ready(tmp_path)
     handle.kill()
