@@ -19,6 +19,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, NamedTuple
 
 from dashboards.notebook.markup import tag
+from streamer.model.extras import how_to_install
 
 #: Seconds between two updates of an output. With what else is sent, that is fewer than four messages a second.
 PAINT_SECONDS: Final = 0.4
@@ -142,12 +143,19 @@ def _ignore(message: Message) -> None:
 
 
 def _make_widget(html: str) -> Any:
-    """Return the widget, or None where the packages are missing: then the output is renewed as a whole."""
+    """Return the widget; None where its packages are missing. Then each update replaces the whole output."""
     try:
         from dashboards.notebook.widget import CellWidget
     except ImportError:
+        _report_missing()
         return None
     return CellWidget(html=html)
+
+
+@functools.cache
+def _report_missing() -> None:
+    """Say once how to install the widgets."""
+    logger.warning(how_to_install("a view with buttons", "notebook"))
 
 
 class Background:

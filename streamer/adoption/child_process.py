@@ -1,6 +1,7 @@
-"""`Child`: a command in a process group of its own, its output at hand. On a terminal of its own where ours is one.
+"""`Child`: a command in a process group of its own, whose output we read. Knows nothing of runs.
 
-So colours and bars stay as they were, and keys go where they went. Used in the main thread; knows nothing of runs.
+Where we have a terminal, the command gets a terminal of its own: colours, bars and keys work as without us. Used in the
+main thread.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ import tty
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
 
-#: Bytes that are read at once.
+#: Bytes of one read.
 CHUNK: Final = 65_536
-#: Bytes of typed input that wait for the command; beyond them no more is read.
+#: Bytes of typed input that wait for the command. While so many wait, we read no more.
 _TYPED: Final = 65_536
 _NAMES: Final = {1: "stdout", 2: "stderr"}
 
 
 class Child:
-    """A command that runs. As a context manager it gives our terminal back at the end.
+    """A running command. As a context manager it restores our terminal at the end.
 
-    `outputs` are what it writes: our end's descriptor, what it is called, and to which of ours (1, 2) it goes. With a
-    terminal of its own both may be one.
+    `outputs` maps a descriptor that we read to its name and to our descriptor (1 or 2) that gets its bytes. On a
+    terminal of its own, the command's two outputs are one.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -40,7 +41,7 @@ class Child:
         self.pid = self._start(command, environment)
 
     def _start(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
-        """Start the command. Raises `OSError` when it cannot be."""
+        """Start the command; return its process id. Raises `OSError` when it cannot be started."""
         actions: list[Any] = []
         theirs: list[int] = []
         try:
@@ -50,7 +51,7 @@ class Child:
                 theirs.append(opened)
                 slave = os.ttyname(opened)
                 self._copy_size(opened)
-                # The first terminal that the leader of a session opens is the one it is controlled by.
+                # The first terminal that the leader of a session opens becomes its controlling terminal.
                 first, *others = self._ours
                 actions.append((os.POSIX_SPAWN_OPEN, first, slave, os.O_RDWR, 0))
                 actions += [(os.POSIX_SPAWN_DUP2, first, fd) for fd in others]
@@ -65,7 +66,7 @@ class Child:
                     actions.append((os.POSIX_SPAWN_DUP2, writing, fd))
                     self.outputs[reading] = (_NAMES[fd], fd)
             if self._master is not None:
-                # Echoes and job control may come here even when neither output does.
+                # Echoes and job control may come here, even where neither output does.
                 self.outputs.setdefault(self._master, ("terminal", self._ours[-1]))
                 os.set_blocking(self._master, False)
             return os.posix_spawnp(
@@ -74,7 +75,7 @@ class Child:
                 dict(environment),
                 file_actions=actions,
                 setsid=True,
-                # Python ignores these; who is started should not have to.
+                # Python ignores these signals. The command must not inherit that.
                 setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
                 setsigmask=[],
             )
@@ -87,14 +88,14 @@ class Child:
                 os.close(fd)
 
     def __enter__(self) -> Self:
-        """Let what is typed through as it is, where our terminal is ours to use."""
+        """Make our terminal pass keys unchanged, if this process is in its foreground."""
         if 0 in self._ours and os.tcgetpgrp(0) == os.getpgrp():
             self._saved = termios.tcgetattr(0)
             tty.setraw(0, termios.TCSADRAIN)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give the terminal back."""
+        """Restore our terminal, and close all outputs."""
         if self._saved is not None:
             with contextlib.suppress(termios.error):
                 termios.tcsetattr(0, termios.TCSADRAIN, self._saved)
@@ -105,7 +106,7 @@ class Child:
     # -- its end -------------------------------------------------------------------------------------------------------
 
     def poll(self) -> int | None:
-        """Return its exit code, below 0 for a signal; None while it runs."""
+        """Return the exit code, negative for a signal; None while the command runs."""
         if self.returncode is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -113,14 +114,14 @@ class Child:
         return self.returncode
 
     def kill(self, number: int) -> None:
-        """Send a signal to all of its process group; nothing when there is none any more."""
+        """Send a signal to the process group, if it still exists."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
     # -- its output ----------------------------------------------------------------------------------------------------
 
     def read(self, fd: int) -> bytes | None:
-        """Return what it wrote; empty at the end, which is closed here; None when there is nothing after all."""
+        """Return new bytes of an output; empty at its end, which also closes it; None when there is nothing to read."""
         try:
             data = os.read(fd, CHUNK)
         except BlockingIOError:
@@ -132,7 +133,7 @@ class Child:
         return data
 
     def shut(self, fd: int) -> None:
-        """Read no more of an output: who goes on writing to it is told so by the system."""
+        """Close an output. A process that goes on writing to it gets an error from the system."""
         if self.outputs.pop(fd, None) is not None:
             os.close(fd)
             if fd == self._master:
@@ -142,21 +143,21 @@ class Child:
 
     @property
     def takes_keys(self) -> bool:
-        """Whether what is typed here is to be read and handed on."""
+        """Whether our typed input should be read for the command."""
         return self._saved is not None and self._master is not None and len(self._pending) < _TYPED
 
     @property
     def waiting(self) -> int | None:
-        """The descriptor to which typed input is still to be written; None: nothing waits."""
+        """The descriptor that typed input waits for; None when no input waits."""
         return self._master if self._pending else None
 
     def type(self, data: bytes) -> None:
-        """Hand on what was typed."""
+        """Pass typed input to the command."""
         self._pending += data
         self.write()
 
     def write(self) -> None:
-        """Write what of it can be written at once."""
+        """Write as much typed input as the command's terminal takes now."""
         if self._master is None:
             self._pending.clear()
             return
@@ -171,7 +172,7 @@ class Child:
                 del self._pending[:written]
 
     def resize(self) -> None:
-        """Give its terminal the size of ours; it is told by SIGWINCH."""
+        """Give the command's terminal the size of ours; the system sends it SIGWINCH."""
         if self._master is not None:
             self._copy_size(self._master)
 
@@ -189,18 +190,18 @@ def _is_terminal(fd: int) -> bool:
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Write all of it, however long that takes. Raises `OSError`, such as `BrokenPipeError`."""
+    """Write all bytes, however long that takes. Raises `OSError`, such as `BrokenPipeError`."""
     view = memoryview(data)
     while view:
         try:
             view = view[os.write(fd, view) :]
         except BlockingIOError:
-            # Somebody made our terminal non-blocking for themselves.
+            # Another program made our terminal non-blocking.
             os.set_blocking(fd, True)
 
 
 def flush_ours() -> None:
-    """Write out what Python still holds for our own outputs, before anybody else writes to them."""
+    """Flush our own outputs before the command writes to them."""
     for output in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             output.flush()

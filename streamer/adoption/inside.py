@@ -1,8 +1,8 @@
 """Finds the bars of tqdm and rich in a process and reports them over a socket. Only the standard library.
 
-It is loaded into programs that nobody here wrote, perhaps by another Python than ours: it prints nothing, raises
-nothing, and waits for nothing. A timer thread *reads* the counters that the libraries keep; the path of an item is as
-it was. Bars are noted when they begin and when they end, which is once for each.
+This file is loaded alone, by its path, into other people's programs, perhaps by another Python than ours. Therefore it
+is one file, and prints nothing, raises nothing and waits for nothing. A timer thread *reads* the counters that the
+libraries keep, so an item costs what it cost before. Code of ours runs only when a bar begins and when it ends.
 
 A message is a line of JSON: ``{"secret", "pid"}`` first, then ``{"bars": […]}``, ``{"log": {…}}``, ``{"dropped": n}``.
 """
@@ -28,16 +28,17 @@ if TYPE_CHECKING:
 
 #: Seconds between two readings.
 SAMPLE_SECONDS = 0.1
-#: Seconds that the end of a process may be put off until its last words are sent.
+#: Seconds that the end of a process may wait until its last messages are sent.
 LAST_WORDS_SECONDS = 0.5
-#: Seconds that the end of a bar may wait for the thread that sends, between two of its instructions.
+#: Seconds that the end of a bar may wait for the sending thread to release its lock.
 PATIENCE_SECONDS = 1.0
-#: Messages that wait at most; beyond them the oldest are dropped, and log records are counted.
+#: Messages that may wait. Beyond that the oldest is dropped, and dropped log records are counted.
 WAITING = 5_000
-#: Bars that are followed at the same time in one process.
+#: Bars that are followed at the same time.
 BARS = 1_000
 TEXT = 8_000
-#: The name under which a bar carries what follows it; a program may adopt for itself what is adopted from outside.
+#: The attribute of a bar that holds its `_Bar`. It has the module's name in it: a program that was adopted from outside
+#: may adopt its bars itself as well.
 _KEY = f"_bar_of_{__name__}"
 _BYTES = ("DownloadColumn", "FileSizeColumn", "TotalFileSizeColumn", "TransferSpeedColumn")
 
@@ -46,7 +47,7 @@ _BYTES = ("DownloadColumn", "FileSizeColumn", "TotalFileSizeColumn", "TransferSp
 
 
 class _Bar:
-    """A bar that is followed. `target` is the library's object, held weakly: its end is part of what is shown."""
+    """A followed bar. `target` is a weak reference to the library's object: its end must be seen."""
 
     def __init__(self, number: int, target: Any, unit: str = "") -> None:
         self.id = str(number)
@@ -60,27 +61,27 @@ class _Bar:
         self.last: dict[str, Any] | None = None
 
     def frame(self) -> FrameType | None:
-        """Return the frame of the loop over this bar while it is under way."""
+        """Return the frame of the loop over this bar; None when no loop is running."""
         generator = self.generator() if self.generator is not None else None
         return generator.gi_frame if generator is not None else None
 
     @property
     def holds_others(self) -> bool:
-        """Whether a bar that begins now, in the same thread, is inside of this one."""
+        """Whether a bar that begins now in the same thread is inside of this one."""
         return not self.over and (self.entered or self.under_way())
 
     def under_way(self) -> bool:
-        """Whether a loop over it has begun and not ended."""
+        """Whether a loop over the bar has begun and not ended."""
         return self.frame() is not None
 
     def read(self) -> dict[str, Any] | None:
-        """Return what it shows; None when that is nothing, or the bar is gone."""
-        raise NotImplementedError  # each library keeps its count in another place
+        """Return the bar as a message; None when it shows nothing or is gone."""
+        raise NotImplementedError  # a subclass knows where its library keeps the count
 
     def told(self, name: object, done: object, total: object, unit: object) -> dict[str, Any]:
         done, total = _number(done), _number(total)
         whole = done is not None and total is not None and done >= total
-        # A bar that nobody knows the end of is at its end when it is closed.
+        # A bar without a total is finished when it is closed.
         status = "started" if not self.over else "finished" if whole or total is None else "stopped"
         parent = self.parent
         return {
@@ -106,7 +107,7 @@ class _Tqdm(_Bar):
         done = bar.n
         frame = self.frame() if _GIL else None
         if frame is not None:
-            # While it is iterated, `bar.n` is what was last drawn; how many went by is in the loop's own variable.
+            # During a loop, `bar.n` is the count that was last drawn. The loop's own variable has the current one.
             done = max(done, frame.f_locals.get("n", 0))
         scale = bar.unit_scale
         total = bar.total
@@ -156,7 +157,7 @@ def _text(value: object) -> str:
 
 
 def _process_name() -> str:
-    """Return what to call a bar without a name: the process, or the program."""
+    """Return the name of the process or the program, for a bar without a name."""
     module = sys.modules.get("multiprocessing.process")
     name = module.current_process().name if module is not None else "MainProcess"
     if name != "MainProcess":
@@ -169,9 +170,10 @@ def _process_name() -> str:
 
 
 class _Link:
-    """The connection to who collects. `put` and `flush` never wait, and any thread may call them.
+    """The connection to the collector. `put` and `flush` never wait, and any thread may call them.
 
-    `take` is for who collects in this process: it is given the messages, and nothing at the end.
+    `take` is the collector's own function where it is in this process. It gets each message, and at the
+    end an empty one.
     """
 
     def __init__(self, address: str, take: Callable[[bytes], object] | None = None) -> None:
@@ -195,17 +197,17 @@ class _Link:
             self.take(line)
             return
         if len(self.waiting) >= WAITING:
-            # Another thread may have emptied it between the two.
+            # Another thread may have emptied the queue meanwhile.
             with contextlib.suppress(IndexError):
                 self.dropped += self.waiting.popleft()[0]
         self.waiting.append((log, line))
 
     def flush(self, patience: float = 0.0) -> bool:
-        """Send what can be sent at once; tell whether nothing is left.
+        """Send as much as the socket takes now; return whether nothing is left.
 
-        `patience`: seconds to wait for another thread that is at it, which does not wait for anything itself.
+        `patience`: seconds to wait for another thread that is sending. That thread never waits itself.
         """
-        # This very thread may be at it, before the garbage collector stepped in.
+        # This thread may be sending already: the garbage collector can call us in the middle of it.
         me = threading.get_ident()
         if self.sender == me or not self.lock.acquire(timeout=patience):
             return False
@@ -267,7 +269,7 @@ class _Link:
 
 
 class Inside:
-    """What this process has of bars, and the thread that reads them; with `take`, see `install`, who collects does."""
+    """The bars of this process, and the thread that reads them. With `take` the collector reads."""
 
     def __init__(self, address: str, *, logs: bool, take: Callable[[bytes], object] | None) -> None:
         self.address = address
@@ -276,7 +278,7 @@ class Inside:
         self.begin()
 
     def begin(self) -> None:
-        """Begin with nothing; again in the child of a fork, whose parent goes on reporting its own bars."""
+        """Begin without bars. The child of a fork begins again: the parent still reports the bars it had."""
         self.link = _Link(self.address, self.take)
         self.bars: dict[str, _Bar] = {}
         self.count = 0
@@ -289,7 +291,7 @@ class Inside:
     # -- bars ----------------------------------------------------------------------------------------------------------
 
     def began(self, bar: _Bar, *, inner: bool = False) -> None:
-        """Follow a bar; `inner`: it was declared to be inside of another one."""
+        """Follow a bar. `inner`: the program declared it to be inside of another one."""
         if len(self.bars) >= BARS:
             return
         for other in reversed(tuple(self.bars.values())):
@@ -305,8 +307,8 @@ class Inside:
         return self.count
 
     def over(self, bar: _Bar) -> None:
-        """Say a bar's last word, at once: the process may be gone a moment later."""
-        # One that a fork inherited is its parent's to tell of.
+        """Report the end of a bar at once: the process may end a moment later."""
+        # The parent process reports the bars that a fork inherited.
         if self.bars.get(bar.id) is not bar:
             return
         del self.bars[bar.id]
@@ -315,7 +317,7 @@ class Inside:
         if told is None and bar.last is not None:
             told = _ended(bar.last)
         if told is not None:
-            # A bar is told of after those it is inside of.
+            # The bars around this one must be reported before it.
             around, outer = [], bar.parent
             while outer is not None and outer.last is None:
                 around.append(outer)
@@ -325,12 +327,12 @@ class Inside:
                 self.awake()
 
     def read(self, bars: Sequence[_Bar]) -> list[dict[str, Any]]:
-        """Return what changed of these bars since it was last told."""
+        """Return these bars as messages, without those that did not change."""
         changed = []
         for bar in bars:
             try:
                 told = bar.read()
-            except Exception:  # noqa: BLE001, S112 - an object that is half made or half gone; there will be another time
+            except Exception:  # noqa: BLE001, S112 - an object that is half made or half gone; the next reading gets it
                 continue
             if told is None and bar.target() is None:
                 self.bars.pop(bar.id, None)
@@ -342,7 +344,7 @@ class Inside:
         return changed
 
     def sample(self) -> None:
-        """Tell what changed."""
+        """Report all bars that changed."""
         changed = self.read(tuple(self.bars.values()))
         if changed:
             self.link.put({"bars": changed})
@@ -351,7 +353,7 @@ class Inside:
     # -- log records ---------------------------------------------------------------------------------------------------
 
     def logged(self, record: Any) -> None:
-        """Tell of a log record."""
+        """Report a log record."""
         if not self.logs or getattr(self.busy, "now", False):
             return
         self.busy.now = True
@@ -372,7 +374,7 @@ class Inside:
             self.link.put({"log": told}, log=True)
             if not self.link.flush():
                 self.awake()
-        except Exception:  # noqa: BLE001, S110 - what somebody logs must never end what they do
+        except Exception:  # noqa: BLE001, S110 - logging must not break the program
             pass
         finally:
             self.busy.now = False
@@ -380,7 +382,7 @@ class Inside:
     # -- the thread ----------------------------------------------------------------------------------------------------
 
     def awake(self) -> None:
-        """See to it that the thread looks."""
+        """Wake the reading thread; start it if there is none."""
         self.wake.set()
         if self.thread is not None or self.take is not None or self.stop.is_set():
             return
@@ -390,21 +392,21 @@ class Inside:
                 thread.start()
                 self.thread = thread
             except RuntimeError:
-                self.stop.set()  # the interpreter ends, or no thread is to be had
+                self.stop.set()  # the interpreter is ending, or no thread can be made
             finally:
                 self.starting.release()
 
     def _run(self) -> None:
         wake = self.wake
         while not self.link.dead:
-            # Without bars it waits to be woken; what is over before it looks has said so itself.
+            # Without bars the thread waits. A bar that ends before the next reading reports its own end.
             wake.wait()
             if self.stop.wait(SAMPLE_SECONDS):
                 return
             self.look()
 
     def look(self) -> None:
-        """Tell what changed, if anything may have; see to it that it is looked again while there are bars."""
+        """Report changes, if there may be any. While there are bars, the next call does so too."""
         if self.wake.is_set():
             self.wake.clear()
             with contextlib.suppress(Exception):
@@ -413,13 +415,13 @@ class Inside:
                 self.wake.set()
 
     def end(self) -> None:
-        """Say the last words, within bounds."""
+        """Send the last messages; wait for that at most `LAST_WORDS_SECONDS`."""
         import time
 
         self.sample()
         until = time.monotonic() + LAST_WORDS_SECONDS
         while not self.link.flush() and time.monotonic() < until:
-            time.sleep(0.005)  # at the program's end nothing tells when the last words are sent
+            time.sleep(0.005)  # at the program's end no event tells when a message was sent
 
 
 def _ended(told: dict[str, Any]) -> dict[str, Any]:
@@ -428,7 +430,7 @@ def _ended(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _quiet(function: Callable[..., None]) -> Callable[..., None]:
-    """Return the function for use in somebody else's code: it raises nothing."""
+    """Return the function for use in a program's code: it raises nothing."""
 
     @functools.wraps(function)
     def call(*arguments: Any, **named: Any) -> None:
@@ -452,12 +454,12 @@ def patch_tqdm(module: ModuleType) -> None:
 
     @_quiet
     def began(bar: Any) -> None:
-        # tqdm.rich draws with rich, whose bar is adopted already.
+        # tqdm.rich draws with rich, and rich's bar is adopted already.
         if _inside is None or bar.disable or type(bar).__module__.endswith("tqdm.rich"):
             return
         followed = _Tqdm(_inside.number(), bar)
         setattr(bar, _KEY, followed)
-        # What leaves no trace is meant for inside of another one.
+        # A bar that leaves no trace is meant to be inside of another one.
         _inside.began(followed, inner=bar.leave is False)
 
     @_quiet
@@ -487,7 +489,7 @@ def patch_tqdm(module: ModuleType) -> None:
 
     def iterate(original: Any) -> Any:
         def __iter__(self: Any) -> Any:  # noqa: N807
-            # The library's own generator, as it is: what each item costs is what it cost.
+            # The library's own generator: an item costs what it cost before.
             generator = original(self)
             iterated(self, generator)
             return generator
@@ -576,7 +578,7 @@ def patch_rich(module: ModuleType) -> None:
 
 
 def patch_logging(module: ModuleType) -> None:
-    """Tell of every record that is handled, at the level its program chose."""
+    """Report every record that is handled, at the level that the program chose."""
 
     def call_handlers(original: Any) -> Any:
         def callHandlers(self: Any, record: Any) -> Any:  # noqa: N802
@@ -590,7 +592,7 @@ def patch_logging(module: ModuleType) -> None:
 
 
 def patch_multiprocessing(module: ModuleType) -> None:
-    """Say the last words of child processes, which leave without `atexit`."""
+    """Send the last messages of child processes, which end without `atexit`."""
 
     def register(inside: Inside) -> None:
         module.Finalize(None, _quiet(inside.end), exitpriority=0)
@@ -613,13 +615,13 @@ _PATCHES = {
 
 
 class _Finder:
-    """Stands before the other finders, and patches the modules of our names, or copies that somebody vendors."""
+    """Comes before the other finders, and patches the libraries and vendored copies of them when they are imported."""
 
     def __init__(self) -> None:
         self.looking = threading.local()
 
     def wanted(self, name: str) -> str | None:
-        """Return which patch a module is for: itself, or a vendored copy of tqdm or rich."""
+        """Return the name of the patch for a module, also a vendored copy of tqdm or rich; None for others."""
         if name in _PATCHES:
             return name
         for known in ("tqdm.std", "rich.progress"):
@@ -628,7 +630,7 @@ class _Finder:
         return None
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """Find a module as the other finders do, and patch it once it is executed."""
+        """Find a module as the other finders do, and patch it after its execution."""
         wanted = self.wanted(name)
         if wanted is None or getattr(self.looking, "now", False):
             return None
@@ -656,10 +658,13 @@ _finder: _Finder | None = None
 
 
 def install(address: str, *, logs: bool = True, take: Callable[[bytes], object] | None = None) -> None:
-    """Begin to report to `address` (``SECRET:PATH`` of a Unix socket).
+    """Begin to report.
 
-    `logs`: log records of this process as well; those of its forks are reported in any case. With `take` who collects
-    is in this process: it is given the messages, and calls `look` from time to time. That spares a thread.
+    Args:
+        address: ``SECRET:PATH`` of the collector's Unix socket.
+        logs: Whether log records of this process are reported. Those of its forks always are.
+        take: The function of a collector in this process. It gets the messages, and the collector calls `look` from
+            time to time, so that no thread is needed. None: messages go to the socket.
     """
     global _finder, _inside  # noqa: PLW0603 - a process has one
     if _inside is not None:
@@ -675,14 +680,14 @@ def install(address: str, *, logs: bool = True, take: Callable[[bytes], object] 
 
 
 def look(address: str) -> None:
-    """Tell what changed, if it is told to that address; for who gave `install` a `take`."""
+    """Report changes, if this process reports to that address. For a collector that gave `install` its `take`."""
     inside = _inside
     if inside is not None and inside.take is not None and inside.address == address:
         inside.look()
 
 
 def uninstall() -> None:
-    """Report no more, and leave the libraries as they were."""
+    """Stop reporting, and restore the libraries."""
     global _finder, _inside
     if _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
@@ -701,7 +706,7 @@ _hooked = False
 
 
 def _once() -> None:
-    """Hear of forks and of the end, once for all."""
+    """Register for forks and the end of the process, once."""
     global _hooked  # noqa: PLW0603
     if _hooked:
         return

@@ -1,8 +1,8 @@
-r"""`Screen`: what a program writes on a terminal, as lines of plain text. No I/O, no clock.
+r"""`Screen`: the output of a program on a terminal, as lines of plain text. No I/O, no clock.
 
-A line that is rewritten (by carriage returns, as bars do, or from a line further down) counts once, as it was last.
-Colours and other escape sequences are left out, other control characters are shown by their code, and bytes that are no
-UTF-8 as ``\xff``.
+A rewritten line counts once, in its last form, whether a carriage return or a cursor movement rewrote it. Colours and
+other escape sequences disappear. Other control characters appear as their code, and bytes that are not UTF-8 as
+``\xff``.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import re
 from collections import deque
 from typing import Final
 
-#: Columns that are kept of a line; of what is beyond it only the number is known.
+#: Characters that are kept of a line. The rest is only counted.
 COLUMNS: Final = 10_000
-#: Rows that may still be rewritten; those above them are settled.
+#: Rows that may still be rewritten. Rows above them are settled.
 ROWS: Final = 100
-#: Seconds without a change after which a row above the cursor is settled, and how many of one that was rewritten: it
-#: is part of a display, whose rows may stand still while others move.
+#: Seconds without a change after which a row above the cursor is settled; the second number is for rewritten rows. Such
+#: a row is part of a display, where it may stand still while other rows change.
 SETTLE_SECONDS: Final = (0.4, 10.0)
-#: Longest escape sequence that is waited for; what is longer is none.
+#: The longest escape sequence, in characters.
 _SEQUENCE: Final = 4_000
 
 _TOKENS = re.compile(
@@ -29,7 +29,7 @@ _TOKENS = re.compile(
     r"|(?P<escape>\x1b[ -/]*[0-Z\\^-~])"
     r"|(?P<control>[\x00-\x1f\x7f-\x9f])"
 )
-#: What may be the beginning of an escape sequence at the end of what was fed.
+#: The possible beginning of an escape sequence at the end of a piece of output.
 _UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)?\Z")
 _PLAIN = re.compile(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f]*\Z")
 
@@ -58,7 +58,7 @@ class _Row:
 
 
 class Screen:
-    """Feed it what a program writes; `settled` returns the lines that will change no more. One thread at a time."""
+    """Takes the output of a program; `settled` returns the lines that no longer change. One thread at a time."""
 
     def __init__(self, now: float = 0.0) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
@@ -69,11 +69,11 @@ class Screen:
         self._settled: deque[str] = deque()
 
     def feed(self, data: bytes, now: float) -> None:
-        """Take what was written at `now`, in seconds of any clock that does not go back."""
+        """Take output that was written at `now`, in seconds of any clock that never goes back."""
         text = self._pending + self._decoder.decode(data)
         self._pending = ""
         if _PLAIN.match(text):
-            # What most programs write: lines, and nothing that goes back.
+            # Most programs write only lines, and never go back.
             self._lines(text, now)
             return
         unfinished = _UNFINISHED.search(text)
@@ -84,7 +84,7 @@ class Screen:
             self._take(token, now)
 
     def settled(self, now: float) -> list[str]:
-        """Return the lines that are settled by `now`, each once."""
+        """Return the lines that have settled until `now`, each once."""
         gone = 0
         for row in self._rows[: self._at]:
             if now - row.changed < SETTLE_SECONDS[row.rewritten]:
@@ -96,7 +96,7 @@ class Screen:
         return lines
 
     def finish(self) -> list[str]:
-        """Return what is left; nothing more is written."""
+        """Return the remaining lines, at the end of the output."""
         tail = self._decoder.decode(b"", final=True)
         if tail:
             self._write(tail, self._rows[self._at].changed)

@@ -105,7 +105,7 @@ def _add_client(sub: argparse.ArgumentParser) -> None:
 def _add_start(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "-p",
-        "--param",
+        dest="param",
         action="append",
         default=[],
         metavar="NAME=VALUE",

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 import dashboards
 from dashboards.literals import MARKUP, NOW, RUNS, some_runs
 from dashboards.notebook import RunsView, RunView, StartForm, show
+from dashboards.notebook import cell as cell_module
 from dashboards.notebook.cell import Cell, Frame, Painter
 from dashboards.notebook.feeds import run_frame, runs_frame
 from dashboards.notebook.forms import Asked, described_html, form_html
@@ -302,3 +303,13 @@ def test_the_views_for_notebooks_import_neither_panel_nor_bokeh():
     code = "import sys; from dashboards import RunView; print(sorted({'panel', 'bokeh'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "[]" == done.stdout.strip()
+
+
+def test_missing_widgets_are_reported_once_with_the_command_that_installs_them(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    monkeypatch.delitem(sys.modules, "dashboards.notebook.widget", raising=False)
+    cell_module._report_missing.cache_clear()
+    assert [None, None] == [cell_module._make_widget("") for _ in range(2)]
+    assert [
+        "a view with buttons needs the widgets: pip install 'panel-streamer[notebook]'"
+    ] == caplog.messages

@@ -1,9 +1,9 @@
-"""Python imports this at its start, since `streamer exec` put it on the path: lets bars be found, and steps aside."""
+"""Python imports this at its start, because `streamer exec` puts its folder on the path. Loads `inside`."""
 
 import contextlib
 import importlib.machinery
 import importlib.util
-import os  # before the program's own code: nothing here may cost much, or fail
+import os  # this runs before the program's own code: it must be fast, and must not fail
 import sys
 
 _HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib costs more than all of this
@@ -24,7 +24,7 @@ def _adopt() -> None:
 
 
 def _step_aside() -> None:
-    """Leave the path as it was, and import the sitecustomize that would have been, had we not been in front of it."""
+    """Restore the path, and import the `sitecustomize` that this one hides."""
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != _HERE]  # noqa: PTH100
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", sys.path)
     if spec is None or spec.loader is None:
@@ -34,7 +34,7 @@ def _step_aside() -> None:
     spec.loader.exec_module(module)
 
 
-# Whatever is odd about this Python, the program must run as it would have.
+# However unusual this Python is, the program must run as without us.
 with contextlib.suppress(Exception):
     _adopt()
 _step_aside()
