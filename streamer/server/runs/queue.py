@@ -115,7 +115,7 @@ class Queue:
             self._tasks.spawn(self._execute(run_id, live), live.tasks)
         for place, run_id in enumerate(self._waiting[:_PLACES_ANNOUNCED]):
             live = self._live[run_id]
-            message = "next in the queue" if place == 0 else f"queued, {place} ahead"
+            message = place_in_words(len(self._executing), place)
             if live.state.message != message:
                 self._tasks.spawn(self._announce(run_id, message), live.tasks)
 
@@ -127,3 +127,20 @@ class Queue:
         if run_id in self._waiting:
             with contextlib.suppress(LogError):
                 await self._journal.append(run_id, StatusChanged(status="queued", message=message))
+
+
+def place_in_words(executing: int, ahead: int) -> str:
+    """Return the place of a queued run in words: ``2 runs are executing, 1 is ahead of this one``.
+
+    Args:
+        executing: How many runs execute now.
+        ahead: How many queued runs come before this one.
+
+    Returns:
+        The message that stands beside the status "queued".
+    """
+    runs = "1 run is" if executing == 1 else f"{executing:,} runs are"
+    place = (
+        "this one is next" if not ahead else f"{ahead:,} {'is' if ahead == 1 else 'are'} ahead of this one"
+    )
+    return f"{runs} executing, {place}"

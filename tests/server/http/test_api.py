@@ -625,7 +625,11 @@ async def test_no_more_runs_are_started_at_once_than_may_be_and_the_rest_see_the
             return [(await api.state(run))["message"] for run in runs[2:]]
 
         async with asyncio.timeout(PATIENCE):
-            while await places() != ["next in the queue", "queued, 1 ahead"]:
+            next_one, last = (
+                "2 runs are executing, this one is next",
+                "2 runs are executing, 1 is ahead of this one",
+            )
+            while await places() != [next_one, last]:
                 pass
 
 

@@ -245,13 +245,13 @@ async def test_only_so_many_run_at_once_and_the_others_see_their_place(bench):
     states = [await bench.runs.start("Count", {}) for _ in range(5)]
     await bench.worker(1)
     ids = [s.run for s in states]
-    await wait_until_async(lambda: _message(bench, ids[4], "queued, 2 ahead"))
-    assert "next in the queue" == (await bench.runs.state(ids[2])).message
+    await wait_until_async(lambda: _message(bench, ids[4], "2 runs are executing, 2 are ahead of this one"))
+    assert "2 runs are executing, this one is next" == (await bench.runs.state(ids[2])).message
     assert 2 == len(bench.backend.started)
     bench.backend.started[0][1].end(Exit(code=1))
     await bench.worker(2)
     assert ids[2] == bench.backend.started[2][0].run_id
-    await wait_until_async(lambda: _message(bench, ids[3], "next in the queue"))
+    await wait_until_async(lambda: _message(bench, ids[3], "2 runs are executing, this one is next"))
 
 
 async def _message(bench: Bench, run_id: str, message: str) -> bool:
@@ -459,7 +459,9 @@ async def test_a_queued_run_whose_cancel_could_not_be_stored_is_started_in_its_t
 
 async def test_a_run_whose_begin_could_not_be_stored_begins_when_it_can_be(tmp_path):
     bench, process, second = await one_ends_and_one_waits(tmp_path)
-    await wait_until_async(lambda: bench.events(second.run)[-1].message == "next in the queue")
+    await wait_until_async(
+        lambda: bench.events(second.run)[-1].message == "1 run is executing, this one is next"
+    )
     # Its note can be stored, and its first event can not.
     bench.log._db.execute(
         "CREATE TRIGGER no BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
