@@ -1,1 +1,1 @@
-"""What the Makefile runs: `install` (the environment), `packages` (browser and servers), `run` (the dashboards)."""
+"""The tools of the Makefile: `install` makes the environment, `packages` installs a browser and servers."""

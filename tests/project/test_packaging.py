@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 import streamer
 from streamer.protocol.spool import FOLDER, spools
-from tests.support import ROOT
+from tests.support import ROOT, free_port
 from tools import install
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -214,6 +214,8 @@ class Installation:
         self.folder = folder / "work"
         self.folder.mkdir()
         self.data = folder / "data"
+        # A developer's own streamer may listen on the default port.
+        self._nobody = f"http://127.0.0.1:{free_port()}"
         self._bin = folder / "venv" / "bin"
         install.make_environment(folder / "venv")
         command = [self._bin / "python", "-m", "pip", "install", "--quiet", "--no-compile", wheel]
@@ -226,7 +228,7 @@ class Installation:
         return subprocess.run(
             [self._bin / program, *arguments],
             cwd=self.folder,
-            env={**kept, "STREAMER_DATA": str(self.data)},
+            env={**kept, "STREAMER_DATA": str(self.data), "STREAMER_URL": self._nobody},
             capture_output=True,
             text=True,
             timeout=120,
