@@ -7,12 +7,13 @@ streamer; every session has its own links, which end with their model.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, Final, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from typing import Any, Final, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from dashboards.feed import INTERVAL_SECONDS, Feed, Update, log_line
@@ -40,6 +41,7 @@ from streamer.protocol.frames import Snapshot
 from streamer.settings import Settings
 
 logger = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 #: Seconds between two updates of a notebook's cell: its messages share a channel with the cells' own output.
 NOTEBOOK_SECONDS: Final = 0.25
@@ -65,6 +67,9 @@ class Place(Protocol):
     def run(self, action: Callable[[], Awaitable[None]]) -> None:
         """Run a coroutine function soon, in the session."""
 
+    def ask(self, question: Callable[[], Coroutine[Any, Any, _T]]) -> Awaitable[_T]:
+        """Return what a coroutine of the connection's loop returns, for a coroutine that `run` runs."""
+
 
 class LoopPlace:
     """A session that is nothing but its event loop: a notebook's, or a test's."""
@@ -84,6 +89,9 @@ class LoopPlace:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def ask(self, question: Callable[[], Coroutine[Any, Any, _T]]) -> Awaitable[_T]:
+        return question()
+
 
 class Live:
     """A streamer as the sessions of one event loop see it: its client, and its feed."""
@@ -91,11 +99,37 @@ class Live:
     def __init__(self, client: Client, feed: Feed) -> None:
         self.client = client
         self.feed = feed
+        self.loop = asyncio.get_running_loop()
+
+    def call(self, action: Callable[[], object]) -> None:
+        """Call `action` in the loop: now in the loop's own thread, else soon. Any thread.
+
+        A loop that is closed calls nothing: the process ends.
+        """
+        call_in(self.loop, action)
 
     async def close(self) -> None:
         """End the feed and the connections."""
         await self.feed.close()
         await self.client.aclose()
+
+
+def call_in(loop: asyncio.AbstractEventLoop, action: Callable[[], object]) -> None:
+    """Call `action` in a loop: now in the loop's own thread, else soon. Any thread.
+
+    Args:
+        loop: The event loop. One that is closed calls nothing: its process ends.
+        action: What to call.
+    """
+    try:
+        is_here = asyncio.get_running_loop() is loop
+    except RuntimeError:
+        is_here = False
+    if is_here:
+        action()
+        return
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(action)
 
 
 @functools.cache
@@ -191,12 +225,13 @@ class RunLink:
         self._window_known = self._asking_window = self._asking_failures = False
         self._pauses = _Pauses()
         model.commands = self
+        model.place = place
         told = source.feed.subscribe(model.run_id, self._told, interval_seconds=interval_seconds)
         # The clock waits for its turn as all else does, and goes with what is told anyway.
-        self._ticker = _Ticker(place, told.ask)
+        self._ticker = _Ticker(place, lambda: source.call(told.ask))
         model.on_close(self._ticker.close)
         model.on_close(self._pauses.close)
-        model.on_close(told.end)
+        model.on_close(lambda: source.call(told.end))
 
     # -- what the feed tells -------------------------------------------------------------------------------------------
 
@@ -308,15 +343,17 @@ class RunLink:
 
     async def cancel(self) -> None:
         """Ask the streamer to cancel the run. Raises `CommandError`."""
+        client, model = self._source.client, self._model
         try:
-            await self._source.client.cancel(self._model.run_id, by=self._by)
+            await self._place.ask(lambda: client.cancel(model.run_id, by=self._by))
         except StreamerError as error:
             raise command_error(error) from error
 
     async def retry(self) -> str:
         """Start a run of exactly the failed items and return its id. Raises `CommandError`."""
+        client, model = self._source.client, self._model
         try:
-            created = await self._source.client.retry(self._model.run_id, owner=self._by or None)
+            created = await self._place.ask(lambda: client.retry(model.run_id, owner=self._by or None))
         except StreamerError as error:
             raise command_error(error) from error
         return created.run
@@ -332,12 +369,15 @@ class RunLink:
         found: tuple[Entry, ...] = ()
         while True:
             try:
-                page = await self._source.client.log(
-                    self._model.run_id,
-                    level=level or None,
-                    search=search or None,
-                    limit=wanted - len(found),
-                    **{way: cursor},
+                asked: dict[str, Any] = {"limit": wanted - len(found), way: cursor}
+                page = await self._place.ask(
+                    functools.partial(
+                        self._source.client.log,
+                        self._model.run_id,
+                        level=level or None,
+                        search=search or None,
+                        **asked,
+                    )
                 )
             except StreamerError as error:
                 raise command_error(error) from error
@@ -361,7 +401,9 @@ class RunLink:
         """Return a page of failed items: the first, or that of a token of another page. Raises `CommandError`."""
         token = before if before is not None else after
         try:
-            page = await self._source.client.failures(self._model.run_id, after=token or None, limit=limit)
+            page = await self._place.ask(
+                lambda: self._source.client.failures(self._model.run_id, after=token or None, limit=limit)
+            )
         except StreamerError as error:
             raise command_error(error) from error
         items = tuple(_failed(entry.event) for entry in page.failures if isinstance(entry.event, ItemFailed))
@@ -431,9 +473,11 @@ class RunsLink:
         self._ticker = _Ticker(place, self._tick)
         self._pauses = _Pauses()
         model.commands = self
+        model.place = place
         model.on_close(self._ticker.close)
         model.on_close(self._pauses.close)
-        model.on_close(source.feed.subscribe(None, self._told, interval_seconds=interval_seconds).end)
+        told = source.feed.subscribe(None, self._told, interval_seconds=interval_seconds)
+        model.on_close(lambda: source.call(told.end))
 
     def _told(self, update: Update) -> None:
         self._place.deliver(lambda: self._take(update))
@@ -509,7 +553,7 @@ class RunsLink:
         if self._known and not model.closed:
             self._count()
             try:
-                offers = await self._source.client.pipelines()
+                offers = await self._place.ask(self._source.client.pipelines)
             except StreamerError as error:
                 logger.info("the pipelines could not be read: %s", error)
             else:
@@ -529,12 +573,14 @@ class RunsLink:
         meanwhile = _Meanwhile()
         self._meanwhile.append(meanwhile)
         try:
-            page = await self._source.client.runs(
-                status=status if status in STATUSES else None,
-                pipeline=pipeline or None,
-                search=search or None,
-                before=before,
-                limit=limit,
+            page = await self._place.ask(
+                lambda: self._source.client.runs(
+                    status=status if status in STATUSES else None,
+                    pipeline=pipeline or None,
+                    search=search or None,
+                    before=before,
+                    limit=limit,
+                )
             )
         except StreamerError as error:
             raise command_error(error) from error
@@ -604,9 +650,11 @@ class StartLink:
         # What the notice says of the pipelines: it goes when that is not so any more.
         self._said = ""
         model.commands = self
+        model.place = place
         model.on_close(self._pauses.close)
         self._connection = ""
-        model.on_close(source.feed.subscribe(None, self._told).end)
+        told = source.feed.subscribe(None, self._told)
+        model.on_close(lambda: source.call(told.end))
 
     def _told(self, update: Update) -> None:
         # What becomes of runs is nothing to the form.
@@ -632,7 +680,7 @@ class StartLink:
     async def _read(self) -> None:
         model = self._model
         try:
-            offers = await self._source.client.pipelines()
+            offers = await self._place.ask(self._source.client.pipelines)
         except StreamerError as error:
             self._asking = False
             self._said = f"The pipelines could not be read: {error}"
@@ -672,7 +720,7 @@ class StartLink:
         # Once: what the viewer typed since must not be lost when the streamer was away.
         self._again = ""
         try:
-            state = (await self._source.client.run(run_id)).state
+            state = (await self._place.ask(lambda: self._source.client.run(run_id))).state
         except StreamerError as error:
             return {"notice": f"The values of run {run_id} could not be read: {error}"}
         if not state.managed or state.pipeline not in names:
@@ -697,9 +745,11 @@ class StartLink:
         how: dict[str, Any] = {"owner": self._owner, "time_limit_seconds": time_limit_seconds}
         try:
             if again:
-                created = await client.retry(again, items="all", params=parameters, **how)
+                created = await self._place.ask(
+                    lambda: client.retry(again, items="all", params=parameters, **how)
+                )
             else:
-                created = await client.create(pipeline, parameters, **how)
+                created = await self._place.ask(lambda: client.create(pipeline, parameters, **how))
         except Refused as error:
             raise StartRefused(_sentence(error), wrong_fields(error.details)) from error
         except StreamerError as error:
@@ -722,7 +772,7 @@ def _sentence(error: ApiError) -> str:
 
 
 class _Pauses:
-    """Calls each action once, after its pause, until it is closed. Keeps nothing of those that are over."""
+    """Calls each action once, after its pause, until it is closed. Made in a loop; used in any thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -730,7 +780,10 @@ class _Pauses:
         self._closed = False
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
-        """Call `action` in so many seconds."""
+        """Call `action` in the loop in so many seconds."""
+        call_in(self._loop, lambda: self._after(seconds, action))
+
+    def _after(self, seconds: float, action: Callable[[], None]) -> None:
         if self._closed:
             return
         key = object()
@@ -744,34 +797,42 @@ class _Pauses:
     def close(self) -> None:
         """Call none of them any more, and none that are still to come."""
         self._closed = True
+        call_in(self._loop, self._clear)
+
+    def _clear(self) -> None:
         for handle in self._handles.values():
             handle.cancel()
         self._handles.clear()
 
 
 class _Ticker:
-    """Calls something in a session once a second while it is set."""
+    """Calls something in a session once a second while it is set. Made in a loop; used in any thread."""
 
     def __init__(self, place: Place, action: Callable[[], None]) -> None:
         self._place = place
         self._action = action
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
-        self._closed = False
+        self._wanted = self._closed = False
 
     def set(self, wanted: bool) -> None:
         """Go on, or stop."""
-        if wanted and self._handle is None and not self._closed:
+        if wanted != self._wanted:
+            self._wanted = wanted
+            call_in(self._loop, self._heed)
+
+    def _heed(self) -> None:
+        if self._wanted and self._handle is None and not self._closed:
             # Soon after the whole second of the wall clock, as far as the loop is on time: all ages move on together,
             # those of runs that have something to tell with that.
             self._handle = self._loop.call_later(1.0 + TICK_SECONDS - time.time() % 1.0, self._tick)
-        elif not wanted and self._handle is not None:
+        elif not self._wanted and self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
     def _tick(self) -> None:
         self._handle = None
-        self.set(wanted=True)
+        self._heed()
         self._place.deliver(self._act)
 
     def _act(self) -> None:
@@ -781,4 +842,5 @@ class _Ticker:
     def close(self) -> None:
         """Never call it again."""
         self._closed = True
-        self.set(wanted=False)
+        self._wanted = False
+        call_in(self._loop, self._heed)

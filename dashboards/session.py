@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time as _time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
@@ -185,6 +185,8 @@ class Session(param.Parameterized):
         params.setdefault("now", math.floor(clock()))
         super().__init__(**params)
         self.commands = commands
+        #: Where this model may be changed; None: wherever its owner is.
+        self.place: Any = None
         self._clock = clock
         self._away_since: float = self.now
         self._ends: list[Callable[[], object]] = []
@@ -206,6 +208,23 @@ class Session(param.Parameterized):
     def away_seconds(self) -> float | None:
         """For how long the streamer has been away, in seconds; None: it is not."""
         return max(self.now - self._away_since, 0.0) if self.connection == "away" else None
+
+    def run(self, action: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine function of this model, such as `RunModel.cancel`, where the model may be changed.
+
+        Args:
+            action: Returns the coroutine. Without a streamer to ask it ends at once.
+        """
+        if self.place is not None:
+            self.place.run(action)
+            return
+        with suppress(StopIteration):
+            action().send(None)
+
+    @property
+    def place_is_thread(self) -> bool:
+        """Whether this model is changed outside of its documents' locks."""
+        return bool(getattr(self.place, "is_thread", False))
 
     def whole_second(self) -> int:
         """Return what `now` is to be."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import panel as pn
 from panel.io.state import set_curdoc
+
+_T = TypeVar("_T")
 
 
 class DocumentPlace:
@@ -30,3 +32,6 @@ class DocumentPlace:
 
         with set_curdoc(self._document):
             pn.state.execute(run)
+
+    def ask(self, question: Callable[[], Coroutine[Any, Any, _T]]) -> Awaitable[_T]:
+        return question()

@@ -1,0 +1,59 @@
+"""`connect`: keeps a model up to date from a streamer, wherever it was made, until it is closed or its session ends."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+
+from dashboards.data.background import background_loop
+from dashboards.data.place import SessionPlace, ThreadPlace
+from dashboards.live import Live, Place, live
+from dashboards.session import Session
+from streamer.settings import SettingError
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two updates of a model, at least: five a second are as good as more to a reader.
+UPDATE_SECONDS = 0.2
+
+
+def connect(model: Session, link: Callable[[Live, Place], object], url: str | None = None) -> None:
+    """Keep a model up to date. Any thread; returns at once.
+
+    Args:
+        model: The model. In a served session it is closed when the session ends.
+        link: Makes the model's link to a streamer; called in the connection's loop.
+        url: The streamer's URL; None: as configured.
+    """
+    loop = background_loop()
+    place = _place(model, loop)
+
+    def begin() -> None:
+        if model.closed:
+            return
+        try:
+            link(live(url), place)
+        except (SettingError, ValueError) as error:
+            said = f"{error}. Set it right and start again."
+            place.deliver(lambda: model.update(connection="away", connection_message=said))
+
+    loop.call_soon_threadsafe(begin)
+
+
+def _place(model: Session, loop: Any) -> SessionPlace | ThreadPlace:
+    document = pn.state.curdoc
+    if document is None or document.session_context is None:
+        return ThreadPlace(loop)
+    place = SessionPlace(loop, document)
+    # The document must not keep the model: Bokeh forgets a session's document when the session ends.
+    document.on_session_destroyed(functools.partial(_end, model, place))
+    return place
+
+
+def _end(model: Session, place: SessionPlace, _context: Any) -> None:
+    place.end()
+    model.close()
