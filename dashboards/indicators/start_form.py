@@ -11,7 +11,7 @@ from dashboards.fields import fields_of, read_values
 from dashboards.indicators.base import Indicator, text_of
 from dashboards.session import PipelineSpec, StartModel
 from streamer.model import formatting
-from streamer.model.events import COUNT_LIMIT
+from streamer.model.bounds import COUNT_LIMIT
 
 #: The field of the run's time limit: a name that no parameter has.
 LIMIT_FIELD = "time-limit"

@@ -51,11 +51,10 @@ class Status(Indicator):
                 "facts": [],
             }
             return {"title": model.run_id if self.title else "", **empty}
-        is_lost = model.connection == "away" and not state.is_over
         return {
             "title": said.title if self.title else "",
-            "word": f"{said.word} · connection lost" if is_lost else said.word,
-            "tone": "warn" if is_lost else said.tone,
+            "word": said.word,
+            "tone": said.tone,
             "live": said.live,
             "about": _about(state),
             "life": said.life,

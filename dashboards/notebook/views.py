@@ -64,7 +64,7 @@ class RunView(_View):
     """A run in a notebook: ``RunView(run)``, with a run's id, or something that has one.
 
     `url` is the streamer's; None: as configured. In a Panel application it is a run's whole page, a live
-    `dashboards.views.RunView`. Raises `TypeError` for what names no run.
+    `dashboards.indicators.RunView`. Raises `TypeError` for what names no run.
     """
 
     def __init__(self, run: object, url: str | None = None) -> None:
@@ -81,9 +81,9 @@ class RunView(_View):
         return RunFeed(cell, self.run_id, self.url)
 
     def __panel__(self) -> Any:
-        from dashboards import views
+        from dashboards import indicators
 
-        return views.RunView(self.run_id, self.url)
+        return indicators.RunView(self.run_id, self.url)
 
 
 class RunsView(_View):
@@ -112,6 +112,12 @@ class RunsView(_View):
     def feed(self, cell: Cell) -> _Feed:
         return RunsFeed(cell, self.url, status=self.status, pipeline=self.pipeline, limit=self.limit)
 
+    def __panel__(self) -> Any:
+        from dashboards import indicators, models
+
+        runs = models.Runs(self.url, status=self.status or "", pipeline=self.pipeline or "")
+        return indicators.RunsView(runs)
+
 
 class StartForm(_View):
     """A form in a notebook that starts a pipeline, and then shows its run. `name` is the pipeline's."""
@@ -128,6 +134,11 @@ class StartForm(_View):
 
     def feed(self, cell: Cell) -> _Feed:
         return StartFeed(cell, self.name, self.url)
+
+    def __panel__(self) -> Any:
+        from dashboards import indicators, models
+
+        return indicators.StartForm(models.Start(self.name, self.url))
 
 
 def show(run_id: str, url: str | None = None) -> None:

@@ -1,0 +1,88 @@
+"""A `Run` made in a served session, in a script and before any loop runs: it is kept up to date and leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+#: No streamer is needed to count subscribers, only an address where nobody answers.
+SESSIONS = """
+import asyncio, gc, json, threading, time
+import httpx, panel as pn
+from dashboards.data.background import background_loop
+from dashboards.indicators import RunView
+from dashboards.live import live
+from dashboards.models import Run
+
+URL = "http://127.0.0.1:9"
+
+def app():
+    return RunView(Run("abc", URL))
+
+async def subscribers():
+    return live(URL).feed.subscribers
+
+def count():
+    return asyncio.run_coroutine_threadsafe(subscribers(), background_loop()).result(10)
+
+def until(wanted):
+    end = time.monotonic() + 40
+    while count() != wanted and time.monotonic() < end:
+        threading.Event().wait(0.05)
+    return count()
+
+server = pn.serve(app, port=0, show=False, start=False, unused_session_lifetime_milliseconds=300,
+                  check_unused_sessions_milliseconds=100)
+
+def visit():
+    address = f"http://localhost:{server.port}/"
+    before = count()
+    with httpx.Client(timeout=30) as browser:
+        most = 0
+        for _ in range(int(NUMBER)):
+            assert browser.get(address).status_code == 200
+            most = max(most, count())
+    print(json.dumps({"before": before, "most": most, "after": until(before)}), flush=True)
+    server.io_loop.add_callback(server.io_loop.stop)
+
+threading.Thread(target=visit, daemon=True).start()
+server.start()
+server.io_loop.start()
+"""
+
+SCRIPT = """
+import json, threading
+from dashboards.indicators import Status
+from dashboards.models import Run
+
+run = Run("abc", "http://127.0.0.1:9")
+away = threading.Event()
+run.param.watch(lambda event: away.set() if event.new == "away" else None, "connection")
+away.wait(20)
+print(json.dumps({"connection": run.connection, "shown": bool(Status(run).content)}))
+run.close()
+"""
+
+
+def answer(script: str) -> Any:
+    """Run a script in a process of its own, as its user would; return what it prints last."""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_hundred_sessions_that_end_without_a_word_leave_no_subscriber() -> None:
+    seen = answer(SESSIONS.replace("NUMBER", "100"))
+    assert (0, True, 0) == (seen["before"], seen["most"] > 0, seen["after"])
+
+
+def test_a_run_of_a_script_is_kept_up_to_date_before_any_loop_runs() -> None:
+    assert {"connection": "away", "shown": True} == answer(SCRIPT)
