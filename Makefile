@@ -22,7 +22,7 @@ QUICK := not slow and not browser and not notebook
 NOT_QUICK := --ignore=tests/browser --ignore=tests/notebooks
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test quick bench lint format clean
+.PHONY: help run gallery install test quick long bench lint format clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -31,20 +31,31 @@ run: ## serve the dashboards on 127.0.0.1:5006 (another port: make run PORT=8006
 	@$(CURRENT) || $(MAKE) --no-print-directory --always-make $(STAMP)
 	@exec $(BIN)/python -m streamer dashboards --port "$(PORT)"
 
+gallery: ## show every view in each of its states on 127.0.0.1:5006, without a streamer
+	@$(INSTALL)
+	@PYTHONPATH=. exec $(BIN)/panel serve tests/gallery/gallery.py --address 127.0.0.1 --port $(PORT)
+
 $(STAMP):
 	@$(INSTALL)
 
 install: ## make .venv with all that run, test and lint need
 	@$(INSTALL) test lint
 
-test: ## run all tests; installs what they need, browser and servers included (some of them: make test ARGS="-k log")
+test: ## run all tests; installs what they need, browser and servers too (some of them: make test ARGS="-k log")
 	@$(INSTALL) test
 	@$(BIN)/python tools/packages.py
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python tools/suite.py $(ARGS)
 
 quick: ## run the tests that need less than a minute together: no browser, no notebook, nothing slow
 	@$(INSTALL) test
-	@$(BIN)/python -m pytest -m "$(QUICK)" $(NOT_QUICK) $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m "$(QUICK)" $(NOT_QUICK) $(ARGS)
+
+long: ## run for an hour: the tests marked long, then the promises and the pages at length
+	@$(INSTALL) test bench
+	@$(BIN)/python tools/packages.py
+	@$(BIN)/python -m pytest --step=long $(ARGS) || [ $$? = 5 ]
+	@$(BIN)/python benchmarks/long.py
+	@$(BIN)/python benchmarks/soak.py
 
 bench: ## measure everything beside its peers, in short forms: some five minutes
 	@$(INSTALL) test bench

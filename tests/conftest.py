@@ -25,6 +25,34 @@ if TYPE_CHECKING:
 _seen_after: dict[int, str] = {}
 
 
+#: Markers of tests that share the machine with no other test.
+ALONE = ("browser", "notebook", "alone")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option by which `tools/suite.py` runs the tests in steps."""
+    parser.addoption(
+        "--step",
+        choices=("together", "alone", "long"),
+        help="run only the tests of this step; see tools/suite.py",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of the step that was asked for; without one, all but those marked long."""
+    step = config.getoption("--step")
+    kept = [item for item in items if step_of(item) == step or (step is None and step_of(item) != "long")]
+    config.hook.pytest_deselected(items=[item for item in items if id(item) not in {id(one) for one in kept}])
+    items[:] = kept
+
+
+def step_of(item: pytest.Item) -> str:
+    """Return the step that runs a test: `long`, `alone` or `together`."""
+    if item.get_closest_marker("long"):
+        return "long"
+    return "alone" if any(item.get_closest_marker(name) for name in ALONE) else "together"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Forget the settings of whoever runs the tests, before anything is imported that reads them."""
     for name in [name for name in os.environ if name.startswith("STREAMER_")]:

@@ -143,6 +143,9 @@ class FakeClock:
 # -- ports -------------------------------------------------------------------------------------------------------------
 
 _given: set[int] = set()
+#: Workers of one test session take ports of their own: the port's remainder is the worker's number.
+_WORKERS: Final = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 def free_port() -> int:
@@ -151,7 +154,7 @@ def free_port() -> int:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
-        if port not in _given:
+        if port not in _given and port % _WORKERS == _WORKER:
             _given.add(port)
             return port
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from dashboards.literals import MARKUP
+from tests.gallery.samples import MARKUP
 from tests.support import ROOT, ServerProcess, free_port, wait_until
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
     address = ["--address", "127.0.0.1", "--port", str(port), "--allow-websocket-origin", f"127.0.0.1:{port}"]
     # A page that was left is not kept for its reader to come back to.
     sessions = ["--unused-session-lifetime", "8000", "--check-unused-sessions", "1000"]
-    app = str(ROOT / "dashboards" / "gallery.py")
+    app = str(ROOT / "tests" / "gallery" / "gallery.py")
     command = [sys.executable, "-m", "panel", "serve", app, *address, *sessions]
     environment = {"PYTHONPATH": str(ROOT)}
     with ServerProcess(

@@ -10,13 +10,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dashboards.literals import (
-    OVERVIEWS,
-    RUNS,
-)
 from dashboards.views import RunsView, RunView
 from streamer.model.events import Results
 from streamer.model.state import Curve, RunState
+from tests.gallery.lists import OVERVIEWS
+from tests.gallery.runs import RUNS
 
 #: The parts of a run's page.
 PARTS = (

@@ -9,7 +9,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from msgspec.structs import replace
 
-from dashboards.literals import NOW, RUNS, STARTED, model, running
 from dashboards.live import LoopPlace, RunLink, StartLink, live
 from dashboards.pages.build import AGAIN_HREF, RUN_HREF
 from dashboards.session import RunModel, StartModel
@@ -18,6 +17,10 @@ from streamer.model.events import ProcessInfo
 from streamer.model.state import CancelState
 from streamer.model.summary import summarise
 from tests.api_support import running as streamer
+from tests.gallery.models import model
+from tests.gallery.runs import RUNS
+from tests.gallery.samples import NOW, STARTED
+from tests.gallery.states import running
 
 
 def care(state: str | RunModel) -> dict[str, Any]:

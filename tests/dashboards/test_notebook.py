@@ -15,7 +15,6 @@ import pytest
 from msgspec.structs import replace
 
 import dashboards
-from dashboards.literals import MARKUP, NOW, RUNS, some_runs
 from dashboards.notebook import RunsView, RunView, StartForm, show
 from dashboards.notebook import cell as cell_module
 from dashboards.notebook.cell import Cell, Frame, Painter
@@ -26,6 +25,9 @@ from dashboards.notebook.record import Seen, run_html, run_text
 from dashboards.notebook.tables import Listed, runs_html, runs_text
 from streamer.model.events import Entry, Logged
 from streamer.protocol.api import Offer
+from tests.gallery.lists import some_runs
+from tests.gallery.runs import RUNS
+from tests.gallery.samples import MARKUP, NOW
 from tests.support import ROOT
 
 PAGE = "http://127.0.0.1:5006/dashboards?run=7k2m"

@@ -10,17 +10,14 @@ import panel as pn
 from msgspec.structs import replace
 
 from dashboards import theme
-from dashboards.literals import (
-    MARKUP,
-    lines,
-    running,
-)
 from dashboards.pages.where import WhereView
 from dashboards.session import LogWindow, RunModel
 from dashboards.views import RunView, figures
 from dashboards.views.base import SCRIPT, Parts, View
 from streamer.model.events import ErrorInfo
 from tests.dashboards.drawing import begun, view
+from tests.gallery.samples import MARKUP
+from tests.gallery.states import lines, running
 
 # -- the script --------------------------------------------------------------------------------------------------------
 

@@ -19,8 +19,8 @@ from panel.io.state import set_curdoc, state
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from dashboards.literals import RUNS
 from dashboards.views import RunView
+from tests.gallery.runs import RUNS
 from tests.support import wait_until_async
 
 MESSAGES = 120

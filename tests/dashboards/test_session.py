@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from dashboards.literals import RESULT, LiteralRun, LiteralRuns, lines, many_runs, running, some_runs
 from dashboards.session import (
     WINDOW_LINES,
     CommandError,
@@ -23,6 +22,9 @@ from dashboards.session import (
     StartRefused,
 )
 from dashboards.views import RunsView, RunView, StartView
+from tests.gallery.commands import LiteralRun, LiteralRuns
+from tests.gallery.lists import many_runs, some_runs
+from tests.gallery.states import RESULT, lines, running
 from tests.support import FakeClock
 
 

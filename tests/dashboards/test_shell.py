@@ -24,9 +24,10 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from dashboards.app_hooks import heed_allowed_origins
-from dashboards.literals import MARKUP, RUNS
 from dashboards.shell import make_where, show
 from dashboards.views import RunView
+from tests.gallery.runs import RUNS
+from tests.gallery.samples import MARKUP
 from tests.support import ServerProcess
 
 WHERE = make_where([("Runs", "?"), (MARKUP, "")], f"</script>{MARKUP}", owner=MARKUP, query="")

@@ -7,12 +7,9 @@ from typing import Any
 import pytest
 
 from dashboards.fields import read_values
-from dashboards.literals import (
-    PIPELINES,
-    STARTS,
-)
 from dashboards.session import PipelineSpec, StartModel
 from dashboards.views import StartView
+from tests.gallery.forms import PIPELINES, STARTS
 
 # -- the start form ----------------------------------------------------------------------------------------------------
 

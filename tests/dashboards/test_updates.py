@@ -10,13 +10,6 @@ import pytest
 from bokeh.document import Document
 from msgspec.structs import replace
 
-from dashboards.literals import (
-    NOW,
-    OVERVIEWS,
-    STARTS,
-    running,
-    some_runs,
-)
 from dashboards.session import WINDOW_LINES, LogLine, LogWindow, RunModel, RunsModel
 from dashboards.views import RunsView, RunView, StartView
 from dashboards.views.base import Shown
@@ -25,6 +18,10 @@ from dashboards.views.progress import ProgressView
 from dashboards.views.stats import StatsView
 from streamer.model.state import Curve, PhaseState
 from tests.dashboards.drawing import PARTS, begun, drawn, further, rows_drawn, view
+from tests.gallery.forms import STARTS
+from tests.gallery.lists import OVERVIEWS, some_runs
+from tests.gallery.samples import NOW
+from tests.gallery.states import running
 
 # -- only what changed is sent -----------------------------------------------------------------------------------------
 

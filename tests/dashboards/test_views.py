@@ -9,18 +9,6 @@ import pytest
 from msgspec.structs import replace
 
 from dashboards.feed import log_line
-from dashboards.literals import (
-    FAILURES,
-    MARKUP,
-    NOW,
-    OVERVIEWS,
-    RUNS,
-    STARTS,
-    VIEWS,
-    lines,
-    running,
-    some_runs,
-)
 from dashboards.pages.address import Address
 from dashboards.pages.where import OfRun, OfRuns, OfStart
 from dashboards.session import LogLine, RunModel, RunsModel
@@ -31,6 +19,12 @@ from streamer.model import formatting
 from streamer.model.events import Bar, Entry, Logged
 from streamer.model.state import PhaseState, RunState
 from tests.dashboards.drawing import begun, rows_drawn, rows_of, shown, view
+from tests.gallery.forms import STARTS
+from tests.gallery.gallery import VIEWS
+from tests.gallery.lists import OVERVIEWS, some_runs
+from tests.gallery.runs import RUNS
+from tests.gallery.samples import MARKUP, NOW
+from tests.gallery.states import FAILURES, lines, running
 
 # -- the bars inside a run ---------------------------------------------------------------------------------------------
 

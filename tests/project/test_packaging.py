@@ -34,6 +34,7 @@ USED_WITHOUT_IMPORT = {
     "panel-material-ui",  # pages have its fonts
     "pytest-asyncio",
     "pytest-timeout",
+    "pytest-xdist",
     "hatchling",
 }
 

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.console import Console
 
-from dashboards import literals
 from streamer.model.events import (
     Bar,
 )
 from streamer.model.state import RunState
 from streamer.model.summary import summarise
 from streamer.terminal.live_display import LiveDisplay
+from tests.gallery.runs import RUNS
 from tests.model.test_summary import LOADING, NOW
 from tests.support import FakeClock
 
@@ -140,7 +140,7 @@ def test_a_run_that_is_over_shows_no_bars():
     assert drawn(state(status="complete", ended=NOW)) == drawn(over)
 
 
-STATES = {name: made.state for name, make in literals.RUNS.items() if (made := make()).state is not None}
+STATES = {name: made.state for name, make in RUNS.items() if (made := make()).state is not None}
 
 
 @pytest.mark.parametrize("name", sorted(STATES))

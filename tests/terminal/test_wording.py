@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dashboards import literals
 from streamer.model.events import (
     Entry,
     ErrorInfo,
@@ -20,9 +19,10 @@ from streamer.model.events import (
 )
 from streamer.model.summary import summarise
 from streamer.terminal import wording
+from tests.gallery.runs import RUNS
 from tests.model.test_summary import COUNTING, LOADING, NOW
 
-STATES = {name: made.state for name, make in literals.RUNS.items() if (made := make()).state is not None}
+STATES = {name: made.state for name, make in RUNS.items() if (made := make()).state is not None}
 
 
 @pytest.mark.parametrize("name", sorted(STATES))

@@ -9,7 +9,7 @@ import panel as pn
 import pytest
 from msgspec.structs import replace
 
-from dashboards import indicators, literals
+from dashboards import indicators
 from dashboards.indicators import (
     Counts,
     LogTable,
@@ -27,6 +27,7 @@ from dashboards.indicators import (
 from dashboards.indicators.base import Indicator
 from dashboards.models import Run
 from dashboards.session import LogLine, RunModel
+from tests.gallery import forms, gallery, lists, models, states
 
 OF_RUN = [
     getattr(indicators, name)
@@ -36,7 +37,7 @@ OF_RUN = [
 
 
 def running() -> RunModel:
-    return literals.model(literals.running(), literals.lines(), literals.FAILURES)
+    return models.model(states.running(), states.lines(), states.FAILURES)
 
 
 def shown(indicator: Indicator) -> Any:
@@ -67,9 +68,9 @@ def test_each_parameter_of_an_indicator_is_documented(of: type[Indicator]) -> No
     assert [] == [name for name in own if name != "name" and not of.param[name].doc]
 
 
-@pytest.mark.parametrize("name", sorted(literals.VIEWS["run"]))
+@pytest.mark.parametrize("name", sorted(gallery.VIEWS["run"]))
 def test_a_page_of_each_state_is_drawn_without_an_error(name: str) -> None:
-    assert shown(RunView(literals.VIEWS["run"][name]()))
+    assert shown(RunView(gallery.VIEWS["run"][name]()))
 
 
 def test_an_indicator_takes_a_model_and_nothing_else() -> None:
@@ -163,7 +164,7 @@ def test_the_figure_is_streamed_to() -> None:
 
 
 def test_the_result_is_shown_where_it_is_asked_for() -> None:
-    model = literals.VIEWS["run"]["complete"]()
+    model = gallery.VIEWS["run"]["complete"]()
     assert "table" == shown(Values(model, of="result"))["kind"]
 
 
@@ -173,7 +174,7 @@ def test_a_run_that_does_not_exist_is_said_to_be_missing() -> None:
 
 
 def test_only_rows_that_changed_are_sent() -> None:
-    model = literals.runs_model(literals.some_runs())
+    model = lists.runs_model(lists.some_runs())
     table = RunsTable(model)
     rows = tuple(replace(row, owner="new") if i == 0 else row for i, row in enumerate(model.rows))
     model.update(rows=rows)
@@ -181,13 +182,13 @@ def test_only_rows_that_changed_are_sent() -> None:
 
 
 def test_a_form_has_the_fields_of_its_pipeline() -> None:
-    names = [field["name"] for field in shown(StartForm(literals.start_model()))["fields"]]
+    names = [field["name"] for field in shown(StartForm(forms.start_model()))["fields"]]
     assert ["source", "time-limit"] == [names[0], names[-1]]
 
 
 def test_what_viewers_see_alike_is_one_text() -> None:
-    state = literals.running()
-    one, other = (Percent(literals.model(state)) for _ in range(2))
+    state = states.running()
+    one, other = (Percent(models.model(state)) for _ in range(2))
     assert one.content is other.content
 
 
@@ -205,13 +206,13 @@ def test_a_closed_run_changes_nothing_any_more() -> None:
 
 
 def test_the_parameters_of_a_run_are_those_of_its_state() -> None:
-    run = Run(state=literals.running())
+    run = Run(state=states.running())
     said = (run.status, run.progress, run.phase, run.done, run.total, run.unit, run.failed, run.outcome)
     assert ("running", 63, "load", 3664, 4812, "rows", 3, None) == said
 
 
 def test_a_run_can_be_watched_and_bound() -> None:
-    run = Run(state=literals.running())
+    run = Run(state=states.running())
     seen: list[Any] = []
     run.param.watch(lambda event: seen.append(event.new), "progress")
     bound = pn.bind(lambda progress: f"{progress} %", run.param.progress)

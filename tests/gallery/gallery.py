@@ -1,21 +1,27 @@
-"""Every view in each of its states: ``panel serve dashboards/gallery.py``. Needs no streamer.
+"""Every view in each of its states: ``make gallery``. Needs no streamer.
 
-``?view=run&state=running`` shows one alone, ``&theme=dark`` dark; without a query it lists them all.
+``?view=run&state=running`` shows one alone, ``&theme=dark`` dark. Without a query the page lists all of them.
 ``?view=run&state=live`` is a run that goes on by itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import panel as pn
 
 from dashboards import theme
-from dashboards.literals import VIEWS, Replay
-from dashboards.session import RunModel, RunsModel, StartModel
+from dashboards.session import RunModel, RunsModel, Session, StartModel
 from dashboards.shell import make_where, show
 from dashboards.views import RunsView, RunView, StartView
+from tests.gallery.forms import STARTS
+from tests.gallery.lists import OVERVIEWS
+from tests.gallery.models import Replay
+from tests.gallery.runs import RUNS
+
+VIEWS: dict[str, Mapping[str, Callable[[], Session]]] = {"run": RUNS, "runs": OVERVIEWS, "start": STARTS}
 
 
 def view_of(view: str, state: str) -> Any:
