@@ -1,10 +1,15 @@
-"""The fields of a form that a JSON schema of parameters asks for, and what was typed into them, read. Draws nothing."""
+"""The fields of a form, made from the JSON schema of parameters, and the values that they hold. Draws nothing.
+
+`fields_of` shows values as fields, `read_values` reads the fields as values. A field that nobody touched keeps its
+exact value: `read_values` compares the field with the one that `fields_of` makes of the same values.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from streamer.model import formatting
 
@@ -16,55 +21,115 @@ CHOICES_SHOWN = 500
 VALUE_LIMIT = 20_000
 
 
-def read_values(schema: Schema, raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Read what was typed as what the schema asks for: the values, and what is wrong by parameter.
+def read_values(
+    schema: Schema, raw: Mapping[str, Any], filled: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read the fields of a form as values.
 
-    A field left empty is left out, so that the pipeline's own default holds; a required one is wrong then. A list that
-    was filled in and is empty now is an empty list.
+    Args:
+        schema: The JSON schema of the parameters.
+        raw: The fields by name, as a browser sends them: text, True or False of a checkbox, None where the reader
+            chose no value.
+        filled: The values that the form was filled with; None: the defaults alone.
+
+    Returns:
+        The values, and what is wrong by parameter. A parameter whose default was not touched is left out, so that the
+        pipeline's own default holds.
     """
+    filled = {} if filled is None else filled
     required = set(schema.get("required") or ())
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
     for name, one in (schema.get("properties") or {}).items():
-        value = raw.get(name)
-        if value is None or value == "":
-            if name in required and _field_kind(one) != "boolean":
+        sent = raw.get(name, _MISSING)
+        if sent is _MISSING or _is_untouched(sent, one, name, filled):
+            if name in filled:
+                values[name] = filled[name]
+            elif name in required and "default" in one and sent is not _MISSING:
+                values[name] = one["default"]
+            elif name in required:
                 errors[name] = "This is required."
-            elif value == "" and _field_kind(one) == "lines" and one.get("default"):
-                values[name] = []
+            continue
+        base = filled.get(name, one.get("default"))
+        kind = _field_kind(one, base)
+        if sent is None or (sent == "" and kind not in _EMPTY_IS_VALUE):
+            # An emptied field has no value: that is None where None is allowed, else the pipeline's default.
+            if _allows_none(one):
+                values[name] = None
+            elif name in required:
+                errors[name] = "This is required."
             continue
         try:
-            values[name] = _read(value, one)
+            values[name] = _read(sent, one, kind)
         except ValueError as error:
-            values[name] = value if not isinstance(value, str) else value[:VALUE_LIMIT]
+            values[name] = sent if not isinstance(sent, str) else sent[:VALUE_LIMIT]
             errors[name] = str(error)
     return values, errors
 
 
-def _read(value: Any, schema: Schema) -> Any:
-    kind = _field_kind(schema)
+_MISSING: Any = object()
+#: The fields of which an empty one is a value: an empty text, an empty list.
+_EMPTY_IS_VALUE = frozenset({"text", "lines", "any"})
+
+
+def _is_untouched(sent: Any, schema: Schema, name: str, filled: Mapping[str, Any]) -> bool:
+    field = _field(name, schema, required=False, values=filled)
+    if sent is None or field["none"]:
+        return sent is None and bool(field["none"])
+    shown = field["value"]
+    if isinstance(sent, str) and isinstance(shown, str):
+        return _lines(sent) == _lines(shown)
+    return isinstance(sent, bool) and sent is shown
+
+
+def _lines(text: str) -> str:
+    # A browser sends every end of a line as "\n".
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _read(value: Any, schema: Schema, kind: str) -> Any:
     if kind == "boolean":
         return value is True
     if kind == "choice":
         return _chosen(value, schema)
-    # From a browser: what is not text is none of what a field gives.
+    # Only a client that is no form sends something else than text.
     value = value if isinstance(value, str) else ""
     if len(value) > VALUE_LIMIT:
         raise ValueError(f"At most {VALUE_LIMIT:,} characters.")
     if kind in ("integer", "number"):
         return _number(value, schema, whole=kind == "integer")
     if kind == "lines":
-        return [line.strip() for line in value.splitlines() if line.strip()]
+        return _items(value)
+    if kind == "any":
+        try:
+            return _parsed(value)
+        except ValueError:
+            return value
     if kind == "json":
         try:
-            return json.loads(value)
+            return _parsed(value)
         except ValueError:
             raise ValueError('Expected JSON, for example ["a", "b"].') from None
     return value
 
 
+def _items(text: str) -> list[str]:
+    return [line for line in _lines(text).split("\n") if line.strip()]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
 def _chosen(value: Any, schema: Schema) -> Any:
-    choices = list(schema.get("enum") or ())
+    choices = _choices(schema)
     if isinstance(value, str) and value.isdecimal() and int(value) < len(choices):
         return choices[int(value)]
     raise ValueError("Choose one of those on offer.")
@@ -72,7 +137,7 @@ def _chosen(value: Any, schema: Schema) -> Any:
 
 def _number(text: str, schema: Schema, *, whole: bool) -> float:
     try:
-        number = int(text) if whole else float(text)
+        number = _whole_or_real(text, whole=whole)
     except ValueError:
         raise ValueError("Expected a whole number." if whole else "Expected a number.") from None
     checks = (
@@ -95,73 +160,165 @@ def _number(text: str, schema: Schema, *, whole: bool) -> float:
     return number
 
 
+def _whole_or_real(text: str, *, whole: bool) -> float:
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+    if whole or not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
 def _kinds(schema: Schema) -> list[str]:
     kind = schema.get("type")
     kinds = [kind] if isinstance(kind, str) else list(kind or ())
     for option in schema.get("anyOf") or ():
         kinds += _kinds(option)
-    return [one for one in kinds if one != "null"]
+    return kinds
 
 
-def _field_kind(schema: Schema) -> str:
-    """Return what a parameter's field is: choice, boolean, integer, number, lines, json, path, date or text."""
+def _allows_none(schema: Schema) -> bool:
+    kinds = _kinds(schema)
+    return "null" in kinds or not kinds or None in (schema.get("enum") or ())
+
+
+def _choices(schema: Schema) -> list[Any]:
+    """Return the values that a field of choices offers."""
+    if schema.get("enum"):
+        return list(schema["enum"])[:CHOICES_SHOWN]
+    # A checkbox has no third state.
+    return [None, True, False]
+
+
+def _field_kind(schema: Schema, value: Any) -> str:
+    """Return what shows a parameter: choice, boolean, integer, number, lines, json, any, path, date or text.
+
+    Args:
+        schema: The parameter's JSON schema.
+        value: The value that the field is filled with. A list of texts that lines cannot hold is shown as JSON.
+    """
     if schema.get("enum"):
         return "choice"
-    kinds = _kinds(schema)
+    all_kinds = _kinds(schema)
+    kinds = [one for one in all_kinds if one != "null"]
+    if kinds == ["boolean"] and "null" in all_kinds:
+        return "choice"
     if len(kinds) == 1 and kinds[0] in ("boolean", "integer", "number"):
         return kinds[0]
     if kinds and set(kinds) <= {"integer", "number"}:
         return "number"
     if kinds == ["array"] and (schema.get("items") or {}).get("type") == "string":
-        return "lines"
-    if any(kind in ("array", "object") for kind in kinds):
-        return "json"
+        return "lines" if _fits_lines(value) else "json"
     form = str(schema.get("format") or "")
     if form in ("path", "file-path", "directory-path"):
         return "path"
-    return "date" if form == "date" else "text"
+    if form:
+        return "date" if form == "date" else "time"
+    if kinds == ["string"]:
+        return "text"
+    return "json" if kinds and "string" not in kinds else "any"
 
 
-def fields_of(schema: Schema, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what a form shows of each parameter, filled with `values` where they differ from the defaults."""
+def _fits_lines(value: Any) -> bool:
+    if not isinstance(value, list):
+        return True
+    return all(isinstance(one, str) for one in value) and _items("\n".join(value)) == value
+
+
+def fields_of(
+    schema: Schema, values: Mapping[str, Any], typed: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Return what a form shows of each parameter.
+
+    Args:
+        schema: The JSON schema of the parameters.
+        values: The values that the form is filled with, where they differ from the defaults.
+        typed: Fields as `read_values` takes them, to be shown again; None: nothing was typed.
+
+    Returns:
+        One mapping for each field. ``value`` is its text, or True or False of a checkbox; ``nullable`` says whether
+        the field offers None beside it, ``none`` whether None is chosen.
+    """
     required = set(schema.get("required") or ())
     properties = schema.get("properties") or {}
-    return [
-        _field(name, one, name in required, values) for name, one in list(properties.items())[:FIELDS_SHOWN]
+    fields = [
+        _field(name, one, required=name in required, values=values)
+        for name, one in list(properties.items())[:FIELDS_SHOWN]
     ]
+    for field in fields if typed else ():
+        sent = typed.get(field["name"], _MISSING) if typed else _MISSING
+        if sent is None:
+            field |= {"none": field["nullable"], "value": ""}
+        elif isinstance(sent, bool if field["kind"] == "boolean" else str):
+            field |= {"none": False, "value": sent}
+    return fields
 
 
-def _field(name: str, schema: Schema, required: bool, values: Mapping[str, Any]) -> dict[str, Any]:
-    kind = _field_kind(schema)
+def _field(name: str, schema: Schema, *, required: bool, values: Mapping[str, Any]) -> dict[str, Any]:
     default = schema.get("default")
     value = values.get(name, default)
-    choices = list(schema.get("enum") or ())[:CHOICES_SHOWN]
-    if kind == "choice":
-        chosen = name in values or "default" in schema
-        shown: Any = str(choices.index(value)) if chosen and value in choices else ""
-    elif kind == "boolean":
-        shown = value is True
-    elif kind == "lines" and isinstance(value, list):
-        shown = "\n".join(str(one) for one in value)
-    elif kind == "json" and value is not None and not isinstance(value, str):
-        shown = json.dumps(value, ensure_ascii=False)
-    else:
-        shown = "" if value is None else str(value)
+    kind = _field_kind(schema, value)
+    is_known = name in values or "default" in schema
+    choices = _choices(schema) if kind == "choice" else []
+    # The other kinds say None by a choice, as an empty field or as JSON.
+    nullable = kind in ("text", "lines", "path", "time", "date", "integer", "number") and _allows_none(schema)
     return {
         "name": name,
         "label": formatting.cut(str(schema.get("title") or _spaced(name)), 100),
         "kind": kind,
-        "value": shown,
-        "choices": ["none" if choice is None else formatting.cut(str(choice), 200) for choice in choices],
+        "value": _shown(kind, value, choices) if is_known else (False if kind == "boolean" else ""),
+        "nullable": nullable,
+        "none": nullable and is_known and value is None,
+        "choices": [_choice_text(choice, schema) for choice in choices],
         "required": required,
         "help": formatting.cut(str(schema.get("description") or ""), 1_000),
         "hint": _hint(kind, schema),
         "min": schema.get("minimum"),
         "max": schema.get("maximum"),
         "default": ""
-        if default is None or kind in ("boolean", "choice", "lines")
+        if default is None or kind in ("boolean", "choice", "lines", "text", "any")
         else formatting.cut(str(default), 200),
     }
+
+
+def _shown(kind: str, value: Any, choices: list[Any]) -> Any:
+    if kind == "choice":
+        return next((str(i) for i, choice in enumerate(choices) if _same(choice, value)), "")
+    if kind == "boolean":
+        return value is True
+    if kind == "lines" and isinstance(value, list):
+        return "\n".join(value)
+    if kind == "json":
+        return json.dumps(value, ensure_ascii=False)
+    if kind == "any":
+        return (
+            value
+            if isinstance(value, str) and not _needs_quotes(value)
+            else json.dumps(value, ensure_ascii=False)
+        )
+    return "" if value is None else str(value)
+
+
+def _needs_quotes(text: str) -> bool:
+    try:
+        _parsed(text)
+    except ValueError:
+        return "\r" in text
+    return True
+
+
+def _same(one: Any, other: Any) -> bool:
+    # To Python, True is 1.
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def _choice_text(choice: Any, schema: Schema) -> str:
+    if choice is None:
+        return "none"
+    if isinstance(choice, bool) and not schema.get("enum"):
+        return "yes" if choice else "no"
+    return formatting.cut(str(choice), 200)
 
 
 def _spaced(name: str) -> str:
@@ -175,7 +332,7 @@ def _hint(kind: str, schema: Schema) -> str:
     if kind == "path":
         noun = {"file": "a file", "folder": "a folder"}.get(str(schema.get("x-path")), "a path")
         return f"{noun} on the streamer's machine"
-    return {"lines": "one a line", "json": "as JSON"}.get(kind, "")
+    return {"lines": "one a line", "json": "as JSON", "any": "text or JSON"}.get(kind, "")
 
 
 def _bounds(schema: Schema) -> str:

@@ -587,6 +587,7 @@ class StartModel(Session):
     pipelines = param.ClassSelector(class_=tuple, default=(), doc="The pipelines on offer (`PipelineSpec`).")
     chosen = param.String(default="", doc="The name of the pipeline that the form is for; empty: none yet.")
     values = param.Dict(default={}, doc="What the form is filled with, where it differs from the defaults.")
+    typed = param.Dict(default={}, doc="The fields as they were sent last; empty: nobody sent the form yet.")
     errors = param.Dict(default={}, doc="What is wrong, by the name of the parameter.")
     busy = param.Boolean(default=False, doc="Whether the run is being started.")
     run_id = param.String(default="", doc="The run that was started.")
@@ -611,7 +612,7 @@ class StartModel(Session):
     def choose(self, name: str) -> None:
         """Turn the form to another pipeline; unknown names are ignored."""
         if name != self.chosen and any(spec.name == name for spec in self.pipelines):
-            self.update(chosen=name, values={}, errors={}, notice="", again="", time_limit=None)
+            self.update(chosen=name, values={}, typed={}, errors={}, notice="", again="", time_limit=None)
 
     async def start(self, values: Mapping[str, Any], *, time_limit_seconds: float | None = None) -> None:
         """Start the chosen pipeline, once; `run_id` becomes the run's id, or `errors` and `notice` say what is wrong.
@@ -623,7 +624,7 @@ class StartModel(Session):
             return
         known = set(spec.schema.get("properties") or {})
         parameters = {name: value for name, value in values.items() if name in known}
-        self.update(busy=True, errors={}, notice="", values=parameters, time_limit=time_limit_seconds)
+        self.update(busy=True, errors={}, notice="")
         try:
             run_id = await self.commands.start(
                 spec.name, parameters, again=self.again, time_limit_seconds=time_limit_seconds

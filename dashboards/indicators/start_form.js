@@ -12,7 +12,9 @@ function StartForm(page) {
   const form = h("form", {class: "card form", novalidate: true, onsubmit: (event) => {
     event.preventDefault()
     const values = {}
-    for (const [name, {input}] of inputs) { values[name] = input.type === "checkbox" ? input.checked : input.value.trim() }
+    for (const [name, {input, none}] of inputs) {
+      values[name] = none?.checked ? null : input.type === "checkbox" ? input.checked : input.value
+    }
     page.send({type: "start", pipeline: chosen, values})
   }}, title, doc, phases, fields, notice, h("div", {class: "submit"}, button, why))
   const grid = h("div", {class: "start-grid"}, offers, form)
@@ -38,16 +40,26 @@ function StartForm(page) {
     if (field.kind === "choice") {
       input = h("select", common, field.required && field.value !== "" ? null : h("option", {value: ""}, "—"),
         field.choices.map((choice, i) => h("option", {value: i}, choice)))
-    } else if (field.kind === "json" || field.kind === "lines") {
+    } else if (field.kind === "json" || field.kind === "lines" || field.kind === "any" || field.value.includes("\n")) {
       input = h("textarea", {...common, class: "in mono", spellcheck: "false", rows: 3})
     } else {
       const kinds = {integer: "in short", number: "in short", path: "in mono", date: "in short"}
       input = h("input", {...common, class: kinds[field.kind] ?? "in", type: field.kind === "date" ? "date" : "text",
-        inputmode: {integer: "numeric", number: "decimal"}[field.kind], placeholder: field.default || null, spellcheck: "false", autocomplete: "off"})
+        inputmode: {integer: "numeric", number: "decimal"}[field.kind], placeholder: field.nullable ? "none" : field.default || null, spellcheck: "false", autocomplete: "off"})
     }
     input.value = field.value
-    inputs.set(field.name, {input, wrong})
-    return h("div", {class: "field"}, label, input, wrong, field.help ? about : null)
+    let none = null
+    let beside = null
+    if (field.nullable) {
+      none = h("input", {type: "checkbox", id: `${id}-none`})
+      none.checked = field.none
+      // An entry is a value; None is chosen by its own box.
+      input.addEventListener("input", () => { none.checked = false })
+      none.addEventListener("change", () => { if (none.checked) { input.value = "" } })
+      beside = h("label", {class: "none", for: `${id}-none`}, none, " None")
+    }
+    inputs.set(field.name, {input, wrong, none})
+    return h("div", {class: "field"}, label, input, beside, wrong, field.help ? about : null)
   }
   const show = (state) => {
     set_attribute(back, "href", state.runs)
@@ -67,7 +79,7 @@ function StartForm(page) {
     phases.replaceChildren(...state.phases.map(([name, weight]) => h("li", null, h("b", null, name), weight)))
     phases.style.display = state.phases.length ? "" : "none"
     // The fields are drawn anew for another pipeline only: what was typed stays when the answer comes.
-    const shape = JSON.stringify(state.fields.map((field) => ({...field, value: null})))
+    const shape = JSON.stringify(state.fields.map((field) => ({...field, value: null, none: null})))
     if (chosen !== state.chosen || described !== shape) {
       chosen = state.chosen
       described = shape
@@ -75,13 +87,14 @@ function StartForm(page) {
       fields.replaceChildren(...state.fields.map(draw))
     }
     let first = null
-    for (const [name, {input, wrong}] of inputs) {
+    for (const [name, {input, wrong, none}] of inputs) {
       const text = state.errors[name] ?? ""
       if (text !== "" && wrong.textContent === "") { first ??= input }
       set_text(wrong, text)
       wrong.style.display = text === "" ? "none" : ""
       set_attribute(input, "aria-invalid", text === "" ? null : "true")
       input.disabled = state.busy
+      if (none) { none.disabled = state.busy }
     }
     if (form.contains(button.getRootNode().activeElement)) { first?.focus() }
     notice.style.display = state.notice === "" ? "none" : ""

@@ -27,6 +27,7 @@ class StartForm(Indicator):
         "pipelines",
         "chosen",
         "values",
+        "typed",
         "errors",
         "busy",
         "notice",
@@ -55,7 +56,10 @@ class StartForm(Indicator):
             else [[formatting.cut(n, 60), f"{w:g}"] for n, w in spec.phases[:30]],
             "fields": []
             if spec is None
-            else [*fields_of(spec.schema, model.values), _limit_field(spec, model.time_limit)],
+            else [
+                *fields_of(spec.schema, model.values, model.typed),
+                _limit_field(spec, model.time_limit, model.typed),
+            ],
             "again": model.again,
             "errors": {str(name): str(text) for name, text in model.errors.items()},
             "busy": model.busy or bool(model.run_id),
@@ -91,13 +95,15 @@ class StartForm(Indicator):
                     # It was sent before its reader saw the form that they had turned to.
                     return
                 if isinstance(raw, Mapping):
-                    values, errors = read_values(spec.schema, raw)
+                    values, errors = read_values(spec.schema, raw, self.model.values)
                     limit, wrong = _read_limit(raw.get(LIMIT_FIELD))
                     if wrong:
                         errors[LIMIT_FIELD] = wrong
+                    typed = {str(name): value for name, value in raw.items()}
                     if errors:
-                        self.model.update(values=values, errors=errors, notice="")
+                        self.model.update(typed=typed, errors=errors, notice="")
                     else:
+                        self.model.update(typed=typed)
                         self.model.run(lambda: self.model.start(values, time_limit_seconds=limit))
 
 
@@ -106,14 +112,16 @@ def _brief(spec: PipelineSpec) -> str:
     return formatting.cut(lines[0] if lines else "", 160)
 
 
-def _limit_field(spec: PipelineSpec, value: float | None) -> dict[str, Any]:
+def _limit_field(spec: PipelineSpec, value: float | None, typed: Mapping[str, Any]) -> dict[str, Any]:
     own = spec.time_limit_seconds
     default = "any time" if own is None else f"{own:g}"
     return {
         "name": LIMIT_FIELD,
         "label": "Time limit in seconds",
         "kind": "number",
-        "value": "" if value is None else f"{value:g}",
+        "value": str(typed.get(LIMIT_FIELD, "" if value is None else f"{value:g}")),
+        "nullable": False,
+        "none": False,
         "choices": [],
         "required": False,
         "help": "The run is cancelled when it takes longer; 0 lets it take any time.",

@@ -130,7 +130,7 @@ class StartFeed:
         while True:
             raw = await self._sent.get()
             values, errors = read_values(offer.schema, raw)
-            self._show(values=values, errors=errors, note="", busy=not errors)
+            self._show(typed=raw, errors=errors, note="", busy=not errors)
             if errors:
                 continue
             try:

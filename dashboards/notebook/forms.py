@@ -26,7 +26,7 @@ class Asked(NamedTuple):
     name: str
     at: float
     offer: Offer | None = None
-    values: Mapping[str, Any] = {}
+    typed: Mapping[str, Any] = {}
     errors: Mapping[str, str] = {}
     note: str = ""
     busy: bool = False
@@ -78,7 +78,7 @@ def _head(asked: Asked) -> tuple[Markup, Markup | None]:
 
 
 def _fields(asked: Asked) -> list[dict[str, Any]]:
-    return [] if asked.offer is None else fields_of(asked.offer.schema, asked.values)
+    return [] if asked.offer is None else fields_of(asked.offer.schema, {}, asked.typed)
 
 
 def _field(field: dict[str, Any], wrong: str) -> Markup:
@@ -95,12 +95,19 @@ def _field(field: dict[str, Any], wrong: str) -> Markup:
             chosen = [("", "—"), *((str(i), choice) for i, choice in enumerate(field["choices"]))]
             options = [tag("option", text, value=key, selected=key == value) for key, text in chosen]
             inner = tag("select", *options, style=_INPUT, **common)
-        elif kind in ("lines", "json"):
-            inner = tag("textarea", value, rows=3, style=_INPUT, **common)
+        elif kind in ("lines", "json", "any") or "\n" in str(value):
+            # HTML drops a line's end right after the start tag.
+            inner = tag("textarea", f"\n{value}", rows=3, style=_INPUT, **common)
         else:
             types = {"date": "date"}
             inner = tag("input", type=types.get(kind, "text"), value=value, style=_INPUT, **common)
         control = tag("label", tag("div", label, small), inner)
+        if field["nullable"]:
+            # Its name says which field has no value while it is checked.
+            none = tag("input", type="checkbox", data_none=field["name"], checked=field["none"])
+            control = tag(
+                "div", control, tag("label", none, Markup("&nbsp;"), "None", style="font-size:12px")
+            )
     return tag(
         "div",
         control,

@@ -90,10 +90,20 @@ function render({model, el}) {
     event.preventDefault()
     const values = {}
     for (const input of event.target.elements) {
-      if (input.name) { values[input.name] = input.type === "checkbox" ? input.checked : input.value.trim() }
+      if (input.name) { values[input.name] = input.type === "checkbox" ? input.checked : input.value }
+    }
+    for (const none of event.target.querySelectorAll("[data-none]")) {
+      if (none.checked) { values[none.dataset.none] = null }
     }
     model.send({type: "start", values})
     say("Sent. The kernel passes it on when it is free.")
+  })
+  // An entry is a value; None is chosen by its own box.
+  shown.addEventListener("input", ({target}) => {
+    for (const none of target.form?.querySelectorAll("[data-none]") ?? []) {
+      if (none.dataset.none === target.name) { none.checked = false }
+      if (none === target && none.checked) { target.form.elements[none.dataset.none].value = "" }
+    }
   })
   shown.addEventListener("keydown", (event) => {
     // A notebook has its own meaning of Enter.

@@ -194,7 +194,7 @@ def test_a_form_has_a_field_for_each_parameter_and_the_file_a_description():
 
 
 def test_values_are_escaped_in_fields():
-    shown = form_html(Asked("Count", NOW, COUNT, values={"unit": '"><script>'}))
+    shown = form_html(Asked("Count", NOW, COUNT, typed={"unit": '"><script>'}))
     assert "<script" not in shown
     assert 'value="&quot;&gt;&lt;script&gt;"' in shown
 

@@ -337,10 +337,11 @@ def test_a_run_is_done_again_with_other_values_and_another_limit() -> None:
 
 def test_a_refusal_names_its_fields_and_keeps_what_was_typed() -> None:
     model = StartModel(pipelines=(COUNT,), commands=Starter(StartRefused("no", {"n": "too small", "x": "?"})))
+    model.update(typed={"n": "0"})
     asyncio.run(model.start({"n": 0}))
-    assert ({"n": "too small"}, {"n": 0}, "no", False) == (
+    assert ({"n": "too small"}, {"n": "0"}, "no", False) == (
         model.errors,
-        model.values,
+        model.typed,
         model.notice,
         model.busy,
     )

@@ -54,7 +54,7 @@ def test_a_list_of_names_is_written_one_a_line() -> None:
 @pytest.mark.parametrize(
     ("default", "typed", "values"),
     [
-        (["a"], " x \n\ny", {"skip": ["x", "y"]}),
+        (["a"], " x \n\ny", {"skip": [" x ", "y"]}),
         (["a"], "", {"skip": []}),
         ([], "", {}),
     ],

@@ -106,7 +106,7 @@ def start_model(**params: Any) -> StartModel:
 STARTS: dict[str, Callable[[], StartModel]] = {
     "form": start_model,
     "errors": lambda: start_model(
-        values={"repeat": "1000", "source": "/nowhere.csv"},
+        typed={"repeat": "1000", "source": "/nowhere.csv"},
         errors={
             "source": "There is no file at /nowhere.csv.",
             "repeat": "Expected a whole number from 1 to 100, received 1000.",

@@ -221,11 +221,14 @@ def _class(p: Any) -> Kind | None:
 def _selector(p: Any) -> Kind:
     choices, open_ = _choices(p)
     schema, expected = _choices_schema(choices, open_)
-    nullable = bool(p.allow_None)
+    none_is_choice = any(python is None for _, python in choices)
+    # A selector whose choices are filled later has no choice yet: its default is None, and a start may leave it out.
+    is_filled_later = open_ and not choices and p.default is None
+    nullable = bool(p.allow_None) or none_is_choice or is_filled_later
     return Kind(
         schema,
         lambda value: _choose(choices, open_, value),
-        lambda value: None if value is None and nullable else _chosen(choices, value),
+        lambda value: None if value is None and not none_is_choice else _chosen(choices, value),
         expected,
         nullable,
         checked=not open_,

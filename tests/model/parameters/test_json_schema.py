@@ -689,3 +689,19 @@ def test_what_a_factory_made_is_among_the_values_so_that_building_again_gives_th
 def test_a_default_may_be_given_explicitly() -> None:
     defaults = {name: p["default"] for name, p in schema_of(Convert)["properties"].items()}
     assert values_of(build(Convert, defaults)) == values_of(build(Convert, {}))
+
+
+def test_a_selector_without_choices_may_be_left_out() -> None:
+    pipeline = with_parameters(value=param.Selector(objects=[]))
+    assert ([], {"title": "Value", "default": None}) == (
+        schema_of(pipeline)["required"],
+        schema_of(pipeline)["properties"]["value"],
+    )
+    assert build(pipeline, {}).value is None  # type: ignore[attr-defined]
+
+
+def test_none_as_a_choice_and_the_default_may_be_left_out() -> None:
+    pipeline = with_parameters(value=param.Selector(objects=[None, "new"], default=None))
+    schema = schema_of(pipeline)
+    assert ([], None) == (schema["required"], schema["properties"]["value"]["default"])
+    assert build(pipeline, {}).value is None  # type: ignore[attr-defined]
