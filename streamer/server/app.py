@@ -35,6 +35,7 @@ from streamer.server.http.ingest import IngestHandler
 from streamer.server.http.runs import (
     CancelHandler,
     FailuresHandler,
+    FormHandler,
     LinesHandler,
     PipelinesHandler,
     RetryHandler,
@@ -72,6 +73,7 @@ def routes(parts: Parts) -> list[tuple[str, type[RequestHandler], dict[str, Any]
         for pattern, handler in (
             (r"/api/pipelines", PipelinesHandler),
             (r"/api/pipelines/([^/]+)/runs", StartHandler),
+            (r"/api/pipelines/([^/]+)/form", FormHandler),
             (r"/api/runs", RunsHandler),
             (rf"/api/runs/{_RUN}", RunHandler),
             (rf"/api/runs/{_RUN}/events", IngestHandler),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -55,9 +55,13 @@ def schema_of(pipeline: type[Pipeline]) -> dict[str, Any]:
     ``x-maximum`` of a date; ``x-path`` ("file", "folder" or "any") and ``x-exists`` of a path. Formats are date,
     date-time, path and color. A pattern that only Python understands is ``x-pattern``.
     """
+    return _schema(pipeline, _kinds(pipeline))
+
+
+def _schema(pipeline: type[Pipeline], kinds: _Kinds) -> dict[str, Any]:
     properties = {}
     required = []
-    for name, (parameter, kind) in _kinds(pipeline).items():
+    for name, (parameter, kind) in kinds.items():
         schema: dict[str, Any] = {"title": parameter.label or name}
         if parameter.doc:
             schema["description"] = _joined_lines(parameter.doc)
@@ -136,14 +140,48 @@ def values_of(pipeline: Pipeline) -> dict[str, Any]:
     return values
 
 
+def changed(
+    pipeline: type[Pipeline], values: Mapping[str, Any], names: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Set parameters one after another, as a person fills in a form, and let the class's watchers answer.
+
+    Args:
+        pipeline: The class. Its watchers run in this process.
+        values: The values so far, as JSON. A value that does not fit (any more) is left out.
+        names: The parameters that were changed last. They are set after the others.
+
+    Returns:
+        The values as JSON, and the schema with the choices and bounds that hold now.
+
+    Raises:
+        Exception: Whatever the class's constructor or a watcher raises.
+
+    """
+    made = pipeline()
+    order = [name for name in _kinds(pipeline) if name in values]
+    for name in sorted(order, key=lambda name: name in names):
+        parameter, kind = _kinds(pipeline, made)[name]
+        try:
+            value = _read(parameter, kind, values[name])
+        except (ValueError, TypeError, OSError):
+            continue
+        setattr(made, name, value)
+    kinds = _kinds(pipeline, made)
+    now = {}
+    for name, (_, kind) in kinds.items():
+        with suppress(TypeError, ValueError):
+            now[name] = kind.write(getattr(made, name))
+    return now, _schema(pipeline, kinds)
+
+
 # -- inside --------------------------------------------------------------------------------------------------
 
 _Kinds = dict[str, tuple[param.Parameter[Any], Kind]]
 
 
-def _kinds(pipeline: type[Pipeline]) -> _Kinds:
-    """Return the parameters that JSON can carry, in the order of a form."""
-    existing = pipeline.param.objects("existing")
+def _kinds(pipeline: type[Pipeline], made: Pipeline | None = None) -> _Kinds:
+    """Return the parameters that JSON can carry, in the order of a form; those of `made`, with its own choices."""
+    existing = pipeline.param.objects("existing") if made is None else made.param.objects("existing")
     declared = {
         name: existing[name] for base in reversed(pipeline.__mro__) for name in vars(base) if name in existing
     }

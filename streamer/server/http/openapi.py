@@ -239,6 +239,38 @@ def _paths(epoch: str) -> dict[str, Any]:
                 },
             }
         },
+        "/api/pipelines/{name}/form": {
+            "post": {
+                "summary": "The form's values and schema after a change, from the pipeline's own watchers.",
+                "parameters": [
+                    {
+                        "name": "name",
+                        "in": "path",
+                        "required": True,
+                        "schema": {"type": "string", "minLength": 1},
+                    }
+                ],
+                "requestBody": {
+                    "description": "The values so far, and the names of those that changed last.",
+                    **_content(
+                        {
+                            "type": "object",
+                            "properties": {
+                                "values": {"type": "object"},
+                                "changed": _array({"type": "string"}),
+                            },
+                            "additionalProperties": False,
+                        }
+                    ),
+                },
+                "responses": {
+                    "200": _answer(
+                        "The form.", _object({"values": {"type": "object"}, "schema": {"type": "object"}})
+                    ),
+                    **_errors("404", "415", "422"),
+                },
+            }
+        },
         "/api/runs": {
             "get": {
                 "summary": "Runs, newest first.",

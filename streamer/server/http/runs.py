@@ -15,11 +15,13 @@ from streamer.protocol.frames import Cursor, entry_json, state_data
 from streamer.protocol.pages import FAILURES_PER_PAGE, LINES_PER_PAGE, MOST_PER_PAGE, RUNS_PER_PAGE
 from streamer.protocol.registration import Registration
 from streamer.protocol.spool import RUN_ID
+from streamer.server.execution.form import FORMS_AT_ONCE, FormFailed, form_after
 from streamer.server.fan_out.subscriber import End
 from streamer.server.http.badge import GlanceHandler
 from streamer.server.http.event_streams import StreamHandler
-from streamer.server.http.handler import BaseHandler, invalid, not_valid
+from streamer.server.http.handler import ApiError, BaseHandler, invalid, not_valid
 from streamer.server.log.base import Found
+from streamer.server.runs.start import UnknownPipeline
 
 #: What `?status=` may say, and the status that it asks for. The terminal event of a failed run is called "error".
 _ASKED: Final[dict[str, str]] = {status: status for status in STATUSES} | {"error": "failed"}
@@ -50,6 +52,32 @@ class PipelinesHandler(BaseHandler):
                 "problems": [{"reference": p.reference, "message": p.message} for p in problems],
             }
         )
+
+
+class FormHandler(BaseHandler):
+    """``POST /api/pipelines/NAME/form``: the form's values and schema after a change."""
+
+    async def post(self, name: str) -> None:
+        body = self.json_object()
+        try:
+            asked = msgspec.convert(body, FormBody)
+        except msgspec.ValidationError as error:
+            raise not_valid(error, "the values so far, and the names of those that changed") from error
+        offer = await self.parts.runs.read(lambda: self.parts.catalog.get(name))
+        if offer is None:
+            raise UnknownPipeline(f"no pipeline {name[:100]!r} is on offer")
+        room = self.application.settings.setdefault("forms", asyncio.Semaphore(FORMS_AT_ONCE))
+        try:
+            self.answer(await form_after(offer.reference, asked.values, asked.changed, room=room))
+        except FormFailed as error:
+            raise ApiError(422, "invalid", str(error)) from error
+
+
+class FormBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of ``POST /api/pipelines/NAME/form``."""
+
+    values: dict[str, Any] = {}
+    changed: list[str] = []
 
 
 class StartHandler(StreamHandler):
