@@ -12,6 +12,7 @@ import dataclasses
 import errno
 import functools
 import logging
+from concurrent.futures import Future
 from typing import Final
 
 from streamer.client.discovery import DataFolderBusy
@@ -34,7 +35,8 @@ class Local:
     def __init__(self) -> None:
         self.problem = ""
         self.is_open = False
-        self._tried = asyncio.Event()
+        # Asked for in other loops than this one's, too.
+        self._tried: Future[None] = Future()
         self._task: asyncio.Task[None] | None = None
 
     def start(self, page: str) -> None:
@@ -45,13 +47,14 @@ class Local:
     async def ready(self) -> None:
         """Return when the streamer is open, or could not be opened; at once when there is none to open."""
         if self._task is not None:
-            await self._tried.wait()
+            await asyncio.shield(asyncio.wrap_future(self._tried))
 
     async def _keep(self, page: str) -> None:
         said = ""
         while True:
             self.problem = await self._open(page)
-            self._tried.set()
+            if not self._tried.done():
+                self._tried.set_result(None)
             if self.is_open:
                 return
             if self.problem and self.problem != said:

@@ -1,6 +1,6 @@
 // The bars inside a run, as a tree.
 function Bars(page) {
-  const list = h("ul", {class: "bars", tabindex: 0, "aria-label": "Bars inside this run"})
+  const list = h("ul", {class: "tree", tabindex: 0, "aria-label": "Bars inside this run"})
   const more = h("li", {class: "soft", style: "--depth:0"})
   const node = h("div", null, list)
   const rows = new Map()

@@ -201,6 +201,7 @@ function component(draw) {
         frame.classList.toggle("bounded", bounded)
       }
       watch("height", bound)
+      watch("page", () => frame.classList.toggle("page", Boolean(model.get("page"))))
       watch("label", () => set_attribute(frame, "aria-label", model.get("label") || null))
       let version = null
       if (receive != null) {

@@ -66,6 +66,7 @@ class Indicator(AnyWidgetComponent):
     content = param.String(default="", doc="What is shown, as one JSON text. Python sets it.")
     asked = param.String(default="", doc="What the reader last asked for, as JSON. The browser sets it.")
     label = param.String(default="", doc="The accessible name.")
+    page = param.Boolean(default=False, doc="Whether it has the margins of a page of its own.")
 
     #: The component's name in the script; subclasses of an indicator keep it.
     script: ClassVar[str] = ""

@@ -51,7 +51,6 @@ function RunView(page) {
     h("div", {class: "beside"}, h("section", {class: "card pad"}, page.part("throughput")), h("section", {class: "card pad"}, page.part("counts"))), tabs.node)
   const node = h("div", null, page.part("notice"), known)
   const show = (state) => {
-    node.className = state.compact ? "" : "page"
     known.hidden = !state.known
     tabs.show(state)
   }

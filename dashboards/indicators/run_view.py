@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import param
 from panel.custom import Child
 
 from dashboards.indicators.bars import Bars
@@ -30,8 +29,6 @@ class RunView(Indicator):
 
     `url` is the streamer's; None: as configured.
     """
-
-    compact = param.Boolean(default=True, doc="Without the margins of a page.")
 
     notice = Child(doc="What to know first.")
     status = Child(doc="The head.")
@@ -77,7 +74,7 @@ class RunView(Indicator):
     def looks_at(self) -> tuple[Any, ...]:
         state, model = self.model.state, self.model
         counted = (state and state.log_lines, state and state.results.failed)
-        return (state is None, model.tab, *counted, self.compact)
+        return (state is None, model.tab, *counted)
 
     def present(self) -> dict[str, Any]:
         state = self.model.state
@@ -85,7 +82,6 @@ class RunView(Indicator):
         failed = 0 if state is None else state.results.failed
         return {
             "known": state is not None,
-            "compact": self.compact,
             "tab": self.model.tab,
             "counts": {"log": f"{lines:,}" if lines else "", "failures": f"{failed:,}" if failed else ""},
         }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import param
 from panel.custom import Child
 
 from dashboards.indicators.base import Indicator
@@ -20,7 +19,6 @@ class RunsView(Indicator):
     `url` is the streamer's; None: as configured.
     """
 
-    compact = param.Boolean(default=True, doc="Without the margins of a page.")
     notice = Child(doc="What to know first.")
     table = Child(doc="The list.")
 
@@ -41,12 +39,6 @@ class RunsView(Indicator):
         params.setdefault("notice", Notice(model))
         params.setdefault("table", RunsTable(model, run_href=run_href, start_href=start_href))
         super().__init__(model, **params)
-
-    def looks_at(self) -> tuple[Any, ...]:
-        return (self.compact,)
-
-    def present(self) -> dict[str, Any]:
-        return {"compact": self.compact}
 
     def close(self) -> None:
         """End what keeps the view up to date."""

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-
 import panel as pn
-from tornado.ioloop import IOLoop
 
-from dashboards.live import Live, RunLink, RunsLink, StartLink, live
+from dashboards.data.connect import UPDATE_SECONDS, connect
+from dashboards.indicators import RunsView, RunView, StartForm
+from dashboards.live import RunLink, RunsLink, StartLink
+from dashboards.models import Run, Runs, Start
 from dashboards.pages.address import Address
-from dashboards.pages.place import DocumentPlace
 from dashboards.pages.where import AGAIN_HREF, RUN_HREF, RUNS_HREF, START_HREF, OfRun, OfRuns, OfStart
-from dashboards.session import RunModel, RunsModel, Session, StartModel
 from dashboards.shell import show
-from dashboards.views import RunsView, RunView, StartView
 from streamer.client import identity
-from streamer.settings import SettingError
 
 
 def build() -> None:
-    """Build the page of the session that is being made. Links end with it."""
+    """Build the page of the session that is being made. Its model ends with it."""
     address = Address.parse(pn.state.session_args)
     if address.run:
         _run_page(address)
@@ -37,68 +32,47 @@ def viewer() -> str:
     return identity.user() or ""
 
 
-def _connect(model: Session, link: Callable[[Live], object]) -> None:
-    """Link a model to the streamer until the session ends; where that cannot be, the page says why."""
-    pn.state.on_session_destroyed(lambda _context: model.close())
-    _link(model, link)
-
-
-def _link(model: Session, link: Callable[[Live], object]) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        # Warmed up before the loop runs: linked when it does.
-        IOLoop.current().add_callback(_link, model, link)
-        return
-    if model.closed:
-        return
-    try:
-        link(live())
-    except (SettingError, ValueError) as error:
-        model.update(
-            connection="away", connection_message=f"{error}. Set it right and start the dashboards again."
-        )
-
-
 # -- the three pages ---------------------------------------------------------------------------------------------------
 
 
 def _run_page(address: Address) -> None:
     owner = viewer()
-    model = RunModel(
-        run_id=address.run[:100],
+    model = Run(
+        address.run,
         connection="connecting",
         level=address.level,
         search=address.search,
         tab=address.tab or "log",
     )
     where = OfRun(model, owner)
-    view = RunView(model=model, where=where, run_href=RUN_HREF, again_href=AGAIN_HREF)
-    place = DocumentPlace(pn.state.curdoc)
-    _connect(model, lambda source: RunLink(model, source, place, by=owner))
-    show(view, where.present())
+    view = RunView(model, run_href=RUN_HREF, again_href=AGAIN_HREF, page=True)
+    connect(
+        model,
+        lambda source, place: RunLink(model, source, place, by=owner, interval_seconds=UPDATE_SECONDS),
+    )
+    show(view, where)
 
 
 def _runs_page(address: Address) -> None:
-    model = RunsModel(
+    model = Runs(
         connection="connecting", status=address.status, pipeline=address.pipeline, search=address.search
     )
     where = OfRuns(model, viewer())
-    view = RunsView(model, where=where, run_href=RUN_HREF, start_href=START_HREF)
-    place = DocumentPlace(pn.state.curdoc)
-    _connect(model, lambda source: RunsLink(model, source, place))
-    show(view, where.present())
+    view = RunsView(model, run_href=RUN_HREF, start_href=START_HREF, page=True)
+    connect(model, lambda source, place: RunsLink(model, source, place, interval_seconds=UPDATE_SECONDS))
+    show(view, where)
 
 
 def _start_page(address: Address) -> None:
     owner = viewer()
-    model = StartModel(connection="connecting")
+    model = Start(connection="connecting")
     where = OfStart(model, owner, address)
-    view = StartView(model, where=where, runs_href=RUNS_HREF)
-    place = DocumentPlace(pn.state.curdoc)
+    view = StartForm(model, runs_href=RUNS_HREF, page=True)
     wanted, again = address.start or "", address.again[:100]
-    _connect(
+    connect(
         model,
-        lambda source: StartLink(model, source, place, owner=owner or None, wanted=wanted, again=again),
+        lambda source, place: StartLink(
+            model, source, place, owner=owner or None, wanted=wanted, again=again
+        ),
     )
-    show(view, where.present(), form=True)
+    show(view, where, form=True)

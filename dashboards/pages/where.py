@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import quote
 
+from dashboards.indicators.base import Indicator
 from dashboards.pages.address import Address
 from dashboards.session import RunModel, RunsModel, Session, StartModel
 from dashboards.shell import HOME, make_where
-from dashboards.views.base import View
 from streamer.model import formatting
 
 #: How a run's page, the form and the list are reached from any of them; paths stay as they are, whatever the prefix.
@@ -20,24 +20,24 @@ RUNS_HREF: Final = HOME
 SHORT_ID: Final = 4
 
 
-class WhereView(View):
+class Where(Indicator):
     """Where the reader of a page is, for the bar of the page. `owner` is who reads."""
 
-    part = "where"
+    script = "Where"
 
     def __init__(self, model: Session, owner: str) -> None:
-        super().__init__(model)
         self.owner = owner
+        super().__init__(model)
 
     def looks_at(self) -> tuple[Any, ...]:
         return (*super().looks_at(), self.owner)
 
 
-class OfRun(WhereView):
+class OfRun(Where):
     """On the page of a run."""
 
-    names = ("run_id", "state", "level", "search", "tab", "connection", "retry_run")
-    model: RunModel
+    watched = ("run_id", "state", "level", "search", "tab", "connection", "retry_run")
+    model_class = RunModel
 
     def present(self) -> dict[str, Any]:
         model, state, summary = self.model, self.model.state, self.model.summary
@@ -59,11 +59,11 @@ class OfRun(WhereView):
         )
 
 
-class OfRuns(WhereView):
+class OfRuns(Where):
     """On the list of runs."""
 
-    names = ("status", "pipeline", "search", "counts")
-    model: RunsModel
+    watched = ("status", "pipeline", "search", "counts")
+    model_class = RunsModel
 
     def present(self) -> dict[str, Any]:
         model = self.model
@@ -73,15 +73,15 @@ class OfRuns(WhereView):
         return make_where([("Runs", "")], title, owner=self.owner, query=query)
 
 
-class OfStart(WhereView):
+class OfStart(Where):
     """On the form that starts a pipeline; `address` is what was asked for, which stays until something is chosen."""
 
-    names = ("pipelines", "chosen", "again", "run_id")
-    model: StartModel
+    watched = ("pipelines", "chosen", "again", "run_id")
+    model_class = StartModel
 
     def __init__(self, model: StartModel, owner: str, address: Address) -> None:
-        super().__init__(model, owner)
         self.address = address
+        super().__init__(model, owner)
 
     def looks_at(self) -> tuple[Any, ...]:
         return (*super().looks_at(), self.address)

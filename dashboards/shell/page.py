@@ -13,7 +13,6 @@ import panel as pn
 from bokeh.embed.bundle import extension_dirs
 
 from dashboards import theme
-from dashboards.shell.shared import define_its_own, share_resources
 
 _HERE = Path(__file__).parent
 #: Where the list of runs is, from any page; paths stay as they are, whatever the prefix.
@@ -22,21 +21,24 @@ HOME: Final = "?"
 FONTS: Final = "panel-material-ui"
 
 
-def show(view: Any, where: dict[str, Any], *, form: bool = False) -> None:
-    """Put a view on the page of the session that is being made. `where`: what the bar shows at first, see `make_where`.
+def show(view: Any, where: Any, *, form: bool = False) -> None:
+    """Put a view on the page of the session that is being made.
 
-    With `form` the reader may have typed something: the page is not loaded anew without asking when its server is back.
+    Args:
+        view: What the page shows, a component of Panel's.
+        where: Where its reader is: what `make_where` returns, or an indicator that presents that and keeps it.
+        form: The reader may have typed something: the page is not loaded again without asking when its server is back.
     """
-    document, template = pn.state.curdoc, _template()
+    document = pn.state.curdoc
     assert document is not None
-    share_resources(template)
-    define_its_own(document)
-    # Nothing here asks what a browser is like, or needs an extension of Panel's.
+    first = where if isinstance(where, dict) else where.present()
+    # Nothing here asks what a browser is like.
     pn.config.browser_info = False
-    pn.state._extensions_.setdefault(document, [])
-    view.servable(title=where["title"], location=False)
-    document.template = template
-    document.template_variables["page"] = {"where": where, "form": form}
+    view.servable(title=first["title"], location=False)
+    if where is not first:
+        where.servable(location=False)
+    document.template = _template()
+    document.template_variables["page"] = {"where": first, "form": form}
 
 
 @cache

@@ -15,7 +15,7 @@ import panel as pn
 from dashboards import theme
 from dashboards.session import RunModel, RunsModel, Session, StartModel
 from dashboards.shell import make_where, show
-from dashboards.views import RunsView, RunView, StartView
+from dashboards.indicators import RunsView, RunView, StartForm
 from tests.gallery.forms import STARTS
 from tests.gallery.lists import OVERVIEWS
 from tests.gallery.models import Replay
@@ -29,12 +29,15 @@ def view_of(view: str, state: str) -> Any:
     made = VIEWS[view][state]()
     if isinstance(made, RunModel):
         return RunView(
-            model=made, run_href="?view=run&state=running#{}", again_href="?view=start&state=again#{}-{}"
+            made,
+            run_href="?view=run&state=running#{}",
+            again_href="?view=start&state=again#{}-{}",
+            page=True,
         )
     if isinstance(made, RunsModel):
-        return RunsView(made, run_href="?view=run&state=running#{}", start_href="?view=start&state=form")
+        return RunsView(made, run_href="?view=run&state=running#{}", start_href="?view=start&state=form", page=True)
     assert isinstance(made, StartModel)
-    return StartView(made, runs_href="?view=runs&state=some")
+    return StartForm(made, runs_href="?view=runs&state=some", page=True)
 
 
 CONTENTS_CSS = """
@@ -69,7 +72,7 @@ def build() -> None:
     view, state = query.get("view", ""), query.get("state", "")
     if (view, state) == ("run", "live"):
         replay = Replay()
-        shown = RunView(model=replay.model)
+        shown = RunView(replay.model, page=True)
         pn.state.add_periodic_callback(replay.step, period=100)
     else:
         shown = view_of(view, state) if state in VIEWS.get(view, {}) else contents()
