@@ -15,10 +15,10 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from rich.console import Console
 
+from dashboards.indicators import RunsView, RunView
 from dashboards.notebook.record import Seen, run_html, run_text
 from dashboards.notebook.tables import Listed, runs_html, runs_text
 from dashboards.session import RunModel, RunsModel
-from dashboards.views import RunsView, RunView
 from streamer.model.reducer import fold
 from streamer.model.state import RunState
 from streamer.model.summary import summarise
@@ -63,19 +63,19 @@ def outcome_in(text: str) -> str | None:
 
 
 def on_the_page(state: RunState) -> Said:
-    view = RunView(model=RunModel(state=state, clock=lambda: NOW))
-    number, stats = view.progress.present(), view.stats.present()["cells"]
+    view = RunView(RunModel(state=state, clock=lambda: NOW))
+    number, stats = view.percent.present(), view.counts.present()["cells"]
     failed = stats[1]["value"].replace(",", "")
     shown = int(number["number"]) if number["unit"] == "%" else None
     assert shown == number["value"]
-    assert outcome_in(view.header.present()["word"]) == outcome_in(number["phase"] if state.is_over else "")
+    assert outcome_in(view.status.present()["word"]) == outcome_in(number["phase"] if state.is_over else "")
     return Said(
         shown, None if failed == "—" else int(failed), outcome_in(number["phase"] if state.is_over else "")
     )
 
 
 def in_the_list(state: RunState) -> Said:
-    (row,) = json.loads(RunsView(RunsModel(rows=(state,), clock=lambda: NOW)).table.begin())["rows"]
+    (row,) = json.loads(RunsView(RunsModel(rows=(state,), clock=lambda: NOW)).table.whole())["rows"]
     return Said(percent_in(row["progress"]), int(row["failed"].replace(",", "")), outcome_in(row["word"]))
 
 

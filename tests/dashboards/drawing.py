@@ -10,33 +10,30 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dashboards.views import RunsView, RunView
+from dashboards.indicators import RunsView, RunView
 from streamer.model.events import Results
 from streamer.model.state import Curve, RunState
 from tests.gallery.lists import OVERVIEWS
 from tests.gallery.runs import RUNS
 
-#: The parts of a run's page.
-PARTS = (
-    *("notice", "header", "care", "error", "progress", "phases", "bars", "throughput", "stats"),
-    *("log", "failures", "parameters", "result", "details"),
-)
+#: Where each part of a run's page is.
+PARTS = {
+    "header": "status",
+    "progress": "percent",
+    "phases": "phase_bar",
+    "stats": "counts",
+}
 
 
 def view(state: str) -> RunView:
-    return RunView(model=RUNS[state]())
+    return RunView(RUNS[state]())
 
 
 def shown(state: str, part: str) -> dict[str, Any]:
-    present: dict[str, Any] = getattr(view(state), part).present()
-    return present
-
-
-def drawn(state: str) -> RunView:
-    """Return a run's page that a browser has drawn."""
     run = view(state)
-    run.component._handle_msg({"type": "hello", "version": 0})
-    return run
+    made: Any = run if part == "details" else getattr(run, PARTS.get(part, part))
+    present: dict[str, Any] = made.present()
+    return present
 
 
 def further(state: RunState) -> RunState:
@@ -58,12 +55,12 @@ def further(state: RunState) -> RunState:
 
 def begun(run: RunView) -> list[list[Any]]:
     """Return the log's lines with which a drawing starts."""
-    rows: list[list[Any]] = json.loads(run.log.begin())["lines"]
+    rows: list[list[Any]] = json.loads(run.log.whole())["lines"]
     return rows
 
 
 def rows_drawn(runs: RunsView) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(runs.table.begin())["rows"]
+    rows: list[dict[str, Any]] = json.loads(runs.table.whole())["rows"]
     return rows
 
 

@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from msgspec.structs import replace
 
+from dashboards.indicators import RunControls, StartForm, Status
 from dashboards.live import LoopPlace, RunLink, StartLink, live
-from dashboards.pages.build import AGAIN_HREF, RUN_HREF
+from dashboards.pages.where import AGAIN_HREF, RUN_HREF
 from dashboards.session import RunModel, StartModel
-from dashboards.views import CareView, StartView
 from streamer.model.events import ProcessInfo
 from streamer.model.state import CancelState
 from streamer.model.summary import summarise
@@ -25,8 +25,7 @@ from tests.gallery.states import running
 
 def care(state: str | RunModel) -> dict[str, Any]:
     made = RUNS[state]() if isinstance(state, str) else state
-    shown: dict[str, Any] = CareView(made, run_href=RUN_HREF, again_href=AGAIN_HREF).present()
-    return shown
+    return {**Status(made, run_href=RUN_HREF).present(), **RunControls(made, again_href=AGAIN_HREF).present()}
 
 
 def facts(state: str | RunModel) -> dict[str, str]:
@@ -85,7 +84,7 @@ def test_how_far_a_cancel_is_and_how_it_ended(cancel: CancelState, status: Any, 
 
 def test_a_time_limit_is_counted_down() -> None:
     made = RUNS["time-limit"]()
-    view = CareView(made)
+    view = Status(made)
     made.update(now=STARTED + 59)
     (text,) = view.present()["facts"][0]["parts"]
     assert text.startswith("0:01 left of 1 min")
@@ -154,7 +153,7 @@ def test_a_run_in_which_nothing_happens_is_a_reason_to_look_also_while_it_gives_
     ],
 )
 def test_a_limit_is_read_as_it_was_typed(typed: object, limit: float | None, wrong: str) -> None:
-    from dashboards.views.start import _read_limit
+    from dashboards.indicators.start_form import _read_limit
 
     read, problem = _read_limit(typed)
     assert limit == read
@@ -204,7 +203,7 @@ async def test_the_form_is_filled_with_the_values_of_the_run_that_is_done_again(
     model = StartModel(connection="connecting")
     StartLink(model, live(api.streamer.url), LoopPlace(), owner="ana", wanted="Plain", again=producer.run)
     await api.until(lambda: model.again)
-    fields = {field["name"]: field["value"] for field in StartView(model).form.present()["fields"]}
+    fields = {field["name"]: field["value"] for field in StartForm(model).present()["fields"]}
     assert ("Plain", "5", "1") == (model.chosen, fields["n"], fields["kind"])
     await model.start({**model.values, "n": 6}, time_limit_seconds=90.0)
     state = await api.state(model.run_id)

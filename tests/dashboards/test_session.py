@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dashboards.indicators import RunsView, RunView, StartForm
 from dashboards.session import (
     WINDOW_LINES,
     CommandError,
@@ -21,7 +22,6 @@ from dashboards.session import (
     StartModel,
     StartRefused,
 )
-from dashboards.views import RunsView, RunView, StartView
 from tests.gallery.commands import LiteralRun, LiteralRuns
 from tests.gallery.lists import many_runs, some_runs
 from tests.gallery.states import RESULT, lines, running
@@ -383,18 +383,18 @@ def test_a_pipeline_is_read_from_the_api() -> None:
 
 def _views() -> list[Any]:
     return [
-        RunView(model=RunModel(state=running(), log=lines(), now=0.0)),
+        RunView(RunModel(state=running(), log=lines(), now=0.0)),
         RunsView(RunsModel(rows=some_runs(), now=0.0)),
-        StartView(StartModel(pipelines=(COUNT,), now=0.0)),
+        StartForm(StartModel(pipelines=(COUNT,), now=0.0)),
     ]
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_no_watcher_outlives_its_session(index: int) -> None:
     view = _views()[index]
-    view.component.get_root()
+    view.get_root()
     watched = [name for name, kinds in view.model.param.watchers.items() if kinds.get("value")]
-    view.close()
+    view.model.close()
     left = [name for name, kinds in view.model.param.watchers.items() if kinds.get("value")]
     assert (True, []) == (bool(watched), left)
 
@@ -403,7 +403,7 @@ def test_no_watcher_outlives_its_session(index: int) -> None:
 def test_a_view_is_gone_when_its_session_is_over_though_its_model_is_kept(index: int) -> None:
     view = _views()[index]
     model, gone = view.model, weakref.ref(view)
-    view.close()
+    view.model.close()
     del view
     gc.collect()
     assert gone() is None

@@ -8,24 +8,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import panel as pn
 import pytest
-from bokeh.core.json_encoder import serialize_json
 from bokeh.document import Document
 from bokeh.server.views.ws import WSHandler
 from panel.io import server as panel_server
 from panel.io.resources import Resources
-from panel.io.state import set_curdoc
 from panel.models import tabulator  # noqa: F401 - with its model, its files are wanted wherever it is not said that they are not
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from dashboards.app_hooks import heed_allowed_origins
+from dashboards.indicators import RunView
+from dashboards.indicators.bundle import BUNDLE
 from dashboards.shell import make_where, show
-from dashboards.views import RunView
 from tests.gallery.runs import RUNS
 from tests.gallery.samples import MARKUP
 from tests.support import ServerProcess
@@ -46,7 +44,7 @@ class Served:
 @asynccontextmanager
 async def served() -> AsyncIterator[Served]:
     """Serve a run's page in this process, and ask for it."""
-    server = panel_server.get_server(lambda: show(RunView(model=RUNS["running"]()), WHERE), port=0)
+    server = panel_server.get_server(lambda: show(RunView(RUNS["running"]()), WHERE), port=0)
     server.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://localhost:{server.port}", timeout=60) as client:
@@ -58,43 +56,16 @@ async def served() -> AsyncIterator[Served]:
         server.stop()
 
 
-def read(whole: Any) -> dict[str, Any]:
-    text: dict[str, Any] = json.loads(serialize_json(whole))
-    return text
-
-
-async def test_a_page_is_one_component() -> None:
+async def test_a_page_is_one_view_and_where_its_reader_is() -> None:
     async with served() as page:
-        assert ["Parts"] == [root.class_name for root in page.document.roots]
+        assert ["RunView"] == [root.class_name for root in page.document.roots]
 
 
-async def test_a_page_brings_its_own_look_alone() -> None:
-    """Panel's stylesheets come from the internet in a session that was made for a WebSocket."""
+async def test_the_script_of_all_indicators_is_one_file_of_this_server() -> None:
     async with served() as page:
-        assert [[]] == [root.stylesheets for root in page.document.roots]
-
-
-async def test_a_page_defines_the_components_that_it_has_and_otherwise_is_what_bokeh_would_send() -> None:
-    async with served() as page:
-        own, bokeh = read(page.document.to_json()), read(Document.to_json(page.document))
-    assert ["Parts1"] == [one["name"] for one in own["defs"]]
-    assert {**bokeh, "defs": own["defs"]} == own
-    assert own["defs"] == [one for one in bokeh["defs"] if one in own["defs"]]
-
-
-async def test_the_files_of_a_page_are_those_that_panel_finds() -> None:
-    async with served() as page:
-        find: Any = panel_server.bundle_resources
-        with set_curdoc(page.document):
-            scripts, styles = find.__wrapped__(page.document.roots, page.resources)
-            again = find(page.document.roots, page.resources)
-    assert (scripts, styles) == again
-    assert scripts.strip() in page.html
-
-
-async def test_a_page_loads_nothing_of_what_else_this_process_has() -> None:
-    async with served() as page:
-        assert "tabulator" not in page.html
+        (root,) = page.document.roots
+        script = await page.client.get(root.esm)
+        assert ("url", BUNDLE.read_text(encoding="utf-8")) == (root.bundle, script.text)
 
 
 async def test_a_page_can_be_put_into_one_of_another_site() -> None:

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from dashboards.fields import read_values
+from dashboards.indicators import StartForm
 from dashboards.session import PipelineSpec, StartModel
-from dashboards.views import StartView
 from tests.gallery.forms import PIPELINES, STARTS
 
 # -- the start form ----------------------------------------------------------------------------------------------------
 
 
 def fields(state: str) -> dict[str, dict[str, Any]]:
-    return {field["name"]: field for field in StartView(STARTS[state]()).form.present()["fields"]}
+    return {field["name"]: field for field in StartForm(STARTS[state]()).present()["fields"]}
 
 
 def test_a_field_is_made_from_its_schema() -> None:
@@ -46,8 +46,8 @@ def names_field(default: list[str]) -> PipelineSpec:
 
 
 def test_a_list_of_names_is_written_one_a_line() -> None:
-    start = StartView(StartModel(pipelines=(names_field(["a", "b"]),), chosen="P"))
-    field, _limit = start.form.present()["fields"]
+    start = StartForm(StartModel(pipelines=(names_field(["a", "b"]),), chosen="P"))
+    field, _limit = start.present()["fields"]
     assert ("lines", "a\nb", "one a line") == (field["kind"], field["value"], field["hint"])
 
 
@@ -67,11 +67,11 @@ def test_lines_are_read_as_a_list(default: list[str], typed: str, values: dict[s
 def test_what_is_said_at_a_field_is_not_said_again(field: str, notice: str) -> None:
     model = StartModel(pipelines=(names_field([]),), chosen="P", errors={field: "wrong"})
     model.update(notice="One of the parameters was refused.")
-    assert notice == StartView(model).form.present()["notice"]
+    assert notice == StartForm(model).present()["notice"]
 
 
 def test_what_is_wrong_is_said_at_the_field() -> None:
-    assert {"source", "repeat"} == set(StartView(STARTS["errors"]()).form.present()["errors"])
+    assert {"source", "repeat"} == set(StartForm(STARTS["errors"]()).present()["errors"])
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_a_choice_may_be_none_at_all() -> None:
         "P", schema={"properties": {"how": {"enum": ["a", None], "type": ["string", "null"]}}}
     )
     model = StartModel(pipelines=(spec,))
-    field, _limit = StartView(model).form.present()["fields"]
+    field, _limit = StartForm(model).present()["fields"]
     assert (["a", "none"], "") == (field["choices"], field["value"])
     assert ({"how": None}, {}) == read_values(spec.schema, {"how": "1"})
 
 
 def test_a_form_without_a_streamer_says_why_it_cannot_start() -> None:
-    assert "There is no streamer here" in StartView(STARTS["literal"]()).form.present()["disabled"]
+    assert "There is no streamer here" in StartForm(STARTS["literal"]()).present()["disabled"]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from dashboards.feed import log_line
+from dashboards.indicators import RunsView, RunView, StartForm
+from dashboards.indicators.values import ROWS_SHOWN, show_value
 from dashboards.pages.address import Address
 from dashboards.pages.where import OfRun, OfRuns, OfStart
 from dashboards.session import LogLine, RunModel, RunsModel
-from dashboards.views import RunsView, RunView, StartView
-from dashboards.views.figures import phases_figure, throughput_figure
-from dashboards.views.values import ROWS_SHOWN, show_value
 from streamer.model import formatting
 from streamer.model.events import Bar, Entry, Logged
 from streamer.model.state import PhaseState, RunState
@@ -46,10 +44,10 @@ def test_bars_that_are_over_make_room_for_those_that_are_not() -> None:
     over = [Bar(f"o{i}", None, None, f"over {i}", 1, 1, "it", "finished") for i in range(20)]
     inner = [Bar(f"i{i}", f"o{i}", None, f"inner {i}", 1, 1, "it", "finished") for i in range(20)]
     state = replace(running(), phases=(), phase=None, bars=(*over, *inner, Bar("now", None, None, "now")))
-    made = RunView(model=RunModel(state=state)).bars.present()
+    made = RunView(RunModel(state=state)).bars.present()
     assert [*(f"over {i}" for i in range(14, 20)), "now"] == [row["name"] for row in made["rows"]]
     assert "and 34 more" == made["more"]
-    done = RunView(model=RunModel(state=replace(state, status="complete"))).bars.present()
+    done = RunView(RunModel(state=replace(state, status="complete"))).bars.present()
     assert 21 == len(done["rows"])
 
 
@@ -69,7 +67,7 @@ def test_a_bar_says_what_is_known_of_it() -> None:
 
 def test_bars_that_are_each_other_s_parent_do_not_go_round_for_ever() -> None:
     round_and_round = (Bar("a", "b", None, "a"), Bar("b", "a", None, "b"), Bar("c", "c", None, "c"))
-    made = RunView(model=RunModel(state=replace(running(), bars=round_and_round)))
+    made = RunView(RunModel(state=replace(running(), bars=round_and_round)))
     assert {"rows": [], "more": "and 3 more"} == made.bars.present()
 
 
@@ -81,23 +79,21 @@ def test_bars_that_are_each_other_s_parent_do_not_go_round_for_ever() -> None:
 )
 def test_every_view_can_be_drawn_in_every_state(name: str, state: str) -> None:
     made: Any = VIEWS[name][state]()
-    drawn: Any = {RunModel: lambda: RunView(model=made), RunsModel: lambda: RunsView(made)}.get(
-        type(made), lambda: StartView(made)
+    drawn: Any = {RunModel: lambda: RunView(made), RunsModel: lambda: RunsView(made)}.get(
+        type(made), lambda: StartForm(made)
     )()
-    assert drawn.component.get_root().references()
-    drawn.close()
+    assert drawn.get_root().references()
+    made.close()
 
 
-def test_a_run_view_needs_a_run_or_a_model() -> None:
-    with pytest.raises(TypeError, match="received neither"):
-        RunView()
-    with pytest.raises(TypeError, match="received both"):
-        RunView("7k2m", model=RunModel())
+def test_a_run_view_needs_a_run() -> None:
+    with pytest.raises(TypeError, match="expected a run or its id, received 'None'"):
+        RunView(None)
 
 
 def test_a_view_says_what_it_expected() -> None:
     with pytest.raises(TypeError, match="received dict"):
-        StartView({})  # type: ignore[arg-type] - the mistake is the test
+        StartForm({})
 
 
 # -- the head ----------------------------------------------------------------------------------------------------------
@@ -158,7 +154,7 @@ def test_who_started_it_where_and_when() -> None:
     ],
 )
 def test_a_cancel_is_asked_then_acknowledged_then_over(state: str, cancel: str) -> None:
-    assert cancel == shown(state, "header")["cancel"]
+    assert cancel == shown(state, "buttons")["cancel"]
 
 
 @pytest.mark.parametrize(
@@ -179,13 +175,13 @@ def test_what_is_wrong_with_the_connection_is_said(state: str, kind: str, page: 
 
 @pytest.mark.parametrize(("state", "visible"), [("missing", False), ("away-at-first", False), ("away", True)])
 def test_a_run_that_is_not_known_shows_no_empty_cards(state: str, visible: bool) -> None:
-    assert visible == shown(state, "header")["known"]
+    assert visible == shown(state, "details")["known"]
 
 
 def test_the_page_fills_when_the_run_becomes_known() -> None:
     run = view("missing")
     run.model.update(state=running(), connection="live")
-    assert (True, "") == (run.header.present()["known"], run.notice.present()["kind"])
+    assert (True, "") == (run.present()["known"], run.notice.present()["kind"])
 
 
 def test_a_failed_run_shows_its_traceback() -> None:
@@ -231,64 +227,35 @@ def test_a_run_that_is_over_says_how_it_ended_beside_the_number() -> None:
     assert "Failed at 63 %" == shown("failed", "progress")["phase"]
 
 
-def columns(run: RunView) -> dict[str, Any]:
-    return run.phases.present()
-
-
 def test_segments_are_as_wide_as_their_weights_and_fill_as_they_go() -> None:
-    data = columns(view("running"))
-    assert ([0, 0.1, 0.8], [0.1, 0.8, 1.0]) == (data["left"], data["right"])
-    assert [0.1, pytest.approx(0.1 + 0.7 * 0.7614, abs=1e-4), 0.8] == data["fill"]
-
-
-def models(figure: str, name: str) -> list[dict[str, Any]]:
-    """Return the attributes of all models of a kind in a figure's JSON."""
-    found = []
-
-    def look(value: Any) -> None:
-        if isinstance(value, dict):
-            if value.get("name") == name:
-                found.append({"id": value["id"], **value.get("attributes", {})})
-            value = list(value.values())
-        if isinstance(value, list):
-            for inner in value:
-                look(inner)
-
-    look(json.loads(figure))
-    return found
-
-
-def test_the_phases_are_one_figure() -> None:
-    assert (1, 3, 1) == tuple(
-        len(models(phases_figure(), name)) for name in ("Figure", "Quad", "ColumnDataSource")
+    segments = shown("running", "phases")["segments"]
+    assert ([0.1, 0.7, 0.2], [1, pytest.approx(0.7614, abs=1e-4), 0]) == (
+        [one["share"] for one in segments],
+        [one["fill"] for one in segments],
     )
 
 
-def test_a_figure_is_the_same_text_for_all_runs_and_holds_nothing_of_any() -> None:
-    assert view("running").phases.figure() is view("thirty-phases").phases.figure()
-    assert "validate" not in phases_figure() + throughput_figure()
-
-
 @pytest.mark.parametrize(
-    ("state", "index", "kind", "pattern", "mark"),
+    ("state", "index", "kind", "mark"),
     [
-        ("running", 0, "done", "blank", "✓"),
-        ("failed", 1, "failed", "cross", "✕"),
-        ("cancelled", 1, "stopped", "horizontal_line", "■"),
-        ("skipped", 0, "skipped", "left_diagonal_line", "↷"),
-        ("indeterminate", 0, "active", "right_diagonal_line", "●"),
+        ("running", 0, "done", "✓"),
+        ("failed", 1, "failed", "✕"),
+        ("cancelled", 1, "stopped", "■"),
+        ("skipped", 0, "skipped", "↷"),
+        ("indeterminate", 0, "active", "●"),
     ],
 )
 def test_what_became_of_a_phase_is_not_told_by_colour_alone(
-    state: str, index: int, kind: str, pattern: str, mark: str
+    state: str, index: int, kind: str, mark: str
 ) -> None:
-    run = view(state)
-    data, label = columns(run), run.phases.present()["labels"][index]
-    assert (kind, pattern, mark) == (data["kind"][index], data["pattern"][index], label["mark"])
+    made = shown(state, "phases")
+    assert (kind, mark) == (made["segments"][index]["kind"], made["labels"][index]["mark"])
 
 
 def test_only_a_phase_without_a_total_moves() -> None:
-    assert [False, True, False] == shown("indeterminate-later", "phases")["moving"]
+    assert [False, True, False] == [
+        one["moving"] for one in shown("indeterminate-later", "phases")["segments"]
+    ]
 
 
 def test_a_phase_is_named_with_weight_percent_and_time() -> None:
@@ -297,15 +264,14 @@ def test_a_phase_is_named_with_weight_percent_and_time() -> None:
 
 
 def test_a_run_without_phases_is_one_bar() -> None:
-    run = view("no-phases")
-    data = columns(run)
-    assert ([0.0], [1.0], [0.631]) == (data["left"], data["right"], data["fill"])
-    assert [] == run.phases.present()["labels"]
+    made = shown("no-phases", "phases")
+    assert ([(1, 0.631)], []) == ([(one["share"], one["fill"]) for one in made["segments"]], made["labels"])
 
 
 def test_phases_without_any_weight_share_the_bar() -> None:
     state = replace(running(), phases=(PhaseState("a", 0), PhaseState("b", 0)))
-    assert [0.5, 1.0] == columns(RunView(model=RunModel(state=state)))["right"]
+    segments = RunView(RunModel(state=state)).phase_bar.present()["segments"]
+    assert [0.5, 0.5] == [one["share"] for one in segments]
 
 
 # -- throughput and numbers --------------------------------------------------------------------------------------------
@@ -314,9 +280,9 @@ def test_phases_without_any_weight_share_the_bar() -> None:
 def test_a_run_without_phases_shows_what_was_counted_outside_of_them() -> None:
     curve = running().phases[1].curve
     outside = PhaseState("", done=320, unit="rows", curve=curve)
-    view = RunView(model=RunModel(state=RunState(run="r", status="running", outside=outside), now=1.0))
+    view = RunView(RunModel(state=RunState(run="r", status="running", outside=outside), now=1.0))
     shown_now = view.throughput.present()
-    assert [rate for _, rate in curve.points] == shown_now["rate"]
+    assert [rate for _, rate in curve.points] == list(view.throughput.source.data["rate"])
     assert ("Throughput, rows/s", formatting.took(curve.points[-1][0])) == (
         shown_now["label"],
         shown_now["span"],
@@ -326,7 +292,7 @@ def test_a_run_without_phases_shows_what_was_counted_outside_of_them() -> None:
 def test_the_throughput_of_the_phase_under_way_is_drawn() -> None:
     run = view("running")
     curve = running().phases[1].curve
-    assert [rate for _, rate in curve.points] == run.throughput.present()["rate"]
+    assert [rate for _, rate in curve.points] == list(run.throughput.source.data["rate"])
     assert "Throughput, rows/s" == run.throughput.present()["label"]
 
 
@@ -340,8 +306,7 @@ def test_nothing_is_drawn_of_what_is_not_known(state: str) -> None:
 
 
 def test_the_plot_begins_at_zero() -> None:
-    ranges = models(throughput_figure(), "DataRange1d")
-    assert [0] == [one["start"] for one in ranges if "start" in one]
+    assert 0 == view("running").throughput.figure.object.y_range.start
 
 
 def test_the_numbers_of_a_run() -> None:
@@ -362,12 +327,12 @@ def test_the_log_begins_with_the_lines_at_hand() -> None:
 
 def test_what_a_terminal_would_colour_is_plain_in_the_log() -> None:
     line = LogLine(1, 0.0, "INFO", "", None, "a.csv", "\x1b[1;31mred\x1b[0m as [1]")
-    assert "a.csv: red as [1]" == begun(RunView(model=RunModel(log=[line])))[0][4]
+    assert "a.csv: red as [1]" == begun(RunView(RunModel(log=[line])))[0][4]
 
 
 def test_what_was_logged_beside_a_line_comes_with_it_as_text() -> None:
     event = Logged(message="read", fields={"rows": 5, "who": "ada\x1b[31m", "of": {"a": [1, None]}})
-    row = begun(RunView(model=RunModel(log=[log_line(Entry(1, "r", 1, 0.0, event))])))[0]
+    row = begun(RunView(RunModel(log=[log_line(Entry(1, "r", 1, 0.0, event))])))[0]
     assert ["read", 'rows: 5\nwho: ada\nof: {"a":[1,null]}'] == row[4:]
 
 
@@ -378,7 +343,7 @@ def test_failed_items_come_with_their_tracebacks() -> None:
 
 
 def test_failed_items_are_shown_from_the_state_until_a_page_is_read() -> None:
-    run = RunView(model=RunModel(state=running()))
+    run = RunView(RunModel(state=running()))
     assert 3 == len(run.failures.present()["items"])
 
 
@@ -532,11 +497,7 @@ def test_the_form_leads_to_the_run_that_it_started() -> None:
     assert "?run=n3tq" == where.present()["go"]
 
 
-def test_where_the_reader_is_comes_with_what_else_changed(messages: list[Any]) -> None:
-    model = RUNS["running"]()
-    run = RunView(model=model, where=OfRun(model, ""))
-    run.component._handle_msg({"type": "hello", "version": 0})
-    model.update(tab="failures")
-    (message,) = messages
-    assert {"details", "where"} == set(message["parts"])
-    assert {"query": "?run=7k2m&tab=failures"} == message["parts"]["where"]
+def test_where_the_reader_is_comes_with_what_else_changed() -> None:
+    where = OfRuns(OVERVIEWS["some"](), "")
+    where.model.update(status="failed")
+    assert "?status=failed" == json.loads(where.content)["query"]

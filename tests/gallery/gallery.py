@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 import panel as pn
 
 from dashboards import theme
+from dashboards.indicators import RunsView, RunView, StartForm
 from dashboards.session import RunModel, RunsModel, Session, StartModel
 from dashboards.shell import make_where, show
-from dashboards.indicators import RunsView, RunView, StartForm
 from tests.gallery.forms import STARTS
 from tests.gallery.lists import OVERVIEWS
 from tests.gallery.models import Replay
@@ -35,7 +35,9 @@ def view_of(view: str, state: str) -> Any:
             page=True,
         )
     if isinstance(made, RunsModel):
-        return RunsView(made, run_href="?view=run&state=running#{}", start_href="?view=start&state=form", page=True)
+        return RunsView(
+            made, run_href="?view=run&state=running#{}", start_href="?view=start&state=form", page=True
+        )
     assert isinstance(made, StartModel)
     return StartForm(made, runs_href="?view=runs&state=some", page=True)
 
