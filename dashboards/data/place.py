@@ -93,6 +93,10 @@ class ThreadPlace(_Stepped):
         with self._lock:
             action()
 
+    def run(self, action: Callable[[], Awaitable[None]]) -> None:
+        with self._lock:
+            super().run(action)
+
 
 class SessionPlace(_Stepped):
     """A session of a server: changes wait for its document's next tick, all that wait are made together.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -16,6 +17,7 @@ import msgspec
 import param
 from panel.custom import AnyWidgetComponent
 
+from dashboards.indicators.widget import bundle_of, in_notebook
 from dashboards.session import Session
 
 #: How many texts are kept for other sessions: those of a few moments of a few runs.
@@ -68,6 +70,8 @@ class Indicator(AnyWidgetComponent):
     label = param.String(default="", doc="The accessible name.")
     page = param.Boolean(default=False, doc="Whether it has the margins of a page of its own.")
 
+    #: Whether a cell shows it as a widget; a layout of other indicators has children of Panel's.
+    is_widget: ClassVar[bool] = True
     #: The component's name in the script; subclasses of an indicator keep it.
     script: ClassVar[str] = ""
     watched: Sequence[str] = ()
@@ -103,6 +107,11 @@ class Indicator(AnyWidgetComponent):
         """Take in that parameters of the model changed."""
         self.content = self._text()
 
+    def widget_content(self) -> str:
+        """Return the content for a widget, which has no children of Panel's."""
+        content: str = self.content
+        return content
+
     def renew(self) -> None:
         """Make ready for a drawing that begins. Nothing that is set here is sent to the others."""
 
@@ -128,6 +137,13 @@ class Indicator(AnyWidgetComponent):
             return
         if isinstance(message, dict) and isinstance(message.get("type"), str):
             self.receive(message)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:
+        """Return what a cell shows: a widget where the packages are there and no children are needed, else Panel's."""
+        if in_notebook() and self.is_widget:
+            with suppress(ImportError):
+                return bundle_of(self)
+        return super()._repr_mimebundle_(include, exclude)
 
     # -- protected overrides -------------------------------------------------------------------------------------------
 

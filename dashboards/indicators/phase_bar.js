@@ -4,7 +4,7 @@ const NARROW_GAP = 2
 
 // The phases as segments that are as wide as their weights, each named below, or in a list where there is no room.
 function PhaseBar(page) {
-  const bar = h("div", {class: "segments", role: "img"})
+  const bar = h("div", {class: "bar", role: "img"})
   const labels = h("div", {class: "labels", "aria-hidden": "true"})
   const list = h("ul", {class: "list"})
   let all = false

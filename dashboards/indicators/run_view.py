@@ -44,6 +44,7 @@ class RunView(Indicator):
     parameters = Child(doc="The parameters.")
     result = Child(doc="The result.")
 
+    is_widget = False
     script = "RunView"
     watched = ("state", "tab")
     model_class = RunModel

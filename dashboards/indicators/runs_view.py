@@ -22,6 +22,7 @@ class RunsView(Indicator):
     notice = Child(doc="What to know first.")
     table = Child(doc="The list.")
 
+    is_widget = False
     script = "RunsView"
     model_class = RunsModel
 

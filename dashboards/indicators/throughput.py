@@ -13,7 +13,7 @@ from bokeh.models import BasicTicker, ColumnDataSource, DataRange1d, HoverTool, 
 from bokeh.plotting import figure
 from panel.custom import Child
 
-from dashboards.indicators.base import Indicator
+from dashboards.indicators.base import Indicator, encode
 from dashboards.session import RunModel
 from streamer.model import formatting
 from streamer.model.palette import LIGHT
@@ -47,6 +47,11 @@ class Throughput(Indicator):
 
     def present(self) -> dict[str, Any]:
         return {**said(self.model.state), "figure": self._name}
+
+    def widget_content(self) -> str:
+        phase = shown_phase(self.model.state)
+        points = [] if phase is None else [list(point) for point in phase.curve.points]
+        return encode({**said(self.model.state), "figure": "", "points": points})
 
     def changed(self, names: set[str]) -> None:
         super().changed(names)
