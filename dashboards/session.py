@@ -177,6 +177,7 @@ class Session(param.Parameterized):
     now = param.Number(
         default=0.0, doc="The time by this process' clock, in whole POSIX seconds: the same for all sessions."
     )
+    beat = param.Integer(default=0, doc="Counts on when nothing changed for a while after a change.")
     notice = param.String(default="", doc="Why the last thing the viewer asked for did not work.")
 
     def __init__(

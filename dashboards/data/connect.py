@@ -48,7 +48,7 @@ def _place(model: Session, loop: Any) -> SessionPlace | ThreadPlace:
     document = pn.state.curdoc
     if document is None or document.session_context is None:
         return ThreadPlace(loop)
-    place = SessionPlace(loop, document)
+    place = SessionPlace(loop, document, lambda: model.update(beat=model.beat + 1))
     # The document must not keep the model: Bokeh forgets a session's document when the session ends.
     document.on_session_destroyed(functools.partial(_end, model, place))
     return place

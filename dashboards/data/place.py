@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Future
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from panel.io import hold
 from panel.io.state import set_curdoc
@@ -98,15 +99,24 @@ class ThreadPlace(_Stepped):
             super().run(action)
 
 
+#: Seconds without a change after which a session is told once that this was all.
+BEAT_SECONDS: Final = 1.0
+
+
 class SessionPlace(_Stepped):
     """A session of a server: changes wait for its document's next tick, all that wait are made together.
 
     `add_next_tick_callback` is the one public way that works from any thread with Bokeh 3.9 and 3.10 alike.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, document: Any) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, document: Any, beat: Callable[[], None] | None = None
+    ) -> None:
         super().__init__(loop)
         self._document = document
+        self._beat = beat
+        self._changed_at = 0.0
+        self._beat_due = False
         self._due: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()
         self._asked = False
@@ -133,6 +143,26 @@ class SessionPlace(_Stepped):
                 except Exception:
                     # One part of a page must not end the others' updates.
                     logger.exception("a page could not be brought up to date")
+        if self._beat is not None and not self._ended:
+            self._changed_at = time.monotonic()
+            if not self._beat_due:
+                self._beat_due = True
+                self._loop.call_soon_threadsafe(self._wait_for_beat)
+
+    def _wait_for_beat(self) -> None:
+        """Wait in the loop until nothing changed for a while; then tell the session once."""
+        rest = self._changed_at + BEAT_SECONDS - time.monotonic()
+        if rest > 0 and not self._ended:
+            self._loop.call_later(rest, self._wait_for_beat)
+            return
+        self._beat_due = False
+        if not self._ended:
+            self._document.add_next_tick_callback(self._tell_beat)
+
+    def _tell_beat(self) -> None:
+        if self._beat is not None and not self._ended:
+            with set_curdoc(self._document):
+                self._beat()
 
     def end(self) -> None:
         """Deliver nothing any more: the session is over."""

@@ -67,6 +67,9 @@ class Indicator(AnyWidgetComponent):
 
     content = param.String(default="", doc="What is shown, as one JSON text. Python sets it.")
     asked = param.String(default="", doc="What the reader last asked for, as JSON. The browser sets it.")
+    beat = param.Integer(
+        default=0, doc="Counts on when all is said, so that nothing is left lying. Python sets it."
+    )
     label = param.String(default="", doc="The accessible name.")
     page = param.Boolean(default=False, doc="Whether it has the margins of a page of its own.")
 
@@ -88,6 +91,7 @@ class Indicator(AnyWidgetComponent):
         super().__init__(**params)
         self.content = self._text()
         model.listen(self._model_changed, list(self.watched))
+        model.listen(self._follow_beat, ["beat"])
         self.param.watch(self._take, "asked")
 
     # -- what a subclass says ------------------------------------------------------------------------------------------
@@ -126,6 +130,10 @@ class Indicator(AnyWidgetComponent):
 
     def _model_changed(self, *events: Any) -> None:
         self.changed({event.name for event in events})
+
+    def _follow_beat(self, *_events: Any) -> None:
+        # Panel can leave the last message lying while its connection is being written; another one brings it along.
+        self.beat = self.model.beat
 
     def _take(self, event: Any) -> None:
         # It comes from a browser: anything may be in it.
