@@ -43,8 +43,6 @@ from streamer.settings import Settings
 logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-#: Seconds between two updates of a notebook's cell: its messages share a channel with the cells' own output.
-NOTEBOOK_SECONDS: Final = 0.25
 #: Seconds between two requests for what changes all the time: failed items at the end, lines that went by too fast.
 AGAIN_SECONDS: Final = 1.0
 #: Seconds after the whole second at which the clock moves on where nothing was told since.
@@ -437,22 +435,6 @@ def _failed(event: ItemFailed) -> FailedItem:
 
 def _total(state: RunState | None) -> int | None:
     return None if state is None else state.log_lines
-
-
-def connect_run(run_id: str, url: str | None = None) -> RunModel:
-    """Return a model of a streamer's run that is kept up to date until it is closed, for a notebook.
-
-    Raises `RuntimeError` outside a running event loop, `ValueError` for a URL that is none, and `SettingError`.
-    """
-    try:
-        source = live(url)
-    except RuntimeError as error:
-        raise RuntimeError(
-            "RunView(run_id) is kept up to date by the running event loop, as a notebook has one; there is none here"
-        ) from error
-    model = RunModel(run_id=str(run_id)[:100], connection="connecting")
-    RunLink(model, source, LoopPlace(), interval_seconds=NOTEBOOK_SECONDS)
-    return model
 
 
 # -- the list of runs --------------------------------------------------------------------------------------------------

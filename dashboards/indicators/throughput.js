@@ -48,13 +48,21 @@ function Throughput(page) {
       paint()
     }
   }
-  // Bokeh reaches a figure by keys, and then there is nothing to do.
-  const quiet = setTimeout(() => {
-    for (const events of holder.querySelectorAll("*")) {
-      events.shadowRoot?.querySelectorAll("[tabindex='0']").forEach((one) => { one.tabIndex = -1 })
+  // Bokeh lets keys reach a figure, in which they do nothing: until it is drawn, it is looked for.
+  const quiet = (root) => {
+    let found = 0
+    for (const one of root.querySelectorAll("*")) {
+      if (one.tabIndex === 0 && one.hasAttribute("tabindex")) { one.tabIndex = -1; found += 1 }
+      if (one.shadowRoot != null) { found += quiet(one.shadowRoot) }
     }
-  }, 500)
-  page.on_remove(() => clearTimeout(quiet))
+    return found
+  }
+  let looks = child == null ? 0 : 50
+  const look = setInterval(() => {
+    looks -= 1
+    if (quiet(holder) > 0 || looks <= 0) { clearInterval(look); paint() }
+  }, 100)
+  page.on_remove(() => clearInterval(look))
   return {node, show}
 }
 

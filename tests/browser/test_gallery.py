@@ -303,7 +303,9 @@ def test_the_figures_follow_the_theme_without_a_reload(visit: Callable[..., Visi
     wait_until(lambda: page.evaluate(GLYPHS) != light)
     dark = page.evaluate(GLYPHS)
     assert ("#dcebfb", "#12314f") == (light["area"], dark["area"])
-    assert "rgb(50, 59, 72)" == page.locator(".segment").last.evaluate("(e) => getComputedStyle(e).backgroundColor")
+    assert "rgb(50, 59, 72)" == page.locator(".segment").last.evaluate(
+        "(e) => getComputedStyle(e).backgroundColor"
+    )
 
 
 # The ground of the document in every frame that was painted; runs before anything else does.

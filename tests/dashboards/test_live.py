@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dashboards.live import LoopPlace, RunLink, RunsLink, StartLink, close_all, connect_run, live
+from dashboards.live import LoopPlace, RunLink, RunsLink, StartLink, close_all, live
 from dashboards.session import PAGE_FAILURES, WINDOW_LINES, RunModel, RunsModel, StartModel
 from streamer.client.client import LinesPage, RunsPage
 from streamer.server.log.sqlite import SqliteLog
@@ -497,19 +497,6 @@ async def test_a_streamer_that_cannot_start_says_why(api: Api) -> None:
 
 
 # -- in a notebook -----------------------------------------------------------------------------------------------------
-
-
-async def test_a_notebooks_view_follows_a_run_with_nothing_but_its_id(api: Api) -> None:
-    run = await api.register("Import")
-    model = connect_run(run.run, api.streamer.url)
-    await run.log("hello")
-    await api.until(lambda: messages(model) == ["hello"])
-    model.close()
-
-
-def test_without_a_loop_it_says_what_is_missing() -> None:
-    with pytest.raises(RuntimeError, match="running event loop"):
-        connect_run("abc")
 
 
 async def test_one_url_is_one_feed(api: Api) -> None:
