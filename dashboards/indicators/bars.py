@@ -75,7 +75,8 @@ def _branch(
 def _row(bar: Bar, depth: int) -> dict[str, Any]:
     value = None
     if bar.done is not None and bar.total:
-        value = min(int(bar.done / bar.total * 100), 100)
+        # The quotient of two numbers of any size may be infinite.
+        value = int(min(bar.done / bar.total, 1.0) * 100)
     elif bar.status == "finished":
         value = 100
     text = formatting.done_of(bar.done, bar.total, formatting.cut(bar.unit, 20))
