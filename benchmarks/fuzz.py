@@ -32,7 +32,7 @@ from streamer.model.state import RunState, decode_state, encode_state
 from streamer.protocol import sse
 from streamer.protocol.frames import entry_json, read_entry, read_state, state_data
 from streamer.server.app import Streamer
-from streamer.server.http.handler import ApiError
+from streamer.server.http.errors import ApiError
 from streamer.server.http.ingest import read_batch
 from streamer.server.log.base import Draft
 from streamer.settings import Settings

@@ -14,7 +14,8 @@ from tornado.iostream import IOStream
 from streamer.model.state import RunState
 from streamer.protocol.frames import Cursor, Reset, Snapshot, SnapshotOfAll
 from streamer.server.fan_out.subscriber import End, Style, style_of
-from streamer.server.http.handler import ApiError, BaseHandler
+from streamer.server.http.errors import ApiError
+from streamer.server.http.handler import BaseHandler
 from streamer.server.log.base import LogError
 from streamer.server.request_log import access, log_request
 

@@ -1,4 +1,4 @@
-"""What all handlers share: who may ask, how bodies are bounded, how errors are answered. No route of its own."""
+"""The base of all handlers: checks the sender, bounds bodies, reads arguments, answers errors. Has no route."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import hmac
 import ipaddress
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -16,22 +15,17 @@ from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
-from streamer.client.discovery import DataFolderBusy
 from streamer.model.bounds import COUNT_LIMIT, NESTING_LIMIT, is_nested_too_deep
-from streamer.model.parameters.json_schema import ParametersRefused
 from streamer.protocol.frames import Cursor, to_json
 from streamer.server.catalog import Catalog
 from streamer.server.fan_out.hub import Hub
 from streamer.server.http.cancel_tickets import Tickets
-from streamer.server.log.base import EventLog, LogError, LogUnavailable, RunEnded, SequenceGap, UnknownRun
+from streamer.server.http.errors import ApiError, as_api_error, invalid
+from streamer.server.log.base import EventLog
 from streamer.server.metrics import Metrics
 from streamer.server.request_log import Request as LoggedRequest
 from streamer.server.request_log import is_logged, log_request
-from streamer.server.runs.producers import Forbidden
-from streamer.server.runs.queue import QueueFull
-from streamer.server.runs.retry import NotRetryable
 from streamer.server.runs.runs import Runs
-from streamer.server.runs.start import UnknownPipeline
 from streamer.settings import Settings, is_loopback
 
 logger = logging.getLogger(__name__)
@@ -42,9 +36,6 @@ T = TypeVar("T")
 _DRAIN_BYTES: Final = 64_000_000
 _RETRY_AFTER_SECONDS: Final = 1
 _LONGEST_TOKEN: Final = 1000
-#: Where `msgspec` says a value stands that is not as expected, and which key an object lacks, or has but should not.
-_PATH: Final = re.compile(r" - at `(\$[^`]*)`$")
-_KEY: Final = re.compile(r"Object (?:missing required|contains unknown) field `([^`]*)`")
 
 
 class Parts(Protocol):
@@ -64,87 +55,6 @@ class Parts(Protocol):
 
     async def ready(self) -> None:
         """Return when the streamer is open."""
-
-
-class ApiError(Exception):
-    """An answer in the contract's error form: HTTP status, a code for programs, a sentence, and details."""
-
-    def __init__(
-        self, status: int, code: str, message: str, details: Any = None, *, retry: bool = False
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.details = details
-        self.retry = retry
-
-
-def invalid(
-    field: str, received: Any, expected: str, *, status: int = 422, line: int | None = None
-) -> ApiError:
-    """Return the error of a field that is not what was expected; `received` is shown within bounds.
-
-    `line`: the one of several JSON values, counted from 1, that has the field.
-    """
-    shown = repr(received)[:100]
-    message = f"{field}: expected {expected}, received {shown}"
-    problem = {"field": field, "message": message, "expected": expected, "received": shown}
-    return _invalid(status, problem, line)
-
-
-def not_valid(error: Exception, expected: str, *, line: int | None = None) -> ApiError:
-    """Return the error of JSON that is not of the type expected; it names the field as far as `error` does."""
-    field = _field_of(str(error))
-    text = str(error)[:500]
-    problem = {"field": field, "message": f"{field}: {text}", "expected": expected, "received": None}
-    return _invalid(422, problem, line)
-
-
-def _invalid(status: int, problem: dict[str, Any], line: int | None) -> ApiError:
-    if line is None:
-        return ApiError(status, "invalid", problem["message"], [problem])
-    return ApiError(status, "invalid", f"line {line}: {problem['message']}", [{**problem, "line": line}])
-
-
-def _field_of(message: str) -> str:
-    """Return the field that a `msgspec.ValidationError` is about, such as ``phases[0].name``; "body" for the whole."""
-    found = _PATH.search(message)
-    path = "" if found is None else found[1].removeprefix("$").removeprefix(".")
-    key = _KEY.match(message)
-    return ".".join(part for part in (path, key[1] if key else "") if part)[:100] or "body"
-
-
-def as_api_error(error: BaseException) -> ApiError | None:
-    """Return the answer to an error of ours; None for one that nobody expected."""
-    match error:
-        case ApiError():
-            return error
-        case ParametersRefused():
-            return ApiError(422, "invalid", str(error), msgspec.to_builtins(error.problems, enc_hook=vars))
-        case UnknownRun() | UnknownPipeline():
-            return ApiError(404, "not_found", str(error.args[0]))
-        case SequenceGap():
-            return ApiError(
-                409,
-                "sequence_gap",
-                str(error),
-                {"field": "seq", "expected": error.expected, "received": error.received},
-            )
-        case RunEnded():
-            return ApiError(409, "run_ended", str(error), {"status": error.status})
-        case NotRetryable():
-            return ApiError(409, error.code, str(error))
-        case Forbidden():
-            return ApiError(403, "forbidden", str(error))
-        case QueueFull():
-            return ApiError(503, "queue_full", str(error), retry=True)
-        case LogUnavailable() | DataFolderBusy():
-            return ApiError(503, "log_unavailable", str(error), retry=True)
-        case LogError():
-            return ApiError(500, "log_error", str(error))
-        case _:
-            return None
 
 
 @stream_request_body

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from streamer.server.batches import LineRefused, NoEvent, OutOfOrder, read_lines
+from streamer.server.http.errors import ApiError, invalid, not_valid
 from streamer.server.http.event_streams import StreamHandler
-from streamer.server.http.handler import ApiError, invalid, not_valid
 from streamer.server.log.base import Draft
 
 

@@ -18,8 +18,9 @@ from streamer.protocol.spool import RUN_ID
 from streamer.server.execution.form import FORMS_AT_ONCE, FormFailed, form_after
 from streamer.server.fan_out.subscriber import End
 from streamer.server.http.badge import GlanceHandler
+from streamer.server.http.errors import ApiError, invalid, not_valid
 from streamer.server.http.event_streams import StreamHandler
-from streamer.server.http.handler import ApiError, BaseHandler, invalid, not_valid
+from streamer.server.http.handler import BaseHandler
 from streamer.server.log.base import Found
 from streamer.server.runs.start import UnknownPipeline
 

@@ -6,7 +6,8 @@ import asyncio
 from pathlib import Path
 
 from streamer.model.events import STATUSES
-from streamer.server.http.handler import ApiError, BaseHandler
+from streamer.server.http.errors import ApiError
+from streamer.server.http.handler import BaseHandler
 from streamer.server.http.openapi import document
 from streamer.server.metrics import CONTENT_TYPE
 
