@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -143,20 +145,32 @@ class FakeClock:
 # -- ports -------------------------------------------------------------------------------------------------------------
 
 _given: set[int] = set()
-#: Workers of one test session take ports of their own: the port's remainder is the worker's number.
-_WORKERS: Final = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+#: The workers of one test session take their ports from ranges of their own, below those that the system gives away.
 _WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS_OF_A_WORKER: Final = 4_000
+_FIRST_PORT: Final = 12_000 + _WORKER % 5 * _PORTS_OF_A_WORKER
+#: Begins anywhere in the range, so that two sessions on one machine seldom try the same port.
+_candidates = itertools.islice(
+    itertools.cycle(range(_FIRST_PORT, _FIRST_PORT + _PORTS_OF_A_WORKER)),
+    random.randrange(_PORTS_OF_A_WORKER),
+    None,
+)
 
 
 def free_port() -> int:
     """Return a TCP port of the loopback address that nobody listens on; never the same one twice in a session."""
-    while True:
+    for port in itertools.islice(_candidates, _PORTS_OF_A_WORKER):
+        if port in _given:
+            continue
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port not in _given and port % _WORKERS == _WORKER:
-            _given.add(port)
-            return port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
+    raise AssertionError(f"no free port from {_FIRST_PORT} to {_FIRST_PORT + _PORTS_OF_A_WORKER}")
 
 
 # -- servers -----------------------------------------------------------------------------------------------------------
