@@ -145,21 +145,23 @@ class FakeClock:
 # -- ports -------------------------------------------------------------------------------------------------------------
 
 _given: set[int] = set()
-#: The workers of one test session take their ports from ranges of their own, below those that the system gives away.
-_WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _PORTS_OF_A_WORKER: Final = 4_000
-_FIRST_PORT: Final = 12_000 + _WORKER % 5 * _PORTS_OF_A_WORKER
+
+
+def ports_of(worker: int) -> range:
+    """Return the ports of a worker of one test session: a range of its own, below those that the system gives away."""
+    first = 12_000 + worker % 5 * _PORTS_OF_A_WORKER
+    return range(first, first + _PORTS_OF_A_WORKER)
+
+
+_PORTS: Final = ports_of(int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")))
 #: Begins anywhere in the range, so that two sessions on one machine seldom try the same port.
-_candidates = itertools.islice(
-    itertools.cycle(range(_FIRST_PORT, _FIRST_PORT + _PORTS_OF_A_WORKER)),
-    random.randrange(_PORTS_OF_A_WORKER),
-    None,
-)
+_candidates = itertools.islice(itertools.cycle(_PORTS), random.randrange(len(_PORTS)), None)
 
 
 def free_port() -> int:
     """Return a TCP port of the loopback address that nobody listens on; never the same one twice in a session."""
-    for port in itertools.islice(_candidates, _PORTS_OF_A_WORKER):
+    for port in itertools.islice(_candidates, len(_PORTS)):
         if port in _given:
             continue
         with socket.socket() as probe:
@@ -170,7 +172,7 @@ def free_port() -> int:
                 continue
         _given.add(port)
         return port
-    raise AssertionError(f"no free port from {_FIRST_PORT} to {_FIRST_PORT + _PORTS_OF_A_WORKER}")
+    raise AssertionError(f"no free port in {_PORTS}")
 
 
 # -- servers -----------------------------------------------------------------------------------------------------------

@@ -58,7 +58,9 @@ def test_every_step_that_conftest_knows_is_run_by_make():
     assert "tools/suite.py" in makefile
 
 
-def test_workers_take_ports_of_their_own(monkeypatch):
-    monkeypatch.setattr(support, "_WORKERS", 3)
-    monkeypatch.setattr(support, "_WORKER", 2)
-    assert {2} == {support.free_port() % 3 for _ in range(20)}
+def test_workers_take_ports_of_their_own():
+    ranges = [set(support.ports_of(worker)) for worker in range(5)]
+    assert sum(map(len, ranges)) == len(set().union(*ranges))
+    given = [support.free_port() for _ in range(20)]
+    assert 20 == len(set(given))
+    assert set(given) <= set(support._PORTS)
