@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -61,3 +62,28 @@ def find_streamer(settings: Settings) -> str:
     if address is not None:
         return address.url.rstrip("/")
     return f"http://127.0.0.1:{settings.port or _DEFAULT_PORT}"
+
+
+def whereabouts(data: Path, first: str) -> Callable[[], str]:
+    """Return a function that says where the streamer may be: `first` and the data folder's address, by turns.
+
+    Args:
+        data: The data folder of the streamer.
+        first: The URL to begin with.
+
+    Returns:
+        A function that returns the next URL to try at each call.
+
+    """
+    first = first.rstrip("/")
+    last = ""
+
+    def where() -> str:
+        nonlocal last
+        address = read_address(data)
+        known = address.url.rstrip("/") if address is not None else None
+        # What the folder says may be left over from a streamer that was killed, so it is not the last word either.
+        last = known if known is not None and last == first else first
+        return last
+
+    return where

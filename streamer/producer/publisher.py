@@ -1,14 +1,15 @@
-"""`Publisher`: brings a producer's events to a streamer, in order, each once. Knows nothing of what they mean to a run.
+"""`Publisher`: brings a producer's events to a streamer, in order, each once. It knows nothing of their meaning.
 
-It is the thread that sends over HTTP what an `Outbox` numbers and keeps. What was not acknowledged is sent again, so a
-streamer can be killed and restarted under a running producer. While it is away, what waits goes to a `Spool`: it
-outlives the producer.
+The publisher's thread sends over HTTP the events that an `Outbox` numbers and keeps. It resends unacknowledged events,
+so a streamer can be killed and restarted under a running producer. While the streamer is away, the thread writes the
+events to a `Spool`, which outlives the producer.
+
+Why one module: outbox, spool and thread share one lock, and every method here takes it or relies on it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import math
 import os
 import random
@@ -18,14 +19,14 @@ import time as _time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
-from streamer.client.discovery import read_address
 from streamer.model.events import Event, Logged, Progressed
 from streamer.producer.outbox import WAITING_BYTES, Outbox, remains
+from streamer.producer.replies import NO_JSON, Backoff, error_of, read_acknowledgement, retry_after
 from streamer.protocol.registration import Created, Registration
 from streamer.protocol.spool import Spool
 from streamer.settings import Settings
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 #: Names of the threads that report begin so; what they log themselves is not reported, or it would never end.
 THREAD_PREFIX: Final = "streamer-"
-_LONGEST_RETRY_AFTER: Final = 60.0
 #: A streamer that did not take anything for so many seconds is away: what waits goes to disk, this often.
 AWAY_SECONDS: Final = 1.0
 _SPOOL_SECONDS: Final = 0.5
@@ -44,56 +44,6 @@ _FLUSH_EVENTS: Final = 500
 _LATE_EVENTS: Final = 100
 _BATCH_EVENTS: Final = 2_000
 _BATCH_BYTES: Final = 2_000_000
-
-
-# -- where the streamer is ---------------------------------------------------------------------------------------------
-
-
-def whereabouts(data: Path, first: str) -> Callable[[], str]:
-    """Return a function that says where the streamer may be: `first`, then what its data folder says, by turns."""
-    first = first.rstrip("/")
-    last = ""
-
-    def where() -> str:
-        nonlocal last
-        address = read_address(data)
-        known = address.url.rstrip("/") if address is not None else None
-        # What the folder says may be left over from a streamer that was killed, so it is not the last word either.
-        last = known if known is not None and last == first else first
-        return last
-
-    return where
-
-
-# -- sending -----------------------------------------------------------------------------------------------------------
-
-
-class Backoff:
-    """Delays after failures in a row: doubled each time between `first` and `longest` seconds, and jittered by half."""
-
-    def __init__(self, rng: random.Random, first: float = 0.1, longest: float = 5.0) -> None:
-        self._rng = rng
-        self._first = first
-        self._longest = longest
-        self._failures = 0
-
-    def next(self) -> float:
-        """Return the seconds to wait after one more failure."""
-        delay: float = min(self._first * 2.0 ** min(self._failures, 30), self._longest)
-        self._failures += 1
-        return delay * self._rng.uniform(0.5, 1.0)
-
-    def reset(self) -> None:
-        """Begin again: something succeeded."""
-        self._failures = 0
-
-
-class _Answer(Struct):
-    acknowledged: int
-    requests: list[str] = []
-
-
-_answer_decoder: Final = msgspec.json.Decoder(_Answer)
 
 
 def _ignore(_: object) -> None:
@@ -455,7 +405,7 @@ class Publisher:
         if response.status_code in (200, 201):
             try:
                 answer = msgspec.json.decode(response.content, type=Created)
-            except _NO_JSON as error:
+            except NO_JSON as error:
                 self._failed(f"not a streamer's answer: {error}")
                 return
             self._registration = None
@@ -463,19 +413,19 @@ class Publisher:
             with contextlib.suppress(Exception):
                 self._on_registered(answer)
             return
-        code, message, _ = _error_of(response)
+        code, message, _ = error_of(response)
         said = f"{response.status_code} {code} {message}".strip()
         if code and response.status_code not in (429, 503) and response.status_code < 500:
             self._refuse(said)
         else:
-            self._failed(said, _retry_after(response) if response.status_code in (429, 503) else None)
+            self._failed(said, retry_after(response) if response.status_code in (429, 503) else None)
 
     def _answered(self, response: Answer, numbers: list[int]) -> None:
         status = response.status_code
         if 200 <= status < 300:
             self._succeeded(response, numbers)
             return
-        code, message, details = _error_of(response) if status >= 400 else ("", "", {})
+        code, message, details = error_of(response) if status >= 400 else ("", "", {})
         said = f"{status} {code} {message}".strip()
         expected = details.get("expected")
         if status == 409 and code == "run_ended":
@@ -487,13 +437,13 @@ class Publisher:
         elif status in (400, 413, 422) and numbers:
             self._divide(numbers, said)
         else:
-            wait = _retry_after(response) if status in (429, 503) else None
+            wait = retry_after(response) if status in (429, 503) else None
             self._failed(said, wait)
 
     def _succeeded(self, response: Answer, numbers: list[int]) -> None:
         try:
-            answer = _answer_decoder.decode(response.content)
-        except _NO_JSON as error:
+            answer = read_acknowledgement(response.content)
+        except NO_JSON as error:
             self._failed(f"not a streamer's answer: {error}")
             return
         if answer.acknowledged > self._outbox.last:
@@ -583,30 +533,3 @@ def _is_settled(event: Event) -> bool:
 
 
 _DEFAULTS: Final = Settings(data=Path())
-#: What is raised over an answer that is not what a streamer says; its sender may be anybody.
-_NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-def _error_of(response: Answer) -> tuple[str, str, dict[str, Any]]:
-    """Return code, message and details of a streamer's error; empty when somebody else answered."""
-    try:
-        error = msgspec.json.decode(response.content)["error"]
-        details = error.get("details")
-        return str(error["code"]), str(error.get("message", "")), details if isinstance(details, dict) else {}
-    except (*_NO_JSON, KeyError, TypeError, AttributeError):
-        return "", "", {}
-
-
-def _retry_after(response: Answer) -> float | None:
-    """Return the seconds a server asks to wait, at most a minute; None when it does not say."""
-    text = response.headers.get("retry-after", "").strip()
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            seconds = email.utils.parsedate_to_datetime(text).timestamp() - _time.time()
-        except ValueError:
-            return None
-    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None

@@ -26,6 +26,7 @@ from typing import Any, Final, Self, TextIO
 
 import msgspec
 
+from streamer.client.discovery import whereabouts
 from streamer.model.bounds import MESSAGE_LIMIT
 from streamer.model.events import (
     LEVELS,
@@ -36,7 +37,7 @@ from streamer.model.events import (
 from streamer.model.parameters.json_schema import build
 from streamer.model.pipeline import phases_of
 from streamer.producer.cancellation import Interrupter
-from streamer.producer.publisher import Publisher, whereabouts
+from streamer.producer.publisher import Publisher
 from streamer.producer.reference import load
 from streamer.producer.run import Run
 from streamer.protocol.failed_items import FailedItems

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.client.discovery import whereabouts
 from streamer.model.bounds import BARS_LIMIT
 from streamer.model.events import (
     Bar,
@@ -31,7 +32,8 @@ from streamer.model.events import (
     decode_event,
 )
 from streamer.producer.outbox import Outbox
-from streamer.producer.publisher import Backoff, Publisher, whereabouts
+from streamer.producer.publisher import Publisher
+from streamer.producer.replies import Backoff
 from tests.fake_ingest import MODES, FakeIngest
 from tests.support import wait_until
 

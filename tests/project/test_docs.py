@@ -15,7 +15,7 @@ from streamer.cli.parser import build_parser
 from streamer.model.events import KINDS
 from streamer.protocol.frames import RESET, SNAPSHOT
 from streamer.server.app import routes
-from streamer.server.http.openapi import document
+from streamer.server.http.openapi.document import document
 from streamer.settings import Settings, environment_name
 from tests.support import ROOT, ServerProcess
 

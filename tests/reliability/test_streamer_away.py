@@ -22,7 +22,8 @@ import pytest
 
 from streamer.model.events import Completed, Logged
 from streamer.producer.outbox import Outbox
-from streamer.producer.publisher import Backoff, Publisher
+from streamer.producer.publisher import Publisher
+from streamer.producer.replies import Backoff
 from streamer.protocol.spool import FOLDER, MOST_FILES, Header, Left, Spool, SpoolRefused
 from streamer.server.log.base import LogUnavailable
 from streamer.server.runs.spool_pickup import Pickup

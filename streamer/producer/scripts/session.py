@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from streamer.client import identity
-from streamer.client.discovery import find_streamer
+from streamer.client.discovery import find_streamer, whereabouts
 from streamer.model.bounds import (
     NAME_LIMIT,
     RESULT_LIMIT,
@@ -33,7 +33,7 @@ from streamer.model.state import RunState
 from streamer.model.timestamps import format_time
 from streamer.producer.cancellation import Interrupter
 from streamer.producer.display import Display, display_of
-from streamer.producer.publisher import Publisher, whereabouts
+from streamer.producer.publisher import Publisher
 from streamer.producer.run import Run
 from streamer.producer.scripts.notices import Notices, say
 from streamer.protocol.registration import Registration

@@ -8,7 +8,7 @@ from pathlib import Path
 from streamer.model.events import STATUSES
 from streamer.server.http.errors import ApiError
 from streamer.server.http.handler import BaseHandler
-from streamer.server.http.openapi import document
+from streamer.server.http.openapi.document import document
 from streamer.server.metrics import CONTENT_TYPE
 
 

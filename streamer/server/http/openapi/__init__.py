@@ -1,0 +1,1 @@
+"""The API's description in OpenAPI. Runs in the streamer's process."""
