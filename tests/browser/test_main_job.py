@@ -173,7 +173,7 @@ def test_the_page_and_a_terminal_say_the_same_of_a_run_under_way_and_at_its_end(
             for number in ("1,201", "3"):
                 page.locator(".stats").get_by_text(number, exact=True).first.wait_for()
             assert "1,201 succeeded" in shown.text
-            (told,) = set(re.findall(r"(\d+)\.\d %", shown.text))
+            (told,) = set(re.findall(r"^[━╸╺]+ +(\d+) %$", shown.text, re.MULTILINE))
             assert (45, 45) == (percent(page), int(told))
 
         compare()

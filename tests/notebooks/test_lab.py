@@ -49,9 +49,9 @@ def shows(book: Book, index: int, percent: int) -> Locator:
     return bar
 
 
-def says(book: Book, index: int, text: str) -> None:
-    """Return when a cell's output says something."""
-    book.output(index).get_by_text(text).first.wait_for()
+def says(book: Book, index: int, text: str, *, exact: bool = False) -> None:
+    """Return when a cell's output says something; `exact`: when one element says this and nothing else."""
+    book.output(index).get_by_text(text, exact=exact).first.wait_for()
 
 
 def left_in(book: Book, index: int, text: str) -> Any:
@@ -84,7 +84,7 @@ def test_a_bar_moves_and_cancel_works_while_a_cell_runs(jupyter: Lab, browser: B
         assert "cancelling" == work.state()["status"]
         assert ("POST", f"{work.url}/api/runs/{work.run}/cancel") in asked
         work.end("cancelled")
-        says(book, 0, "● Cancelled")
+        says(book, 0, "Cancelled", exact=True)
         book.kernel("busy")
         (jupyter.root / "busy.end").touch()
 
@@ -131,9 +131,9 @@ def test_a_form_starts_a_pipeline_and_shows_its_run(jupyter: Lab, browser: Brows
         says(book, 0, "Expected a whole number.")
         field.fill("3")
         book.output(0).get_by_role("button", name="Start").click()
-        says(book, 0, "● Complete")
+        says(book, 0, "Complete", exact=True)
         book.run(1)
-        says(book, 1, "● Complete")
+        says(book, 1, "Complete", exact=True)
         assert "<form" not in (jupyter.root / "form.ipynb").read_text()
 
 
@@ -155,4 +155,4 @@ def test_what_is_left_in_the_file_is_the_last_state_as_plain_html(jupyter: Lab, 
         assert "As of " in data["text/html"]
         file = (jupyter.root / "left.ipynb").read_text()
         assert [] == [part for part in ("<script", "<style", "<img", "ticket") if part in file]
-        says(book, 0, "● Complete")
+        says(book, 0, "Complete", exact=True)

@@ -74,7 +74,7 @@ def test_the_first_notebook_shows_a_run_and_ends_with_its_result(execute):
     shown = execute("01_first_run.ipynb")
     # Nobody waits for the view: by the end of the notebook it may have shown the run's last moments, or its end.
     assert [True] == [
-        head.startswith(("Count · Running · ", "Count · Complete · 100 %")) for head in views(shown)
+        head.startswith(("Count · Running · ", "Count · Partial · 100 %")) for head in views(shown)
     ]
     assert "complete, 1 of 40 failed" in shown[0]["text/plain"]
     assert "{'counted': 39, 'n': 40}" == shown[-1]["text/plain"]
@@ -88,7 +88,7 @@ def test_the_second_notebook_makes_runs_of_its_loops_and_lists_them(execute, ser
     assert views(shown)[-1].startswith("Runs: ")
     _, fit, warm_up, *_ = shown[-1]["text/plain"].splitlines()
     # Code does not wait for what it reports: the list may have been drawn while the end of the last run was on its way.
-    assert fit.startswith(("Fit models · Running · ", "Fit models · Complete · 100 %"))
+    assert fit.startswith(("Fit models · Running · ", "Fit models · Partial · 100 %"))
     assert "Warm up · Complete · 100 %" == warm_up
     wait_until(lambda: newest(server)["status"] == "complete", message=lambda: str(newest(server)))
     assert ("Fit models", {"success": 39, "failed": 1}) == (
@@ -119,7 +119,7 @@ def test_the_fourth_notebook_reads_a_run_s_entries_into_pandas(execute):
     shown = execute("04_look_into_a_run.ipynb")
     assert "ValueError" in str(shown)
     assert "Completed" in shown[1]["text/plain"]
-    assert ["Count · Complete · 100 %"] == views(shown)
+    assert ["Count · Partial · 100 %"] == views(shown)
 
 
 @pytest.mark.notebook
