@@ -27,6 +27,8 @@ class FakeIngest:
         self.requests: Sequence[str] = ()
         self.refuse: tuple[int, str, dict[str, Any]] | None = None
         self.accepts: Callable[[list[dict[str, Any]]], bool] = lambda lines: True
+        #: The run that is meant where none is named.
+        self.run = "r1"
         self.retry_after: str | None = None
         self.page: str | None = None
         self.ended: set[str] = set()
@@ -46,9 +48,10 @@ class FakeIngest:
         self._thread.join()
         self._server.server_close()
 
-    def of(self, run: str = "r1", kind: str | None = None) -> list[dict[str, Any]]:
+    def of(self, run: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:
         with self.lock:
-            return [e for e in self.events.get(self._id(run), []) if kind in (None, e["event"])]
+            found = self.events.get(self._id(run or self.run), [])
+            return [e for e in found if kind in (None, e["event"])]
 
     def _id(self, run: str) -> str:
         """Return the id of the run that was registered as number n, for ``rn``."""
@@ -57,10 +60,10 @@ class FakeIngest:
             return str(self.registered[number - 1].get("run", run))
         return run
 
-    def seqs(self, run: str = "r1") -> list[int]:
+    def seqs(self, run: str | None = None) -> list[int]:
         return [event["seq"] for event in self.of(run)]
 
-    def terminal(self, run: str = "r1") -> dict[str, Any] | None:
+    def terminal(self, run: str | None = None) -> dict[str, Any] | None:
         return next((e for e in self.of(run) if e["event"] in ("complete", "failed", "cancelled")), None)
 
 

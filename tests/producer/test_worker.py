@@ -63,7 +63,7 @@ class Stage:
     async def start_reference(self, reference: str, **spec: Any) -> ProcessHandle:
         made = WorkerSpec(
             **{
-                "run_id": "r1",
+                "run_id": self.ingest.run,
                 "url": self.ingest.url,
                 "token": "secret",
                 "data": str(self.folder),
@@ -102,6 +102,8 @@ def _indented(text: str, columns: int) -> str:
 @pytest.fixture
 def ingest() -> Iterator[FakeIngest]:
     with FakeIngest() as ingest:
+        # A run's processes are found on the whole machine by its id: workers of the tests need one of their own.
+        ingest.run = f"r1-{os.getpid()}"
         yield ingest
 
 
@@ -146,7 +148,7 @@ def last(self):
     assert ingest.of()[0] | {"time": ""} == ingest.of(kind="status")[0] | {"time": ""}
     assert [("Work", "INFO", "counted")] == logs(ingest)
     assert {"Bearer secret"} == {h["Authorization"] for h in ingest.headers}
-    assert not (stage.folder / "output" / "r1.txt").exists()
+    assert not (stage.folder / "output" / f"{stage.ingest.run}.txt").exists()
 
 
 @slow
@@ -414,7 +416,7 @@ async def test_the_streamers_death_does_not_touch_it(stage: Stage, tmp_path: Pat
         + "        (HERE / 'there').touch()\n        while not (HERE / 'go').exists(): time.sleep(0.01)\n"
     )
     spec = WorkerSpec(
-        run_id="r1",
+        run_id=stage.ingest.run,
         url=stage.ingest.url,
         token="t",
         data=str(tmp_path),

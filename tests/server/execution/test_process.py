@@ -24,7 +24,11 @@ SLEEP = "(here / 'ready').touch(); time.sleep(60)"
 Make = Callable[[str], ProcessBackend]
 
 
-def spec(run_id: str = "r1") -> WorkerSpec:
+#: A run's processes are found on the whole machine by its id.
+RUN = f"r2-{os.getpid()}"
+
+
+def spec(run_id: str = RUN) -> WorkerSpec:
     return WorkerSpec(run_id=run_id, url="http://127.0.0.1:9", token="secret", data="d", pipeline="m:P")
 
 
@@ -102,7 +106,7 @@ async def test_a_clean_end_leaves_no_file(make: Make, tmp_path: Path) -> None:
 async def test_an_exit_code_is_told_with_the_output(make: Make, tmp_path: Path) -> None:
     handle = await make("print('said', file=sys.stderr); sys.stderr.flush(); os._exit(3)").start(spec())
     assert await handle.wait() == Exit(code=3, output_tail="said")
-    assert (tmp_path / "output" / "r1.txt").read_text() == "said\n"
+    assert (tmp_path / "output" / f"{RUN}.txt").read_text() == "said\n"
 
 
 async def test_the_tail_of_the_output_is_bounded(make: Make) -> None:
@@ -213,11 +217,11 @@ async def test_a_recycled_process_id_is_not_taken_for_the_worker(make: Make) -> 
     "identity",
     [
         {},
-        {"run": "r1"},
+        {"run": RUN},
         {"run": "../etc", "pid": 1, "started": "x"},
-        {"run": "r1", "pid": "1", "started": "x"},
-        {"run": "r1", "pid": -1, "started": "x"},
-        {"run": "r1", "pid": 2**40, "started": None},
+        {"run": RUN, "pid": "1", "started": "x"},
+        {"run": RUN, "pid": -1, "started": "x"},
+        {"run": RUN, "pid": 2**40, "started": None},
         {"run": None, "pid": 1, "started": None},
     ],
 )
