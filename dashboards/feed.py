@@ -45,7 +45,7 @@ ENTRIES_WAITING: Final = 5000
 
 
 class Update(NamedTuple):
-    """What a subscriber is told, everything since the last time joined.
+    """The news for a subscriber: everything since the last time, joined.
 
     `states` are those that changed: for a subscriber to one run that run's, if it did. `lines` are the run's new log
     lines, the last `WINDOW_LINES` of them; `skipped` says that there were more. `missing`: the streamer knows no such
@@ -64,7 +64,7 @@ class Update(NamedTuple):
 
 
 class Upstream(Protocol):
-    """What a feed needs of a streamer: `streamer.Client` has it."""
+    """The part of a streamer's client that a feed needs: `streamer.Client` has it."""
 
     def follow(
         self, run_id: str | None = None, *, on_connection: OnConnection | None = None
@@ -170,7 +170,7 @@ class _Subscriber:
 
 
 class Subscription(NamedTuple):
-    """What a subscriber may do: `end` it (idempotent), and `ask` to be called in its turn although nothing came."""
+    """The handle of a subscriber: `end` it (idempotent), and `ask` to be called in its turn although nothing came."""
 
     end: Callable[[], None]
     ask: Callable[[], None]
@@ -241,7 +241,7 @@ class Feed:
         """Have `callback` called with what becomes of a run, or of all runs (None), until the subscription is ended.
 
         It is called in the event loop, never from here: soon for the first time, and then at most every
-        `interval_seconds`. What came last is always told.
+        `interval_seconds`. The last change is always told.
         """
         subscriber = _Subscriber(run_id, callback, interval_seconds, self._timers, self._turns)
         self._subscribers.setdefault(run_id, set()).add(subscriber)
@@ -296,7 +296,7 @@ class Feed:
             self._task.cancel()
             self._task = None
         self._void()
-        # What was known grows old from here on: whoever comes next begins with nothing.
+        # From here on the known states grow old, so the next subscriber begins with nothing.
         self._states.clear()
         self._begun = False
         self.connection, self.message = "connecting", ""

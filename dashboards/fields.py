@@ -15,7 +15,7 @@ from streamer.model import formatting
 
 Schema = Mapping[str, Any]
 
-#: What a form shows and takes at most.
+#: The bounds of a form.
 FIELDS_SHOWN = 100
 CHOICES_SHOWN = 500
 VALUE_LIMIT = 20_000

@@ -1,4 +1,4 @@
-"""What keeps the models up to date and does what viewers ask for: a `Feed` and a `Client` behind the models' commands.
+"""Keeps the models up to date and carries out viewers' commands, with a `Feed` and a `Client`.
 
 Draws nothing, and knows no page: a link is handed the model it keeps. There is one `Live` for each event loop and
 streamer; every session has its own links, which end with their model.
@@ -117,7 +117,7 @@ def call_in(loop: asyncio.AbstractEventLoop, action: Callable[[], object]) -> No
 
     Args:
         loop: The event loop. One that is closed calls nothing: its process ends.
-        action: What to call.
+        action: The function to call.
     """
     try:
         is_here = asyncio.get_running_loop() is loop
@@ -450,7 +450,7 @@ class RunsLink:
         self._source = source
         self._place = place
         self._known = self._asking = False
-        # What was told since each page was asked for that has not come yet: the streamer may have answered before that.
+        # The news since each page that is still on its way was asked for: the streamer may have answered before that.
         self._meanwhile: list[_Meanwhile] = []
         self._ticker = _Ticker(place, self._tick)
         self._pauses = _Pauses()
@@ -492,7 +492,7 @@ class RunsLink:
         """Return rows with states that changed put in their place, and new runs on top."""
         fresh = {state.run: state for state in states}
         rows = tuple(fresh.pop(row.run, row) for row in rows)
-        # What is older than the last row comes with the next page, when it is asked for.
+        # Rows older than the last one come with the next page.
         oldest = _created(rows[-1]) if rows and has_older else 0.0
         new = [s for s in fresh.values() if _created(s) >= oldest and self._model.matches(s)]
         if new:
@@ -581,7 +581,7 @@ class RunsLink:
 
 
 class _Meanwhile:
-    """What became of runs while a page of them was on its way."""
+    """The changes of runs while a page of them was on its way."""
 
     def __init__(self) -> None:
         self.states: dict[str, RunState] = {}
@@ -629,7 +629,7 @@ class StartLink:
         self._again = again
         self._asking = False
         self._pauses = _Pauses()
-        # What the notice says of the pipelines: it goes when that is not so any more.
+        # The notice about the pipelines; it goes when it is no longer true.
         self._said = ""
         model.commands = self
         model.place = place
@@ -639,7 +639,7 @@ class StartLink:
         model.on_close(lambda: source.call(told.end))
 
     def _told(self, update: Update) -> None:
-        # What becomes of runs is nothing to the form.
+        # The form does not show runs.
         if update.renewed or update.connection != self._connection:
             self._connection = update.connection
             self._place.deliver(lambda: self._take(update))

@@ -1,6 +1,6 @@
 """A session's reactive mirrors: of one run, of the list of runs, of the form that starts one. No network, no rendering.
 
-Views watch a model; whoever has the data (a feed, a test, the gallery) changes it. What a viewer asks for goes out
+Views watch a model; whoever has the data (a feed, a test, the gallery) changes it. A viewer's requests go out
 through the injected commands. A model belongs to one session and is used on that session's thread only; `close()` ends
 every watcher.
 """
@@ -61,7 +61,7 @@ class LogWindow(NamedTuple):
 
 
 class LogChange(NamedTuple):
-    """What became of the window: `lines` replaced it, or joined it at its end or its beginning.
+    """The change of the window: `lines` replaced it, or joined it at its end or its beginning.
 
     `after` is the offset of the line the new ones follow (of the line they precede for "prepended"), None for an empty
     window.
@@ -86,7 +86,7 @@ class FailuresPage(NamedTuple):
 
 
 class RunCommands(Protocol):
-    """What can be done for somebody who looks at a run. Each raises `CommandError` with words for the viewer."""
+    """The commands of a run's viewer. Each raises `CommandError` with words for the viewer."""
 
     async def cancel(self) -> None: ...
 
@@ -102,7 +102,7 @@ class RunCommands(Protocol):
 
 
 class RunsCommands(Protocol):
-    """What can be done for somebody who looks at the list of runs."""
+    """The commands of a viewer of the list of runs."""
 
     async def runs(
         self, *, status: str, pipeline: str, search: str, before: str | None, limit: int
@@ -111,7 +111,7 @@ class RunsCommands(Protocol):
 
 
 class StartCommands(Protocol):
-    """What can be done for somebody who starts a pipeline."""
+    """The commands of somebody who starts a pipeline."""
 
     async def start(
         self,
@@ -240,7 +240,7 @@ class Session(param.Parameterized):
     def listen(self, callback: Callable[..., object], names: Iterable[str]) -> None:
         """Call `callback` with the batched events when any of the parameters is set, until `close`.
 
-        What is set may be equal to what was: to find that out, `param` needs longer than the rest of an update.
+        The new value may equal the old one: to find that out, `param` needs longer than the rest of an update.
         """
         watcher = self.param.watch(callback, list(names), onlychanged=False)
         self.on_close(lambda: self._unwatch(watcher))
@@ -268,7 +268,7 @@ class Session(param.Parameterized):
 class RunModel(Session):
     """The reactive mirror of one run, and what its viewer chose.
 
-    From literals: ``RunModel(state=RunState(…), log=LogWindow(…), failures=FailuresPage(…), now=…)``. Whoever feeds it
+    From literals: ``RunModel(state=RunState(…), log=LogWindow(…), failures=FailuresPage(…), now=…)``. The feeding code
     replaces `state` at most ten times a second and appends log lines with `advance`.
     """
 
@@ -395,7 +395,7 @@ class RunModel(Session):
 
     async def retry(self) -> None:
         """Start a run of exactly the failed items, once; `retry_run` becomes its id."""
-        # Whoever clicks twice has clicked the second time before the first could be answered.
+        # The second click of a double click comes before the first is answered.
         if self.commands is None or self.retry_busy or self.retry_run:
             return
         self.update(retry_busy=True, notice="")

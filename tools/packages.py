@@ -54,7 +54,7 @@ PACKAGES = (
     Package("fonts-dejavu-core", fonts=Path("/usr/share/fonts/truetype/dejavu")),
     Package("fonts-roboto-unhinted", fonts=Path("/usr/share/fonts/truetype/roboto")),
 )
-#: What the peers of the benchmarks need beside them.
+#: The packages that the peers of the benchmarks need.
 PEERS = (Package("libnginx-mod-nchan", module=Path("/usr/lib/nginx/modules/ngx_nchan_module.so")),)
 
 

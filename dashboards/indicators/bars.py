@@ -67,7 +67,7 @@ def _branch(
         if bar.id in hidden:
             continue
         yield _row(bar, depth)
-        # What was inside of a bar that is finished has said all it had to say.
+        # The bars inside a finished bar have nothing more to say.
         if bar.status != "finished":
             yield from _branch(inner.get(bar.id, []), inner, depth + 1)
 

@@ -12,7 +12,7 @@ from dashboards.indicators.base import Indicator
 from dashboards.session import RunModel
 from streamer.model.state import RunState
 
-#: What is said of a cancel that no run has answered.
+#: The words for a cancel that no run has answered.
 SENT = "The cancel was sent. The run has not acknowledged it yet."
 
 

@@ -102,7 +102,7 @@ def shown_phase(state: RunState | None) -> PhaseState | None:
     current = state.find_phase(state.phase)
     if current is not None and len(current.curve.points) > 1 and not state.is_over:
         return current
-    # What was counted outside of all phases counts where there is nothing else to show.
+    # Counts outside of all phases are shown where there is nothing else.
     places = state.phases or ((state.outside,) if state.outside is not None else ())
     known = [phase for phase in places if len(phase.curve.points) > 1]
     if not known:

@@ -13,7 +13,7 @@ from dashboards.indicators.base import Indicator
 from dashboards.session import RunModel
 from streamer.model import formatting
 
-#: What a page shows at most; the rest is in the API's answer.
+#: The bounds of a page; the API's answer has the rest.
 ROWS_SHOWN = 200
 COLUMNS_SHOWN = 30
 TABLES_SHOWN = 12
@@ -24,7 +24,7 @@ _NOT_A_QUANTITY = re.compile(r"year|(^|[_\s-])(id|pid|port|code|zip|version|seed
 
 
 class Values(Indicator):
-    """What a run was started with, or what it returned: ``Values(run)``, ``Values(run, of="result")``."""
+    """A run's parameters, or its result: ``Values(run)``, ``Values(run, of="result")``."""
 
     of: Any = param.Selector(
         default="parameters", objects=["parameters", "result"], doc="Which values are shown."

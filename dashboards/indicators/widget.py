@@ -71,7 +71,7 @@ def widget_of(indicator: Indicator) -> Any:
         indicator: The indicator.
 
     Returns:
-        The widget. What its reader asks for reaches the indicator when the kernel is free.
+        The widget. A reader's request reaches the indicator when the kernel is free.
 
     Raises:
         ImportError: `anywidget` is not installed.

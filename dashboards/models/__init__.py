@@ -1,4 +1,4 @@
-"""What a dashboard is made from: reactive mirrors of a run, of the list of runs and of the form. They draw nothing."""
+"""The models of a dashboard: reactive mirrors of a run, of the list of runs and of the form. They draw nothing."""
 
 from dashboards.models.run import Run
 from dashboards.models.runs import Runs

@@ -34,7 +34,7 @@ Message = Mapping[str, Any]
 
 
 class Frame(NamedTuple):
-    """What an output shows at a time: `html` while it is live, `saved` and `text` in the file.
+    """The content of an output at one time: `html` while it is live, `saved` and `text` in the file.
 
     The file's version is renewed when `mark` changes: not with every frame, because a browser draws a renewed output
     from scratch. An empty mark: nothing is known yet. `over`:

@@ -1,4 +1,4 @@
-"""What keeps a cell's output in step with a streamer: one coroutine for each kind of view, run by `background()`."""
+"""Keeps a cell's output in step with a streamer: one coroutine for each kind of view, run by `background()`."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class RunsFeed:
                 self._show(runs=page.runs, at=time.time(), note="")
             except StreamerError as error:
                 self._show(note=f"The runs cannot be read: {error}")
-            # What goes on all the time is asked for once a second.
+            # Lasting changes are asked for once a second.
             await asyncio.sleep(TICK_SECONDS)
 
     async def _page(self, run_id: str) -> str:
@@ -231,7 +231,7 @@ class RunFeed:
                     self._lines.append(message)
         self._note = ""
         state = self._state
-        # Whoever executes a notebook without a browser reads on for as long as cells run, and no longer.
+        # Without a browser, a notebook's reader goes on for as long as cells run.
         self._painter.changed(pressing=state is not None and state.is_over)
 
     async def _read_lines(self) -> None:

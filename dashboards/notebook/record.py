@@ -43,7 +43,7 @@ _PRE: Final = (
 
 
 class Seen(NamedTuple):
-    """What is known of a run at a time: `at`, POSIX seconds. `state` None: nothing yet.
+    """A run as it is known at one time: `at`, POSIX seconds. `state` None: nothing yet.
 
     `lines` are its last log lines. `page` is where more of it is shown. `note` says what else to know, such as that the
     streamer is away.

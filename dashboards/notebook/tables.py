@@ -18,7 +18,7 @@ _HEADS = ("Run", "Status", "Progress", "Failed", "Started")
 
 
 class Listed(NamedTuple):
-    """What is known of the runs at a time. `page` is a run's address with ``{}`` for its id; empty: not known.
+    """The runs as they are known at one time. `page` is a run's address with ``{}`` for its id; empty: not known.
 
     `about` says which runs these are.
     """

@@ -16,7 +16,7 @@ VALUE_LIMIT: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What a viewer chose: a `run`, or the form to `start` a pipeline (None: not that), or else the list of runs.
+    """A viewer's choices: a `run`, or the form to `start` a pipeline (None: not that), or else the list of runs.
 
     `level`, `search` and `tab` belong to a run, `status`, `pipeline` and `search` to the list, `again` to the form: the
     run whose values fill it. Empty is each one's default.

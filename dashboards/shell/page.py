@@ -25,7 +25,7 @@ def show(view: Any, where: Any, *, form: bool = False) -> None:
     """Put a view on the page of the session that is being made.
 
     Args:
-        view: What the page shows, a component of Panel's.
+        view: The content of the page, a component of Panel's.
         where: Where its reader is: what `make_where` returns, or an indicator that presents that and keeps it.
         form: The reader may have typed something: the page is not loaded again without asking when its server is back.
     """

@@ -1,6 +1,6 @@
 """`Client`: a streamer's HTTP API from Python. Folds nothing; what it answers and raises is `streamer.protocol.api`.
 
-What it raises:
+It raises:
 
     StreamerError
     ├── ApiError          the streamer said no: `status`, `code`, `message`, `details`

@@ -21,7 +21,7 @@ _DEFAULT_PORT: Final = 5007
 
 
 class Address(msgspec.Struct, frozen=True):
-    """What a streamer noted: its API's URL, its process, and the URL of the dashboards (empty: not known)."""
+    """The note of a streamer: its API's URL, its process, and the URL of the dashboards (empty: not known)."""
 
     url: str
     pid: int = 0
@@ -82,7 +82,7 @@ def whereabouts(data: Path, first: str) -> Callable[[], str]:
         nonlocal last
         address = read_address(data)
         known = address.url.rstrip("/") if address is not None else None
-        # What the folder says may be left over from a streamer that was killed, so it is not the last word either.
+        # The folder's address may be left over from a killed streamer, so it is not the last word either.
         last = known if known is not None and last == first else first
         return last
 

@@ -1,4 +1,4 @@
-"""Who runs this process, and what program it is: what a run's page says of where the run came from."""
+"""The identity of this process: its user and its program, as a run's page shows them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import PurePath
 from typing import Any, Final
 
-#: What a notebook is called whose name is not known.
+#: The name of a notebook whose own name is not known.
 NOTEBOOK: Final = "notebook"
 
 

@@ -44,7 +44,7 @@ M = TypeVar("M")
 
 
 class Source(Protocol):
-    """What a stream needs of its client; see `Client`."""
+    """The part of a client that a stream needs; see `Client`."""
 
     strict: bool
     max_event_bytes: int
@@ -60,7 +60,7 @@ class Stream(abc.ABC, Generic[M]):
     """An iterator over a stream that reconnects and resumes. One task at a time iterates it.
 
     Leaving a loop, or being cancelled in it, lets go of the connection, and the next loop resumes after what was taken
-    last. `aclose` ends it for good. Whoever calls `anext` without a loop closes it, or uses it with ``async with``.
+    last. `aclose` ends it for good. A caller of `anext` without a loop closes it, or uses ``async with``.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Stream(abc.ABC, Generic[M]):
         try:
             return await self._next()
         except BaseException as error:
-            # What a cancelled read has left of a connection cannot be read on: the next call makes a new one.
+            # A connection cannot be read on after a cancelled read: the next call makes a new one.
             self._over = self._over or isinstance(error, StreamerError)
             self._iterating = False
             await self._disconnect()

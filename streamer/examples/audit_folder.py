@@ -36,7 +36,7 @@ class File(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What reading a file came to; `packed` is its size in bytes when compressed, None when that was not asked."""
+    """The outcome of reading a file; `packed` is its size in bytes when compressed, None when that was not asked."""
 
     file: File
     digest: bytes

@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS summary (
     worst_day TEXT, worst_day_percent REAL
 ) WITHOUT ROWID;
 """
-#: What is there already is replaced, so that the same import can be started again after whatever stopped it.
+#: Existing rows are replaced, so the same import can start again after any interruption.
 PUT_PRICE: Final = "INSERT OR REPLACE INTO prices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 PUT_SUMMARY: Final = "INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?, ?, ?, ?)"
 

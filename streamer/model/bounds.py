@@ -30,7 +30,7 @@ from streamer.model.events import (
     type_of_level,
 )
 
-#: Bounds, in characters, of the texts in an event. What is longer is cut with a note.
+#: Bounds, in characters, of the texts in an event. A longer text is cut with a note.
 NAME_LIMIT: Final = 300
 MESSAGE_LIMIT: Final = 8_000
 TRACEBACK_LIMIT: Final = 32_000
@@ -196,7 +196,7 @@ def item_key(label: str) -> str:
 def bounded_json(value: Any, limit: int) -> Any:
     """Return `value` as plain JSON data within `limit` bytes; else a mapping that says how large it was.
 
-    What is nested deeper than `NESTING_LIMIT` counts as too large.
+    A value that is nested deeper than `NESTING_LIMIT` counts as too large.
     """
     try:
         data = _encoder.encode(value)

@@ -13,7 +13,7 @@ class Estimate(Struct, frozen=True, rename="camel"):
         p50: The run is over sooner than this in half of the cases.
         p90: The run is over sooner than this in nine of ten cases.
         fraction: The share of its whole time that the run has behind it, 0 to 1.
-        basis: What the estimate rests on, in words: ``12 earlier runs``.
+        basis: The basis of the estimate, in words: ``12 earlier runs``.
     """
 
     p10: float

@@ -34,7 +34,7 @@ class PhaseSpec(Struct, frozen=True, gc=False):
 
 
 class ErrorInfo(Struct, frozen=True, gc=False):
-    """What went wrong: the exception's type, its message, and the traceback as text (may be empty)."""
+    """An error: the exception's type, its message, and the traceback as text (may be empty)."""
 
     type: str
     message: str = ""
@@ -267,7 +267,7 @@ class Entry(Struct, frozen=True, gc=False):
 
 
 class Envelope(Struct, frozen=True, gc=False):
-    """What surrounds an event in JSON, on the wire and in an ingest line."""
+    """The fields around an event in JSON, on the wire and in an ingest line."""
 
     run: str | None = None
     seq: int | None = None

@@ -180,7 +180,7 @@ def _status_changed(state: RunState, event: StatusChanged, time: float) -> RunSt
             names.setdefault(spec.name, spec)
         changes["phases"] = tuple(PhaseState(s.name, _weight(s.weight)) for s in names.values())
     if state.seq == 1:
-        # What a producer says later cannot make another run of it.
+        # A producer's later events cannot make another run of it.
         for field in ("managed", "retry_of", "retry_items"):
             value = getattr(event, field)
             if value is not UNSET:

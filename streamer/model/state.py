@@ -113,7 +113,7 @@ class CancelState(Struct, frozen=True, rename="camel"):
 
 
 class RunState(Struct, frozen=True, rename="camel"):
-    """What is known of a run after its entry number `seq`, at `offset` in the log.
+    """The facts of a run after its entry number `seq`, at `offset` in the log.
 
     Times are POSIX seconds, UTC. `overall_progress` is in percent, never falls, and is 100 only when the run is
     complete; `progress` is its whole part. `log_counts` counts log lines by their level. `errors` are the first
@@ -122,7 +122,7 @@ class RunState(Struct, frozen=True, rename="camel"):
 
     `last_time` is when its producer last had something new to say, and `longest_gap` the longest time, in seconds,
     without that while the run was under way. `last_sign` is its last sign of life: also a progress event that says the
-    same again. What the streamer says about a run that is silent counts for neither.
+    same again. The streamer's own events about a silent run count for neither.
 
     `managed`: the streamer executes it. `retry_of` is the run that this one repeats, `retried_by` are those that repeat
     it: the newest `RETRIES_LISTED`; these alone are no fact of this run's own entries.

@@ -96,7 +96,7 @@ class PhaseSummary(Struct, frozen=True):
         moving: It works, and how much there is to do is not known.
         counts: Done of total with unit; empty where nothing was counted.
         seconds: How long it took or has taken so far; None before it starts.
-        words: What is said of it, from the longest wording to the shortest.
+        words: Its wordings, from the longest to the shortest.
     """
 
     name: str
@@ -132,7 +132,7 @@ class Summary(Struct, frozen=True):
         phase: The phase it is in; empty outside of phases and once it is over.
         counts: Done of total with unit; empty where nothing was counted.
         rate: How fast it is; empty where that is not known.
-        now: What it does now, or did last, beside the phase: counts and rate, or words.
+        now: Its activity now, or its last one, beside the phase: counts and rate, or words.
         elapsed: Seconds from its start to its end or to now, never negative; None before it starts.
         phases: Its phases in their order.
         life: The sentence about signs of life; empty for a run that is over.
@@ -196,7 +196,7 @@ def outcome(state: RunState) -> Outcome | None:
     """Return how a run ended.
 
     Args:
-        state: What is known of the run.
+        state: The state of the run.
 
     Returns:
         The outcome; None while the run goes on. A run that completed although items failed is `partial`.
@@ -212,7 +212,7 @@ def word(state: RunState) -> str:
     """Return the status of a run in one or two words.
 
     Args:
-        state: What is known of the run.
+        state: The state of the run.
 
     Returns:
         The word that stands beside the colour of `tone`.
@@ -226,7 +226,7 @@ def tone(state: RunState) -> Tone:
     """Return the meaning of a run's colour.
 
     Args:
-        state: What is known of the run.
+        state: The state of the run.
 
     Returns:
         The tone. A run of which items failed is never `ok`, and one of which all failed is `bad`.
@@ -240,7 +240,7 @@ def failures(state: RunState) -> str:
     """Return how many items failed: ``3 failed``, and at the end of how many: ``3 of 4,812 failed``.
 
     Args:
-        state: What is known of the run.
+        state: The state of the run.
 
     Returns:
         The words; empty where no item failed.
@@ -257,7 +257,7 @@ def percent(state: RunState, estimate: Estimate | None = None) -> int | None:
     """Return the whole percent that is shown, rounded down.
 
     Args:
-        state: What is known of the run.
+        state: The state of the run.
         estimate: The estimate of its remaining time; None: there is none, and the declared weights count.
 
     Returns:
@@ -289,7 +289,7 @@ def title(state: RunState) -> str:
     """Return the name of a run.
 
     Args:
-        state: What is known of the run.
+        state: The state of the run.
 
     Returns:
         Its title; else its pipeline's name; else its id.
@@ -303,7 +303,7 @@ def summarise(
     """Put a run into numbers and words.
 
     Args:
-        state: What is known of the run.
+        state: The state of the run.
         now: The time in POSIX seconds, by the clock of the surface.
         estimate: The estimate of its remaining time; None: there is none.
         away_seconds: For how long the surface has had no connection to the streamer, in seconds; None: it has one.

@@ -1,6 +1,6 @@
 """Counting: `Tally` for loops, `Counter` for the rest, `Meter` adds them up. Reports nothing and reads no clock.
 
-What is counted is read from another thread whenever it pleases; a loop's own thread takes no lock and no time for it.
+Another thread reads the counts at any time; a loop's own thread takes no lock and no time for it.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ class Counter:
 
 
 class Reading(Struct, frozen=True):
-    """What a `Meter` shows: `done` of `total` (None: not known) in `unit`; `done` is None when nothing was counted."""
+    """The reading of a `Meter`: `done` of `total` (None: not known) in `unit`; `done` is None when nothing was counted."""
 
     done: float | None = None
     total: float | None = None

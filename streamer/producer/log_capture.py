@@ -1,4 +1,4 @@
-"""What goes through `logging` while a run is open: the run's own logger, the root logger's handler. Sends nothing."""
+"""Log records as lines of a run: the run's own logger, and the root logger's handler. Sends nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RunLogger(logging.Logger):
         self.addHandler(_Reporting(run))
 
     def handle(self, record: logging.LogRecord) -> None:
-        # What is reported here is not reported once more by the root logger's handler.
+        # The root logger's handler does not report these lines once more.
         setattr(record, _MARK, True)
         super().handle(record)
         self._run.checkpoint()
@@ -39,7 +39,7 @@ class RunLogger(logging.Logger):
 class _Reporting(logging.Handler):
     """Turns log records into events of a run. Never raises.
 
-    Whoever logs does so between other work, when what is executed here is in no cache: each call counts threefold.
+    Code logs between other work, when the code here is in no cache: each call counts threefold.
     Hence no lock, which a handler otherwise has (the run has one), and one look whether a record is as nearly all are.
     """
 
@@ -111,7 +111,7 @@ class Capture(_Reporting):
         if self._previous is None:
             self._previous = root.level
             if root.level > self.level:
-                # What the root logger now lets through in addition is for the run, not for the program's own handlers.
+                # The records that the root logger lets through in addition are for the run, not for the program's handlers.
                 self._quiet = _Quiet(root.level)
                 for handler in root.handlers:
                     if not isinstance(handler, Capture):
@@ -187,9 +187,9 @@ def _message(record: logging.LogRecord) -> str:
     return message
 
 
-#: What every record has, and what is said elsewhere.
+#: The attributes that every record has.
 _KNOWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "item", _MARK}
-#: What is there when nothing was logged beside the text.
+#: The attributes of a record without extra fields.
 _PLAIN: Final = _KNOWN - {"item"}
 #: Types that are formatted without anybody's code.
 _SIMPLE: Final = frozenset((str, int, float, bool, type(None)))

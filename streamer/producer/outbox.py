@@ -29,7 +29,7 @@ from streamer.model.timestamps import format_time
 WAITING_BYTES: Final = 32_000_000
 #: Bytes of acknowledged events that are kept, for a streamer whose machine lost power and forgot the last ones.
 KEPT_BYTES: Final = 1_000_000
-#: What an event costs in memory beside its JSON, about.
+#: The bytes of memory that an event costs beside its JSON, about.
 _OVERHEAD: Final = 200
 _SHORT_FAILURE: Final = 1_500
 _NO_MESSAGE: Final = b'"message":""'
@@ -103,7 +103,7 @@ class Outbox:
         return self._last - self._loaded
 
     def put(self, event: Event, time: float) -> None:
-        """Take an event that happened at `time` (POSIX seconds). What is too long in it is cut."""
+        """Take an event that happened at `time` (POSIX seconds). Texts that are too long are cut."""
         event = bounded(event)
         line = b'%b,"time":"%b"' % (encode_event(event)[:-1], format_time(time).encode())
         level = event.level if isinstance(event, Logged) else ""

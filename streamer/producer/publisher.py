@@ -129,9 +129,9 @@ class Publisher:
         self._last_sent = -math.inf
         #: Why the streamer does not take our events; None while it does.
         self.refused: str | None = None
-        #: What the last failed attempt to send said; empty after one that succeeded.
+        #: The error of the last attempt to send; empty after one that succeeded.
         self.last_error = ""
-        #: What the last failed attempt to write to the spool said.
+        #: The error of the last failed attempt to write to the spool.
         self.disk_error = ""
 
     def start(self) -> None:
@@ -275,7 +275,7 @@ class Publisher:
                 self._failed(f"{type(error).__name__}: {error}")
                 continue
             if self._closing and self._spool is not None:
-                # Whoever closes has left what waits in the spool; sent twice, it is stored once.
+                # The closing thread has left the waiting events in the spool; sent twice, they are stored once.
                 return
             if self._registration is not None:
                 self._registered(answer)
@@ -330,7 +330,7 @@ class Publisher:
         elif self._flushing or outbox.waiting < len(outbox) or outbox.waiting >= _FLUSH_EVENTS:
             due = now
         else:
-            # What comes after a silence is sent at once; what comes in a stream is sent together.
+            # An event after a silence is sent at once; events of a stream are sent together.
             due = self._last_sent + self._linger_seconds
         return max(due, self._retry_at)
 

@@ -288,7 +288,7 @@ class Run:
             weight: The weight of a phase that was not declared, relative to the others; None: 1.
 
         Raises:
-            BaseException: What the body raised, other than `SkipPhase`; `Cancelled` if the run was cancelled.
+            BaseException: The body's exception, other than `SkipPhase`; `Cancelled` if the run was cancelled.
         """
         if self._asked:
             # Code that caught `Cancelled` before gets no further phase.

@@ -117,7 +117,7 @@ def _report(spec: WorkerSpec) -> int:
         error, result = _outcome(spec, run, interrupter)
         output.finish()
     if isinstance(error, MemoryError):
-        # What the frames of the traceback hold may be all the memory there was.
+        # The frames of the traceback may hold all the memory there was.
         traceback.clear_frames(error.__traceback__)
     try:
         run.conclude(error, result)

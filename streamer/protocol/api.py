@@ -1,6 +1,6 @@
-"""What a streamer's API answers, as types, and what its client raises. Does no I/O.
+"""The answers of a streamer's API as types, and the exceptions of its client. Does no I/O.
 
-What it raises:
+The exceptions:
 
     StreamerError
     ├── ApiError          the streamer said no: `status`, `code`, `message`, `details`
@@ -64,7 +64,7 @@ class ApiError(StreamerError):
 
 
 class Refused(ApiError):
-    """What was sent is not accepted; `details` names the fields, what was received and what was expected."""
+    """The request is not accepted; `details` names the fields, what was received and what was expected."""
 
 
 class Forbidden(ApiError):
@@ -76,7 +76,7 @@ class NotFound(ApiError):
 
 
 class Conflict(ApiError):
-    """What was asked does not go with the run's state."""
+    """The request does not fit the run's state."""
 
 
 class Unavailable(ApiError):

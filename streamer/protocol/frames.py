@@ -35,7 +35,7 @@ _NAMES: Final = {name: name.encode() for name in KINDS}
 
 
 class WireError(ValueError):
-    """What was received is not of the contract's form. The message says what was received and what was expected."""
+    """The received data does not have the contract's form. The message says what was received and what was expected."""
 
 
 class Cursor(Struct, frozen=True):

@@ -206,7 +206,7 @@ class Left:
         return cls(path, file, header, position)
 
     def lines(self, *, max_events: int, max_bytes: int) -> list[bytes]:
-        """Return the next lines; empty at the end. What a producer did not finish writing is passed over.
+        """Return the next lines; empty at the end. An unfinished last line is passed over.
 
         Raises `SpoolRefused` for a line that is longer than any.
         """

@@ -1,6 +1,6 @@
 """The event-stream codec: events to bytes, and bytes to events as they arrive. Does no I/O and no reconnecting.
 
-After the WHATWG HTML standard, section 9.2 "Server-sent events". What the data means is not known here.
+After the WHATWG HTML standard, section 9.2 "Server-sent events". It does not know the meaning of the data.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Decoder:
     def __init__(self, last_event_id: str = "", max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         if max_event_bytes < 1:
             raise ValueError(f"expected max_event_bytes of at least 1, received {max_event_bytes}")
-        #: What to resume after. It changes at the blank line that ends a block, also a block without data.
+        #: The id to resume after. It changes at the blank line that ends a block, also a block without data.
         self.last_event_id = last_event_id
         #: The delay before reconnecting that the server asked for, cut to MAX_RETRY_MILLISECONDS; None: it did not.
         self.retry_milliseconds: int | None = None

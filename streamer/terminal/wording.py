@@ -48,8 +48,8 @@ def amount(done: float | None, total: float | None, unit: str) -> str:
     """Return how much is done of how much: ``3,664 of 4,812 rows``.
 
     Args:
-        done: What is done; None: nothing was counted.
-        total: What there is to do; None: it is not known.
+        done: The number that is done; None: nothing was counted.
+        total: The number to do; None: it is not known.
         unit: The unit of both; empty: there is none.
 
     Returns:

@@ -154,7 +154,7 @@ class Hub:
 
     def _writes(self, keys: Sequence[str | None]) -> Iterator[None]:
         """Write what there is now to the subscribers of these runs: at each step once, to a few of one run."""
-        # What is published meanwhile is the next fan-out's, or the first ones would keep the others waiting.
+        # The next fan-out takes the entries of the meantime; else the first subscribers would hold up the others.
         head = self._tail.head
         for key in keys:
             group = list(self._subscribers.get(key, ()))
@@ -355,7 +355,7 @@ class Hub:
         # would keep the interpreter from it, and what is live from its readers.
         async with self._turn:
             if not any(one.takes_more for one in waiting):
-                # All have left. Who comes in this very moment finds itself where it was, and asks again.
+                # All have left. A subscriber of this very moment stays where it was, and asks again.
                 return Frames((), place[1], ended=False)
             self._counts.replays_from_log += 1
             # The tail's start before the log is read: it moves on meanwhile.

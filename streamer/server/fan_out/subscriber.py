@@ -39,12 +39,12 @@ class Style(Struct, frozen=True):
 
     @property
     def heartbeat(self) -> bytes:
-        """What keeps an idle connection open."""
+        """The bytes that keep an idle connection open."""
         return self.part(sse.HEARTBEAT_DATA_ONLY if self.data_only else sse.HEARTBEAT)
 
     @property
     def end(self) -> bytes:
-        """What says that the stream is whole."""
+        """The bytes that say that the stream is whole."""
         return b"0\r\n\r\n" if self.chunked else b""
 
     def part(self, data: bytes) -> bytes:
@@ -86,7 +86,7 @@ def style_of(*, data_only: bool, chunked: bool) -> Style:
 
 
 class Owner(Protocol):
-    """Who is told what becomes of a subscriber."""
+    """The owner of a subscriber, which is told of its end."""
 
     def drained(self, subscriber: Subscriber) -> None:
         """Learn that the reader took all that was written: there is room for more."""

@@ -21,7 +21,7 @@ TERMINAL_KINDS: Final = frozenset(str(t.__struct_config__.tag) for t in TERMINAL
 class Frames:
     """Frames for one write, and where they lead.
 
-    `last`: the offset that is known after them. `ended`: the run's terminal event is known then. Whoever encodes them
+    `last`: the offset that is known after them. `ended`: the run's terminal event is known then. The encoding code
     keeps the result in `encoded`, by style, for the others at the same place.
     """
 
@@ -91,7 +91,7 @@ class Tail:
         self.bytes = 0
         self._limit = limit_bytes
         self._all = _Line()
-        #: What is dropped together: entries of which run, how many, the offset of the last one, and their bytes.
+        #: Entries that are dropped together: entries of which run, how many, the offset of the last one, and their bytes.
         self._pieces: deque[tuple[str, int, int, int]] = deque()
         self._by_run: dict[str, _Line] = {}
 

@@ -29,7 +29,7 @@ _BADGE: Final = """\
 
 
 class GlanceHandler(BaseHandler):
-    """What such answers share: how long a copy is good for, and that they are no pages."""
+    """The headers of such answers: how long a copy is good for, and that they are no pages."""
 
     def glance(self, state: RunState, kind: str, text: str) -> None:
         """Answer with a text of that kind."""
@@ -63,7 +63,7 @@ def badge_of(state: RunState, now: float) -> str:
     """Return the badge of a run: its title, and how far it is or how it ended, in the tone of its status.
 
     Args:
-        state: What is known of the run.
+        state: The state of the run.
         now: The time in POSIX seconds.
 
     Returns:
@@ -93,7 +93,7 @@ def line_of(state: RunState, now: float, page: str = "") -> str:
     """Return a run in one line: title, progress, phase, counts, failed items, owner and host, program, page.
 
     Args:
-        state: What is known of the run.
+        state: The state of the run.
         now: The time in POSIX seconds.
         page: The address of the run's page; empty: it is left out.
 

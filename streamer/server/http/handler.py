@@ -304,7 +304,7 @@ class BaseHandler(RequestHandler):
 
     @property
     def logged(self) -> LoggedRequest:
-        """What may be written of this request."""
+        """The part of this request that may be logged."""
         request = self.request
         return LoggedRequest.of(
             request.method or "", request.uri or "", request.remote_ip or "", request.headers
@@ -315,7 +315,7 @@ class BaseHandler(RequestHandler):
         self.parts.metrics.requests.labels(str(self.get_status())).inc()
 
     def _is_closing(self) -> bool:
-        # What a stopping streamer cannot do any more is no fault of its own; before it is open there is no hub.
+        # A failure of a stopping streamer is no fault of its own; before it is open there is no hub.
         hub = getattr(self.parts, "hub", None)
         return hub is not None and hub.is_closing
 
@@ -348,10 +348,10 @@ class BaseHandler(RequestHandler):
             super().send_error(status_code, **kwargs)
 
     def _answer_error(self, known: ApiError) -> None:
-        # What was set before the error was cleared with it.
+        # The headers from before the error were cleared with it.
         self._let_read()
         if known.status == 413 or not self._is_prepared:
-            # What is refused before its body was read ends its connection, and a client must know before it asks again.
+            # A refusal before the body was read ends the connection, and the client must know it.
             self.set_header("Connection", "close")
         if known.retry:
             self.set_header("Retry-After", str(_RETRY_AFTER_SECONDS))

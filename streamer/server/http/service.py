@@ -1,4 +1,4 @@
-"""What those who operate the streamer ask: is it alive, is it ready, its metrics, its description."""
+"""Requests of the streamer's operators: is it alive, is it ready, its metrics, its description."""
 
 from __future__ import annotations
 

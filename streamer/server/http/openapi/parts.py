@@ -23,7 +23,7 @@ ERRORS: Final = {
     "500": "A mistake of the streamer's; its log has the details.",
     "503": "Not now; `Retry-After` says when to try again.",
 }
-#: What any request may be answered.
+#: The answers that any request may get.
 ANY: Final = ("400", "401", "403", "413", "500", "503")
 HEADERS: Final = {
     "401": {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}},

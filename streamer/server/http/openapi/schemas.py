@@ -22,7 +22,7 @@ def schemas() -> dict[str, Any]:
         for field in fields:
             derived[name]["properties"][field] = {"type": ["string", "null"], "format": "date-time"}
     for schema in derived.values():
-        # What the types say to those who write code is not for those who read the API.
+        # The docstrings of the types are for programmers, not for readers of the API.
         schema.pop("description", None)
     derived["PhaseSpec"]["properties"] = {
         "name": {"type": "string", "minLength": 1},
