@@ -62,12 +62,13 @@ bench: ## measure everything beside its peers, in short forms: some five minutes
 	@$(BIN)/python tools/packages.py bench
 	@$(BIN)/python benchmarks/everything.py
 
-lint: ## check style, format, types and the layers of imports
+lint: ## check style, format, types, the layers of imports, prose and sizes
 	@$(INSTALL) test lint
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/style.py
 
 format: ## format the code, and mend what ruff can mend
 	@$(INSTALL) test lint

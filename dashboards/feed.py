@@ -2,6 +2,8 @@
 
 Sessions share a feed and nothing else: each subscribes with a callback and gets back what ends that. A feed costs the
 same however many browser tabs are open, and its memory does not grow with the runs.
+
+Why one module: following and telling subscribers share one loop and one order.
 """
 
 from __future__ import annotations

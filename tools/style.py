@@ -125,14 +125,12 @@ def _modules(root: Path, folders: tuple[str, ...]) -> list[Path]:
 
 def _in_text(path: str, line: int, text: str) -> Iterator[Finding]:
     for match in _BEGINS.finditer(text):
-        # A line that goes on with a lower word is the middle of a sentence only if the line before does not end one.
         before = text[: match.start()].rstrip(" ")
-        if before.endswith("\n") and not re.search(
-            r"(?:[.:;!?|]|\n)\s*$", before.rstrip("\n") + ("\n" * (before[-2:] == "\n\n"))
-        ):
+        # At the beginning of a line a sentence begins only where the text before has ended.
+        if before.endswith("\n") and not before.endswith("\n\n") and before.rstrip()[-1:] not in ".:;!?|":
             continue
-        at = line + text.count("\n", 0, match.start())
-        yield Finding(path, at, text[match.start() : match.start() + 90].partition("\n")[0])
+        found = text[match.start() :].partition("\n")[0]
+        yield Finding(path, line + text.count("\n", 0, match.start()), found[:90])
 
 
 def _docstrings(source: str) -> Iterator[tuple[int, str]]:

@@ -13,7 +13,7 @@ from streamer.model import formatting
 
 
 class Notice(Indicator):
-    """The first thing to know of a `Run`, of `Runs` or of a `Start`: ``Notice(run)``. It takes no room without a notice."""
+    """The first thing to know of a `Run`, `Runs` or `Start`: ``Notice(run)``. It takes no room without a notice."""
 
     home_href = param.String(
         default="?", doc="Where the link of a run that does not exist leads; empty: no link."

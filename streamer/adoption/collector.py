@@ -27,7 +27,7 @@ from streamer.adoption.messages import BarMessage, Record, decode
 from streamer.adoption.totals import BARS, Rate, Totals
 from streamer.model.bounds import BARS_LIMIT, bounded, counted
 from streamer.model.events import Bar, Progressed
-from streamer.producer.publisher import THREAD_PREFIX
+from streamer.producer.publishing.publisher import THREAD_PREFIX
 
 #: The folder whose `sitecustomize` Python imports at its start.
 SITE: Final = Path(__file__).parent / "site"

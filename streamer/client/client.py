@@ -12,6 +12,8 @@ It raises:
     ├── StreamerAway      nobody answers (streams do not raise it: they try again)
     ├── StreamReset       entries cannot go on without a gap: the log is another one, or no longer holds them
     └── ProtocolError     an answer that is not a streamer's, or larger than is accepted
+
+Why one module: a method a request, and each is a few lines over the same `_ask`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""`Stream`: a streamer's event stream as an iterator that reconnects and resumes. Folds nothing."""
+"""`Stream`: a streamer's event stream as an iterator that reconnects and resumes. Folds nothing.
+
+Why one module: connecting, reading and resuming are steps of one iterator.
+"""
 
 from __future__ import annotations
 

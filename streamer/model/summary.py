@@ -2,6 +2,8 @@
 
 Pages, lists, notebooks, terminals, badges and chat lines are written from it. Each chooses which parts it has room
 for; none decides a percentage, a tone or a sentence for itself.
+
+Why one module: every rule for a run's words stands here, so that two surfaces cannot have two.
 """
 
 from __future__ import annotations

@@ -225,7 +225,7 @@ class Counter:
 
 
 class Reading(Struct, frozen=True):
-    """The reading of a `Meter`: `done` of `total` (None: not known) in `unit`; `done` is None when nothing was counted."""
+    """The reading of a `Meter`: `done` of `total` (None: not known) in `unit`; `done` None: nothing was counted."""
 
     done: float | None = None
     total: float | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from streamer.model.bounds import MESSAGE_LIMIT, cut, cut_middle
 from streamer.model.events import LEVELS
 from streamer.producer.error_text import describe_error, text_of
-from streamer.producer.publisher import THREAD_PREFIX
+from streamer.producer.publishing.publisher import THREAD_PREFIX
 
 if TYPE_CHECKING:
     from streamer.producer.run import Run
@@ -111,7 +111,7 @@ class Capture(_Reporting):
         if self._previous is None:
             self._previous = root.level
             if root.level > self.level:
-                # The records that the root logger lets through in addition are for the run, not for the program's handlers.
+                # The run alone gets the records that the root logger lets through in addition.
                 self._quiet = _Quiet(root.level)
                 for handler in root.handlers:
                     if not isinstance(handler, Capture):

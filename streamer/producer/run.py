@@ -3,6 +3,8 @@
 The module is long because `Run` has every method that a user calls. Its parts are in `progress`, `mapping`, `sampler`,
 `counting`, `cancellation` and `log_capture`. The code that works may use any number of threads. A sampler thread
 reads its counts some ten times a second.
+
+Why one module: it has every method that running code calls.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from streamer.producer.publisher import THREAD_PREFIX
+from streamer.producer.publishing.publisher import THREAD_PREFIX
 
 #: Seconds between two samples: the first early in a run, growing to the second in a long one.
 SAMPLE_SECONDS: Final = (0.1, 1.0)

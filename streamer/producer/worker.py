@@ -37,7 +37,7 @@ from streamer.model.events import (
 from streamer.model.parameters.json_schema import build
 from streamer.model.pipeline import phases_of
 from streamer.producer.cancellation import Interrupter
-from streamer.producer.publisher import Publisher
+from streamer.producer.publishing.publisher import Publisher
 from streamer.producer.reference import load
 from streamer.producer.run import Run
 from streamer.protocol.failed_items import FailedItems

@@ -21,9 +21,9 @@ import httpx
 import pytest
 
 from streamer.model.events import Completed, Logged
-from streamer.producer.outbox import Outbox
-from streamer.producer.publisher import Publisher
-from streamer.producer.replies import Backoff
+from streamer.producer.publishing.outbox import Outbox
+from streamer.producer.publishing.publisher import Publisher
+from streamer.producer.publishing.replies import Backoff
 from streamer.protocol.spool import FOLDER, MOST_FILES, Header, Left, Spool, SpoolRefused
 from streamer.server.log.base import LogUnavailable
 from streamer.server.runs.spool_pickup import Pickup

@@ -16,7 +16,8 @@ import msgspec
 import param
 
 from streamer.model.bounds import cut
-from streamer.model.parameters.kinds import Kind, Refused, kind_of, or_null, type_name
+from streamer.model.parameters.kinds import Kind, kind_of, or_null
+from streamer.model.parameters.values import Refused, type_name
 from streamer.model.pipeline import Pipeline, doc_of, title_of
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"

@@ -33,7 +33,7 @@ from streamer.model.state import RunState
 from streamer.model.timestamps import format_time
 from streamer.producer.cancellation import Interrupter
 from streamer.producer.display import Display, display_of
-from streamer.producer.publisher import Publisher
+from streamer.producer.publishing.publisher import Publisher
 from streamer.producer.run import Run
 from streamer.producer.scripts.notices import Notices, say
 from streamer.protocol.registration import Registration

@@ -2,6 +2,8 @@
 
 A subscriber is a cursor. It has no queue, task or future. A subscriber that is behind the tail reads the log, so a slow
 reader costs nothing and loses nothing. The log's thread calls `publish`; all else runs in the event loop.
+
+Why one module: each step of a fan-out moves the same cursors, and the order of the steps is the promise.
 """
 
 from __future__ import annotations

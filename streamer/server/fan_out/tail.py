@@ -91,7 +91,7 @@ class Tail:
         self.bytes = 0
         self._limit = limit_bytes
         self._all = _Line()
-        #: Entries that are dropped together: entries of which run, how many, the offset of the last one, and their bytes.
+        #: Entries that are dropped together: their run, their number, the offset of the last one, and their bytes.
         self._pieces: deque[tuple[str, int, int, int]] = deque()
         self._by_run: dict[str, _Line] = {}
 

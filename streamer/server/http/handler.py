@@ -1,4 +1,7 @@
-"""The base of all handlers: checks the sender, bounds bodies, reads arguments, answers errors. Has no route."""
+"""The base of all handlers: checks the sender, bounds bodies, reads arguments, answers errors. Has no route.
+
+Why one module: every request passes these checks in this order, before its body is read.
+"""
 
 from __future__ import annotations
 

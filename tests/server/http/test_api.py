@@ -12,30 +12,7 @@ import pytest
 
 from streamer.server.execution.base import Exit
 from streamer.server.log.base import Appended, LogUnavailable
-from tests.api_support import JSON, PATIENCE, Api, Producer, error_of, running
-
-
-@pytest.fixture
-async def api(tmp_path):
-    async with running(tmp_path) as api:
-        yield api
-
-
-@pytest.fixture
-async def logged(api: Api) -> Producer:
-    """A run of twelve log lines, of which every third is a warning and the last an error."""
-    producer = await api.register()
-    await producer.send(
-        *(
-            {
-                "event": "log",
-                "level": "ERROR" if number == 12 else "INFO" if number % 3 else "WARNING",
-                "message": f"line {number}",
-            }
-            for number in range(1, 13)
-        )
-    )
-    return producer
+from tests.api_support import JSON, PATIENCE, error_of, running
 
 
 def refusing(*_: object, **__: object) -> Future[Appended]:
@@ -701,57 +678,6 @@ async def test_weights_beyond_all_sense_do_not_break_the_progress(api):
     producer = await api.register(phases=[{"name": "a", "weight": 1e308}, {"name": "b", "weight": 1.7e308}])
     await producer.send(*({"event": "phase", "phase": name, "phaseStatus": "finished"} for name in "ab"))
     assert 99.99 == (await api.state(producer.run))["overallProgress"]
-
-
-# -- what operators ask ------------------------------------------------------------------------------------------------
-
-
-async def test_health_says_live_and_ready(api):
-    assert {"status": "live"} == (await api.http.get("/api/health/live")).json()
-    ready = (await api.http.get("/api/health/ready")).json()
-    assert {"status": "ready", "epoch": api.streamer.log.epoch} == ready
-
-
-async def test_metrics_count_runs_entries_and_requests(api, logged):
-    answer = await api.http.get("/metrics")
-    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    text = answer.text
-    assert 'streamer_runs{status="running"} 1.0' in text
-    assert "streamer_appended_total 14.0" in text
-    assert 'streamer_requests_total{status="201"} 1.0' in text
-    assert "streamer_subscribers 0.0" in text
-
-
-def _paths_of(api: Api) -> set[str]:
-    """The routes' patterns, written as OpenAPI writes paths."""
-    rules = api.streamer.application().wildcard_router.rules
-    patterns = {rule.matcher.regex.pattern.rstrip("$") for rule in rules if hasattr(rule.matcher, "regex")}
-    return {re.sub(r"\([^)]*\)", "{}", pattern).replace("\\", "") for pattern in patterns} - {"/api/.*"}
-
-
-async def test_the_description_has_every_route_and_no_other(api):
-    document = (await api.http.get("/api/openapi.json")).json()
-    assert "3.2.0" == document["openapi"]
-    assert _paths_of(api) == {re.sub(r"\{\w+\}", "{}", path) for path in document["paths"]}
-
-
-async def test_every_method_that_is_described_is_answered_and_no_other(api, logged):
-    document = (await api.http.get("/api/openapi.json")).json()
-    for template, operations in document["paths"].items():
-        path = template.format(run_id=logged.run, name="Plain")
-        for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"):
-            if method.lower() in operations and "text/event-stream" in json.dumps(operations[method.lower()]):
-                continue
-            answer = await api.http.request(method, path)
-            described = method.lower() in operations
-            assert described == (answer.status_code != 405), (method, path, answer.status_code)
-
-
-async def test_every_reference_in_the_description_leads_somewhere(api):
-    document = (await api.http.get("/api/openapi.json")).json()
-    names = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
-    assert names
-    assert names <= set(document["components"]["schemas"])
 
 
 # -- addresses and methods ---------------------------------------------------------------------------------------------

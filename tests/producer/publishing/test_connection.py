@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from streamer.producer.connection import ANSWER_BYTES, Answer, Exchange
+from streamer.producer.publishing.connection import ANSWER_BYTES, Answer, Exchange
 from tests.support import free_port, wait_until
 
 

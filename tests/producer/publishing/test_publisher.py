@@ -31,9 +31,9 @@ from streamer.model.events import (
     StatusChanged,
     decode_event,
 )
-from streamer.producer.outbox import Outbox
-from streamer.producer.publisher import Publisher
-from streamer.producer.replies import Backoff
+from streamer.producer.publishing.outbox import Outbox
+from streamer.producer.publishing.publisher import Publisher
+from streamer.producer.publishing.replies import Backoff
 from tests.fake_ingest import MODES, FakeIngest
 from tests.support import wait_until
 

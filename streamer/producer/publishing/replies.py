@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from streamer.producer.connection import Answer
+    from streamer.producer.publishing.connection import Answer
 
 _LONGEST_RETRY_AFTER: Final = 60.0
 

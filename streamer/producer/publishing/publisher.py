@@ -25,14 +25,14 @@ import msgspec
 from msgspec import UNSET
 
 from streamer.model.events import Event, Logged, Progressed
-from streamer.producer.outbox import WAITING_BYTES, Outbox, remains
-from streamer.producer.replies import NO_JSON, Backoff, error_of, read_acknowledgement, retry_after
+from streamer.producer.publishing.outbox import WAITING_BYTES, Outbox, remains
+from streamer.producer.publishing.replies import NO_JSON, Backoff, error_of, read_acknowledgement, retry_after
 from streamer.protocol.registration import Created, Registration
 from streamer.protocol.spool import Spool
 from streamer.settings import Settings
 
 if TYPE_CHECKING:
-    from streamer.producer.connection import Answer, Exchange
+    from streamer.producer.publishing.connection import Answer, Exchange
 
 #: Names of the threads that report begin so; what they log themselves is not reported, or it would never end.
 THREAD_PREFIX: Final = "streamer-"
@@ -253,7 +253,7 @@ class Publisher:
 
     def _send_forever(self) -> None:
         # Imported here because it takes a while, which the thread that works need not spend.
-        from streamer.producer.connection import Exchange
+        from streamer.producer.publishing.connection import Exchange
 
         self._url = self._url_provider()
         with contextlib.closing(Exchange()) as exchange:
