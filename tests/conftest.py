@@ -57,6 +57,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Forget the settings of whoever runs the tests, before anything is imported that reads them."""
     for name in [name for name in os.environ if name.startswith("STREAMER_")]:
         del os.environ[name]
+    # A worker of pytest-xdist gets the width of its parent's terminal; a program on a terminal of its own must not.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
     # The processes that tests start, some hundreds, would each compile again what they import.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False

@@ -20,9 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import random
-import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -33,6 +31,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from streamer.client.addresses import checked_url, header, plain, run_path, stream_path
 from streamer.client.discovery import find_streamer
 from streamer.client.stream import (
     MAX_EVENT_BYTES,
@@ -108,7 +107,6 @@ _CONNECT_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 60.0
 _HEARTBEATS: Final = 3
 _MAX_REDIRECTS: Final = 10
-_RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @functools.cache
@@ -120,14 +118,25 @@ def _certificates() -> ssl.SSLContext:
 class Client:
     """A streamer's API. Used in one event loop, by any number of tasks; a context manager.
 
-    `url`: of the streamer; None looks it up (`find_streamer`), again after every failure, so that a streamer that comes
-    back on another port is found. `token`: the operators' secret, STREAMER_TOKEN by default. `strict`: a stream ends
-    with an error at any status but 200, as the WHATWG standard has it; by default 429 and 5xx are tried again.
+    Args:
+        url: The streamer's URL. None looks it up with `find_streamer`, and again after every failure, so the client
+            finds a streamer that came back on another port.
+        token: The operators' secret; None: STREAMER_TOKEN.
+        strict: A stream ends with an error at any status but 200, as the WHATWG standard has it. By default the client
+            tries 429 and 5xx again.
+        settings: The settings; None: those of the environment.
+        read_timeout_seconds: The silence after which a stream counts as dead; None: three heartbeats.
+        connect_timeout_seconds: The longest time for a connection.
+        max_event_bytes: The largest event of a stream.
+        max_answer_bytes: The largest answer.
+        clock: Returns POSIX seconds.
+        sleep: Waits between two attempts.
+        rng: Jitters the waits.
 
-    Raises `SettingError`, or `ValueError` for a URL or token that is none.
+    Raises:
+        SettingError: A setting has a value that is not allowed.
+        ValueError: The URL or the token has not the expected form.
 
-    `read_timeout_seconds`: silence after which a stream counts as dead, three heartbeats by default. `clock` (POSIX
-    seconds), `sleep` and `rng` are those of reconnecting.
     """
 
     def __init__(
@@ -152,10 +161,10 @@ class Client:
         self.sleep = sleep
         self.rng = rng or random.Random()  # noqa: S311 - jitter
         self._max_answer_bytes = max_answer_bytes
-        self._fixed = None if url is None else _checked_url(url)
+        self._fixed = None if url is None else checked_url(url)
         self._found: str | None = None
         if url is None:
-            self._found = _checked_url(find_streamer(self.settings))
+            self._found = checked_url(find_streamer(self.settings))
         token = self.settings.token if token is None else token
         if token and not (token.isascii() and token.isprintable()):
             raise ValueError("expected a token of printable ASCII characters")
@@ -199,7 +208,7 @@ class Client:
         if self._fixed is not None:
             return self._fixed
         if self._found is None:
-            self._found = _checked_url(find_streamer(self.settings))
+            self._found = checked_url(find_streamer(self.settings))
         return self._found
 
     # -- asking --------------------------------------------------------------------------------------------------------
@@ -216,7 +225,22 @@ class Client:
         owner: str | None = None,
         time_limit_seconds: float | None = None,
     ) -> str:
-        """Start a run of a pipeline and return its id. Raises `NotFound`, or `Refused` naming the parameters."""
+        """Start a run of a pipeline.
+
+        Args:
+            name: The pipeline's name.
+            params: The parameters as JSON values; None: the defaults.
+            owner: The name that the run's page shows; None: the streamer's own user.
+            time_limit_seconds: The time limit; None: the pipeline's own; 0: no limit.
+
+        Returns:
+            The run's id.
+
+        Raises:
+            NotFound: There is no such pipeline.
+            Refused: Parameters have wrong values; the error names them.
+
+        """
         return (await self.create(name, params, owner=owner, time_limit_seconds=time_limit_seconds)).run
 
     async def create(
@@ -227,15 +251,26 @@ class Client:
         owner: str | None = None,
         time_limit_seconds: float | None = None,
     ) -> Created:
-        """Start a run of a pipeline and return all that is said about it, its page too. Raises as `start`.
+        """Start a run of a pipeline, as `start` does.
 
-        `params` are values as of JSON; paths, dates and times are written as text. `owner`: who starts it.
-        `time_limit_seconds` None: the pipeline's own; 0: none.
+        Args:
+            name: The pipeline's name.
+            params: The parameters as JSON values; paths, dates and times are texts. None: the defaults.
+            owner: The name that the run's page shows; None: the streamer's own user.
+            time_limit_seconds: The time limit; None: the pipeline's own; 0: no limit.
+
+        Returns:
+            The run's id, status and addresses.
+
+        Raises:
+            NotFound: There is no such pipeline.
+            Refused: Parameters have wrong values; the error names them.
+
         """
         if name in ("", ".", ".."):
             raise NotFound(404, "not_found", f"no pipeline {name!r}")
         path = f"/api/pipelines/{quote(name, safe='')}/runs"
-        headers = {} if owner is None else {"X-Streamer-Owner": _header("owner", owner)}
+        headers = {} if owner is None else {"X-Streamer-Owner": header("owner", owner)}
         query = {"time_limit_seconds": None if time_limit_seconds is None else f"{time_limit_seconds:g}"}
         body = await self._ask("POST", path, query, body=dict(params or {}), headers=headers)
         return decode(body, Created)
@@ -249,16 +284,29 @@ class Client:
         owner: str | None = None,
         time_limit_seconds: float | None = None,
     ) -> Created:
-        """Start a run that does a run's failed items again, or all of it, and return what is said about it.
+        """Start a run that repeats a run's failed items, or everything.
 
-        `params` are those that are to differ from the old run's; `time_limit_seconds` None: the old run's, 0: none.
-        Raises `NotFound`, `Refused`, or `Conflict`: the run is not over, nothing failed, or somebody else executed it.
+        Args:
+            run_id: The run to repeat.
+            items: ``failed`` or ``all``.
+            params: The parameters that differ from the old run's.
+            owner: The name that the run's page shows; None: the streamer's own user.
+            time_limit_seconds: The time limit; None: the old run's; 0: no limit.
+
+        Returns:
+            The new run's id, status and addresses.
+
+        Raises:
+            NotFound: There is no such run.
+            Refused: Parameters have wrong values.
+            Conflict: The run is not over, nothing failed, or somebody else executed it.
+
         """
-        headers = {} if owner is None else {"X-Streamer-Owner": _header("owner", owner)}
+        headers = {} if owner is None else {"X-Streamer-Owner": header("owner", owner)}
         query = {"time_limit_seconds": None if time_limit_seconds is None else f"{time_limit_seconds:g}"}
         spec = {"items": items, "parameters": dict(params or {})}
         return decode(
-            await self._ask("POST", _run_path(run_id, "retry"), query, body=spec, headers=headers), Created
+            await self._ask("POST", run_path(run_id, "retry"), query, body=spec, headers=headers), Created
         )
 
     async def register(
@@ -272,7 +320,24 @@ class Client:
         host: str | None = None,
         program: str | None = None,
     ) -> Created:
-        """Register a run that somebody else executes; its events are sent with the `token` that is answered."""
+        """Register a run that the caller executes.
+
+        Args:
+            title: The run's title.
+            phases: Its phases with their weights.
+            parameters: Its parameters as JSON values, for its page.
+            pipeline: The name of its pipeline; None: it has none.
+            owner: The name that its page shows.
+            host: The machine that executes it.
+            program: The program that executes it.
+
+        Returns:
+            The run's id and addresses, and the `token` that its events are sent with.
+
+        Raises:
+            Refused: A value has not the expected form.
+
+        """
         spec = Registration(
             title=title,
             phases=tuple(phases),
@@ -285,8 +350,20 @@ class Client:
         return decode(await self._ask("POST", "/api/runs", body=spec), Created)
 
     async def run(self, run_id: str) -> Snapshot:
-        """Return a run's state and the cursor from which its stream goes on. Raises `NotFound`."""
-        data = decode(await self._ask("GET", _run_path(run_id)), dict[str, Any])
+        """Read a run.
+
+        Args:
+            run_id: The run's id.
+
+        Returns:
+            The run's state, and the cursor to resume its stream from.
+
+        Raises:
+            NotFound: There is no such run.
+            ProtocolError: The answer is not a streamer's.
+
+        """
+        data = decode(await self._ask("GET", run_path(run_id)), dict[str, Any])
         cursor = Cursor.parse(str(data.get("cursor", "")))
         if cursor is None:
             raise ProtocolError(f"expected a cursor EPOCH-OFFSET, received {str(data.get('cursor'))[:100]!r}")
@@ -301,7 +378,19 @@ class Client:
         before: str | None = None,
         limit: int | None = None,
     ) -> RunsPage:
-        """Return runs, newest first: of some statuses, of a pipeline, with a text, older than another page's."""
+        """List runs, newest first, a page at a time.
+
+        Args:
+            status: Only runs of this status, or of these.
+            pipeline: Only runs of this pipeline.
+            search: Only runs with this text in title, owner or parameters.
+            before: The `next` of the page before; None: the newest runs.
+            limit: The most runs of a page; None: the streamer's own size.
+
+        Returns:
+            The runs' states, the cursor of the next page, and the counts.
+
+        """
         statuses = status if status is None or isinstance(status, str) else ",".join(status)
         body = await self._ask(
             "GET",
@@ -321,10 +410,26 @@ class Client:
         after: str | None = None,
         limit: int | None = None,
     ) -> LinesPage:
-        """Return log lines: the newest, or those before or after a page's cursor, of a level or above, with a text."""
+        """Read log lines of a run, a page at a time.
+
+        Args:
+            run_id: The run's id.
+            level: Only lines of this level or above.
+            search: Only lines with this text.
+            before: The `older` of another page: lines before it.
+            after: The `newer` of another page: lines after it. Without both: the newest lines.
+            limit: The most lines of a page; None: the streamer's own size.
+
+        Returns:
+            The lines, oldest first, and the cursors of the pages around them.
+
+        Raises:
+            NotFound: There is no such run.
+
+        """
         body = await self._ask(
             "GET",
-            _run_path(run_id, "log"),
+            run_path(run_id, "log"),
             {"level": level, "search": search, "before": before, "after": after, "limit": limit},
         )
         answer = decode(body, LinesAnswer)
@@ -333,19 +438,45 @@ class Client:
     async def failures(
         self, run_id: str, *, after: str | None = None, limit: int | None = None
     ) -> FailuresPage:
-        """Return failed items with their errors and tracebacks, oldest first."""
-        body = await self._ask("GET", _run_path(run_id, "failures"), {"after": after, "limit": limit})
+        """Read failed items with their errors and tracebacks, oldest first.
+
+        Args:
+            run_id: The run's id.
+            after: The `next` of the page before; None: the first items.
+            limit: The most items of a page; None: the streamer's own size.
+
+        Returns:
+            The items, the cursor of the next page, and the number of all.
+
+        Raises:
+            NotFound: There is no such run.
+
+        """
+        body = await self._ask("GET", run_path(run_id, "failures"), {"after": after, "limit": limit})
         answer = decode(body, FailuresAnswer)
         return FailuresPage(entries_of(answer.failures), answer.next, answer.total)
 
     async def cancel(self, run_id: str, *, by: str = "") -> str:
-        """Ask a run to end and return its status now. Raises `NotFound`, or `Conflict` when it is over."""
-        body = await self._ask("POST", _run_path(run_id, "cancel"), body={"by": by} if by else {})
+        """Ask a run to stop.
+
+        Args:
+            run_id: The run's id.
+            by: The name of the person who asks, for the run's log.
+
+        Returns:
+            The run's status now.
+
+        Raises:
+            NotFound: There is no such run.
+            Conflict: The run is over.
+
+        """
+        body = await self._ask("POST", run_path(run_id, "cancel"), body={"by": by} if by else {})
         return decode(body, Created).status
 
     async def ticket(self, run_id: str) -> Ticket:
         """Return a secret with which a page of another origin may cancel a run. Raises `NotFound`."""
-        return decode(await self._ask("POST", _run_path(run_id, "ticket"), body={}), Ticket)
+        return decode(await self._ask("POST", run_path(run_id, "ticket"), body={}), Ticket)
 
     async def _ask(
         self,
@@ -365,7 +496,7 @@ class Client:
             sent.append((name.encode(), value if isinstance(value, bytes) else value.encode()))
         content = None
         if body is not None:
-            content = msgspec.json.encode(body, enc_hook=_plain)
+            content = msgspec.json.encode(body, enc_hook=plain)
             sent.append((b"Content-Type", b"application/json"))
         params = {name: str(value) for name, value in (query or {}).items() if value not in (None, "")}
         request = self._http.build_request(method, url + path, params=params, content=content, headers=sent)
@@ -443,7 +574,7 @@ class Client:
         a cursor, and has yielded none yet, goes on with the next one after that instead. It also raises `NotFound`,
         other `ApiError`s and `ProtocolError`.
         """
-        return Entries(self, _stream_path(run_id), run_id, read_cursor(cursor), from_start, on_connection)
+        return Entries(self, stream_path(run_id), run_id, read_cursor(cursor), from_start, on_connection)
 
     def follow(
         self,
@@ -460,40 +591,4 @@ class Client:
         `Reset` comes (what is known is void) and a new snapshot. Among those of all runs `Removed` says that one is not
         kept any more. It ends and raises as `entries`, but for the reset.
         """
-        return Following(self, _stream_path(run_id), run_id, read_cursor(cursor), from_start, on_connection)
-
-
-def _checked_url(url: str) -> str:
-    try:
-        parsed = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError) as error:
-        raise ValueError(f"expected the URL of a streamer, received {str(url)[:200]!r}: {error}") from error
-    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query or parsed.fragment:
-        raise ValueError(
-            f"expected the URL of a streamer, such as http://127.0.0.1:5007, received {url[:200]!r}"
-        )
-    return url.rstrip("/")
-
-
-def _run_path(run_id: str, part: str = "") -> str:
-    # It comes from addresses that people type and paste; what cannot be an id needs no asking.
-    if not _RUN_ID.fullmatch(run_id):
-        raise NotFound(404, "not_found", f"no run {run_id[:100]!r}")
-    return f"/api/runs/{run_id}/{part}" if part else f"/api/runs/{run_id}"
-
-
-def _stream_path(run_id: str | None) -> str:
-    return "/api/events" if run_id is None else _run_path(run_id, "events")
-
-
-def _header(name: str, text: str) -> bytes:
-    if not text.isprintable():
-        raise ValueError(f"expected {name} of printable characters, received {text[:100]!r}")
-    return text.encode()
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, os.PathLike):
-        path = os.fspath(value)
-        return path if isinstance(path, str) else os.fsdecode(path)
-    raise TypeError(f"expected values as of JSON, paths, dates or times, received {type(value).__name__}")
+        return Following(self, stream_path(run_id), run_id, read_cursor(cursor), from_start, on_connection)
