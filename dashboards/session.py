@@ -178,6 +178,7 @@ class Session(param.Parameterized):
         default=0.0, doc="The time by this process' clock, in whole POSIX seconds: the same for all sessions."
     )
     beat = param.Integer(default=0, doc="Counts on when nothing changed for a while after a change.")
+    loaded = param.Integer(default=0, doc="Counts the times that a browser has loaded the page.")
     notice = param.String(default="", doc="Why the last thing the viewer asked for did not work.")
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -49,9 +50,17 @@ def _place(model: Session, loop: Any) -> SessionPlace | ThreadPlace:
     if document is None or document.session_context is None:
         return ThreadPlace(loop)
     place = SessionPlace(loop, document, lambda: model.update(beat=model.beat + 1))
+    # Panel drops the changes between a page's text and its drawing. Once it is drawn, all indicators say theirs again.
+    pn.state.onload(functools.partial(_loaded, weakref.ref(model), weakref.ref(place)))
     # The document must not keep the model: Bokeh forgets a session's document when the session ends.
     document.on_session_destroyed(functools.partial(_end, model, place))
     return place
+
+
+def _loaded(of_model: weakref.ref[Session], of_place: weakref.ref[SessionPlace]) -> None:
+    model, place = of_model(), of_place()
+    if model is not None and place is not None:
+        place.deliver(lambda: model.update(loaded=model.loaded + 1))
 
 
 def _end(model: Session, place: SessionPlace, _context: Any) -> None:

@@ -92,6 +92,7 @@ class Indicator(AnyWidgetComponent):
         self.content = self._text()
         model.listen(self._model_changed, list(self.watched))
         model.listen(self._follow_beat, ["beat"])
+        model.listen(self._say_again, ["loaded"])
         self.param.watch(self._take, "asked")
 
     # -- what a subclass says ------------------------------------------------------------------------------------------
@@ -134,6 +135,14 @@ class Indicator(AnyWidgetComponent):
     def _follow_beat(self, *_events: Any) -> None:
         # Panel can leave the last message lying while its connection is being written; another one brings it along.
         self.beat = self.model.beat
+
+    def _say_again(self, *_events: Any) -> None:
+        self.say_again()
+
+    def say_again(self) -> None:
+        """Send once more what is shown: a browser has loaded the page, and may have missed a change meanwhile."""
+        # JSON with one blank more is the same JSON, and another text: an equal one would not be sent.
+        self.content = f"{self._text()} "
 
     def _take(self, event: Any) -> None:
         # It comes from a browser: anything may be in it.

@@ -61,6 +61,11 @@ class Throughput(Indicator):
         else:
             self._plot()
 
+    def say_again(self) -> None:
+        super().say_again()
+        self._plotted = ()
+        self._plot()
+
     def _plot(self) -> None:
         """Stream what is new to the figure, or replace the curve where it is another one, or is thinned."""
         phase = shown_phase(self.model.state)

@@ -223,3 +223,15 @@ def test_a_run_can_be_watched_and_bound() -> None:
 def test_a_run_needs_an_id_or_a_state() -> None:
     with pytest.raises(TypeError, match="expected a run's id"):
         Run()
+
+
+def test_once_a_browser_has_loaded_the_page_each_indicator_sends_its_content_again():
+    model = running()
+    made = [Percent(model), Throughput(model)]
+    before = [(indicator.get_root().data.content, json.loads(indicator.content)) for indicator in made]
+    made[1].source.data = {"t": [], "rate": []}  # the browser missed the curve
+    model.update(loaded=1)
+    for indicator, (text, said) in zip(made, before, strict=True):
+        assert text != indicator.content
+        assert said == json.loads(indicator.content)
+    assert len(made[1].source.data["t"]) > 1
