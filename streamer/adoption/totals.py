@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import Final
 
 from streamer.model.events import Bar
-from streamer.model.rates import RATE_SECONDS
+from streamer.model.percentages import RATE_SECONDS
 
 #: Bars that `Totals` holds. An older one keeps its count, but no longer changes.
 BARS: Final = 2_000

@@ -38,7 +38,7 @@ from streamer.model.events import (
     RunFailed,
     StatusChanged,
 )
-from streamer.model.rates import ALMOST, percent, rated
+from streamer.model.percentages import ALMOST, overall, percent, rated
 from streamer.model.state import CancelState, PhaseState, RunState
 
 #: How many of the runs that repeat a run its state names.
@@ -260,7 +260,7 @@ def _progressed(state: RunState, event: Progressed, time: float, headline: dict[
     if phase.status == "started" or name == state.phase:
         headline.update(phase=name, done=phase.done, total=phase.total, unit=phase.unit, rate=phase.rate)
     phases = _put(phases, phase)
-    return replace(state, phases=phases, **_summed(phases, state.overall_progress), **headline)
+    return replace(state, phases=phases, **overall(phases, state.overall_progress), **headline)
 
 
 def _moved_on(phase: PhaseState, event: Progressed, time: float) -> PhaseState:
@@ -293,11 +293,11 @@ def _progressed_alone(state: RunState, event: Progressed, time: float) -> RunSta
     progress = percent(done, total, event.overall_progress)
     if progress is None and event.progress:
         progress = percent(None, None, float(event.progress))
-    overall = max(state.overall_progress, min(progress or 0.0, ALMOST))
+    reached = max(state.overall_progress, min(progress or 0.0, ALMOST))
     if done is not None:
         state = replace(state, done=done, total=total, unit=event.unit or state.unit)
     rate = event.rate if event.rate is not None and math.isfinite(event.rate) else outside.rate
-    return replace(state, overall_progress=overall, rate=rate, outside=outside)
+    return replace(state, overall_progress=reached, rate=rate, outside=outside)
 
 
 def _ended(state: RunState, event: Completed | RunFailed | RunCancelled, time: float) -> RunState:
@@ -358,18 +358,7 @@ def outcome(results: Results | FinalResults) -> str:
 
 def _overall(state: RunState) -> RunState:
     """Return the state with the overall progress that its phases add up to."""
-    return replace(state, **_summed(state.phases, state.overall_progress))
-
-
-def _summed(phases: Iterable[PhaseState], overall: float) -> dict[str, Any]:
-    """Return the progress that phases add up to, where it is beyond `overall`."""
-    weight = reached = 0.0
-    for phase in phases:
-        weight += phase.weight
-        reached += phase.weight * phase.fraction
-    if weight > 0:
-        overall = max(overall, min(round(reached / weight * 100, 2), ALMOST))
-    return {"overall_progress": overall, "progress": min(int(overall), 99)}
+    return replace(state, **overall(state.phases, state.overall_progress))
 
 
 def _with_phase(state: RunState, name: str, weight: float | None) -> RunState:

@@ -1,8 +1,9 @@
-"""The arithmetic of a phase's progress: percentages, and the rate in units per second. Pure."""
+"""The arithmetic of progress: the percentage and rate of a phase, and of a run by its phases' weights. Pure."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, Final
 
 from streamer.model.state import PhaseState
@@ -53,3 +54,22 @@ def percent(done: float | None, total: float | None, said: float | None) -> floa
     if said is not None and math.isfinite(said):
         return min(max(round(said, 2), 0.0), 100.0)
     return None
+
+
+def overall(phases: Iterable[PhaseState], reached: float) -> dict[str, Any]:
+    """Return a run's percentage by the declared weights of its phases.
+
+    Args:
+        phases: The phases, each with its weight and the fraction that is done.
+        reached: The percentage so far; the new one is never below it.
+
+    Returns:
+        New values of `overall_progress`, below 100, and of `progress`, its whole percent.
+    """
+    weight = done = 0.0
+    for phase in phases:
+        weight += phase.weight
+        done += phase.weight * phase.fraction
+    if weight > 0:
+        reached = max(reached, min(round(done / weight * 100, 2), ALMOST))
+    return {"overall_progress": reached, "progress": min(int(reached), 99)}
