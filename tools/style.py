@@ -30,7 +30,7 @@ LONGEST_TEST, MOST_MODULES, MOST_WORDS = 800, 16, 2_500
 LONGER = {"streamer/adoption/inside.py", "dashboards/live.py", "dashboards/session.py"}
 #: Folders with a module for each thing of a kind.
 FULLER = {"dashboards/indicators"}
-_BEGINS = re.compile(r"(?:^|(?<=[.;:!?] ))(?:What|Who|Whoever) [a-z]", re.MULTILINE)
+_BEGINS = re.compile(r"(?:^|(?<=[.;:!?] ))(?:What|Who|Whoever)\b", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
 

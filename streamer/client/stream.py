@@ -29,9 +29,9 @@ from streamer.protocol.api import (
 )
 from streamer.protocol.frames import Cursor, Removed, Reset, Snapshot, SnapshotOfAll, WireError, read_frame
 
-#: What `Client.follow` yields.
+#: The messages that `Client.follow` yields.
 Message = Entry | Snapshot | SnapshotOfAll | Reset | Removed
-#: What `on_connection` is told: a connection is being made, it is open, or the last attempt failed.
+#: The states that `on_connection` is told: a connection is being made, it is open, or the last attempt failed.
 Connection = Literal["connecting", "live", "away"]
 OnConnection = Callable[[Connection, str], None]
 

@@ -44,7 +44,7 @@ class Content(NamedTuple):
 
 
 class Compressor(Protocol):
-    """What `zlib`, `bz2` and `lzma` have in common."""
+    """The methods that the compressors of `zlib`, `bz2` and `lzma` share."""
 
     def compress(self, data: bytes, /) -> bytes: ...
 

@@ -83,7 +83,7 @@ def map_over(
 
     Raises:
         ValueError: If `on_error` or `workers` is not valid.
-        Exception: What `function` raised, if `on_error` is "raise".
+        Exception: The exception of `function`, if `on_error` is "raise".
     """
     options = MapOptions(on_error, workers, processes, total, unit, size, label)
     return self.map_items(function, items, options)
@@ -150,7 +150,7 @@ class Pipeline(param.Parameterized):
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)  # type: ignore[no-untyped-call]  # param publishes no types here
         self._reporter: Reporter = Silent(self)
-        #: What `schema.build` was given, as Python values; None when code constructed it.
+        #: The values that `json_schema.build` was given, as Python values; None when code constructed the pipeline.
         self._given: dict[str, Any] | None = None
 
     def track(self, items: Iterable[T], *, total: int | None = None, unit: str = "items") -> Iterator[T]:

@@ -286,7 +286,7 @@ def _moved_on(phase: PhaseState, event: Progressed, time: float) -> PhaseState:
 
 def _progressed_alone(state: RunState, event: Progressed, time: float) -> RunState:
     """Progress of a run without phases: of `done` and `total`, or else as its producer says."""
-    # What `settle` wrote of a phase is of none here.
+    # `settle` may have written a phase's progress. No phase is meant here.
     counted = replace(event, phase_progress=None)
     outside = _moved_on(state.outside or PhaseState("", started=state.started), counted, time)
     done, total = whole_count(event.done), whole_count(event.total)

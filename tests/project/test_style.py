@@ -25,6 +25,9 @@ def project(tmp_path: Path) -> Path:
         ("README.md", "| a | b |\n|---|---|\n| What it does | x |\n", 3),
         ("streamer/one.py", '"""What it holds."""\n', 1),
         ("streamer/one.py", '"""A module."""\n\nx = 1  # Who sets it owns it.\n', 3),
+        ("README.md", "What `f` returns is a number.\n", 1),
+        ("README.md", "One fact. Who\nreads it knows.\n", 1),
+        ("streamer/one.py", '"""A module.\n\nWhat JSON cannot carry.\n"""\n', 3),
         ("tools/one.py", 'def f():\n    """Do it.\n\n    What is done stays.\n    """\n', 4),
     ],
 )

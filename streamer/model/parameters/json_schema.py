@@ -1,7 +1,8 @@
 """A pipeline's parameters as JSON: their schema, reading, writing. Runs nothing of a pipeline but its constructor.
 
-What JSON cannot carry (callables, arrays, other Parameterized objects), and what is not for users to set (constant,
-read-only, private, of negative precedence, `name`), is left at its default and does not appear.
+Two kinds of parameters do not appear, and stay at their defaults: those that JSON cannot carry (callables, arrays,
+other Parameterized objects), and those that users do not set (constant, read-only, private, of negative precedence,
+`name`).
 """
 
 from __future__ import annotations
@@ -125,10 +126,10 @@ def build(pipeline: type[Pipeline], values: object) -> Pipeline:
 
 
 def values_of(pipeline: Pipeline) -> dict[str, Any]:
-    """Return all parameters as JSON, defaults included: what `build` makes the same pipeline of, in another process.
+    """Return all parameters as JSON, defaults included. `build` makes the same pipeline of them in another process.
 
-    Of one that was built, they are the values as given and the defaults, whatever its constructor made of them. What
-    JSON cannot carry, such as an infinite default, is left out.
+    A pipeline that was built answers the values as given and the defaults, whatever its constructor made of them. A
+    value that JSON cannot carry, such as an infinite default, is left out.
     """
     values = {}
     for name, (parameter, kind) in _kinds(type(pipeline)).items():

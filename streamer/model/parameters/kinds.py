@@ -1,6 +1,6 @@
 """How each kind of parameter is carried in JSON: its schema, reading and writing one value. Knows nothing of pipelines.
 
-What JSON cannot carry (callables, arrays, other Parameterized objects) has no `Kind`.
+Parameters that JSON cannot carry (callables, arrays, other Parameterized objects) have no `Kind`.
 
 Why one module: one short function for each class of `param`, in the order of a table.
 """

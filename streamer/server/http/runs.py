@@ -24,7 +24,7 @@ from streamer.server.http.handler import BaseHandler
 from streamer.server.log.base import Found
 from streamer.server.runs.start import UnknownPipeline
 
-#: What `?status=` may say, and the status that it asks for. The terminal event of a failed run is called "error".
+#: The values of `?status=`, and the status that each asks for. The terminal event of a failed run is called "error".
 _ASKED: Final[dict[str, str]] = {status: status for status in STATUSES} | {"error": "failed"}
 #: How often a request goes on with what has come meanwhile, before others have their turn with its connection.
 _ROUNDS: Final = 50
