@@ -28,22 +28,14 @@ from streamer.server.execution.base import Backend
 from streamer.server.execution.process import ProcessBackend
 from streamer.server.fan_out.hub import Hub
 from streamer.server.http.badge import BadgeHandler, LineHandler
+from streamer.server.http.cancel import CancelHandler, TicketHandler
 from streamer.server.http.cancel_tickets import Tickets
 from streamer.server.http.event_streams import AllEventsHandler
 from streamer.server.http.handler import NotFoundHandler, Parts
 from streamer.server.http.ingest import IngestHandler
-from streamer.server.http.runs import (
-    CancelHandler,
-    FailuresHandler,
-    FormHandler,
-    LinesHandler,
-    PipelinesHandler,
-    RetryHandler,
-    RunHandler,
-    RunsHandler,
-    StartHandler,
-    TicketHandler,
-)
+from streamer.server.http.lines import FailuresHandler, LinesHandler
+from streamer.server.http.pipelines import FormHandler, PipelinesHandler
+from streamer.server.http.runs import RetryHandler, RunHandler, RunsHandler, StartHandler
 from streamer.server.http.service import LiveHandler, MetricsHandler, OpenApiHandler, ReadyHandler
 from streamer.server.log.retention import Retention
 from streamer.server.log.sqlite import SqliteLog

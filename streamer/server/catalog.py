@@ -44,8 +44,10 @@ _OURS: Final = (__file__, loading.__file__, "<frozen importlib")
 
 
 @dataclass(frozen=True)
-class Offer:
-    """A pipeline that can be started. `schema` is the JSON Schema of its parameters; `reference` is exact.
+class Listing:
+    """A pipeline that can be started, as the catalog found it.
+
+    `schema` is the JSON Schema of its parameters; `reference` is exact.
 
     `time_limit_seconds` is how long its runs may take; None sets no limit.
     """
@@ -92,16 +94,16 @@ class Catalog:
         self._files = _Files()
         self._sources: list[_Source] | None = None
         self._general_problems: list[CatalogProblem] = []
-        self._offers: dict[str, Offer] = {}
+        self._offers: dict[str, Listing] = {}
         self._problems: tuple[CatalogProblem, ...] = ()
 
-    def offers(self) -> tuple[Offer, ...]:
+    def offers(self) -> tuple[Listing, ...]:
         """Return the offers, sorted by name."""
         with self._lock:
             self._refresh()
             return tuple(self._offers[name] for name in sorted(self._offers))
 
-    def get(self, name: str) -> Offer | None:
+    def get(self, name: str) -> Listing | None:
         """Return the offer of that name, or None."""
         with self._lock:
             self._refresh()
@@ -137,7 +139,7 @@ class Catalog:
         ]
 
     def _assemble(self, sources: list[_Source]) -> None:
-        offers: dict[str, Offer] = {}
+        offers: dict[str, Listing] = {}
         problems = list(self._general_problems)
         for source in sources:
             for found in source.found():
@@ -166,7 +168,7 @@ def _value(point: EntryPoint) -> str:
     return f"{point.module}:{point.attr}" if point.attr else point.module
 
 
-def _is_same(one: Offer, other: Offer) -> bool:
+def _is_same(one: Listing, other: Listing) -> bool:
     # Two references may lead to the same class: its package exports it, or a file and its folder are both named.
     return one.pipeline is other.pipeline or one.reference == other.reference
 
@@ -178,7 +180,7 @@ def _is_same(one: Offer, other: Offer) -> bool:
 class _Found:
     """The offers and problems of one module, file or folder."""
 
-    offers: tuple[Offer, ...] = ()
+    offers: tuple[Listing, ...] = ()
     problems: tuple[CatalogProblem, ...] = ()
 
 
@@ -262,8 +264,8 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return state.st_mtime_ns, state.st_size
 
 
-def _offer(reference: str, pipeline: type[Pipeline]) -> Offer:
-    return Offer(
+def _offer(reference: str, pipeline: type[Pipeline]) -> Listing:
+    return Listing(
         name=pipeline.__name__,
         title=title_of(pipeline),
         doc=doc_of(pipeline),

@@ -1,21 +1,15 @@
-"""The base of all handlers: checks the sender, bounds bodies, reads arguments, answers errors. Has no route.
-
-Why one module: every request passes these checks in this order, before its body is read.
-"""
+"""The base of all handlers: checks the sender, bounds bodies, reads arguments, answers errors. Has no route."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Final, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from streamer.model.bounds import COUNT_LIMIT, NESTING_LIMIT, is_nested_too_deep
@@ -24,12 +18,13 @@ from streamer.server.catalog import Catalog
 from streamer.server.fan_out.hub import Hub
 from streamer.server.http.cancel_tickets import Tickets
 from streamer.server.http.errors import ApiError, as_api_error, invalid
+from streamer.server.http.host_check import check_host
 from streamer.server.log.base import EventLog
 from streamer.server.metrics import Metrics
 from streamer.server.request_log import Request as LoggedRequest
 from streamer.server.request_log import is_logged, log_request
 from streamer.server.runs.runs import Runs
-from streamer.settings import Settings, is_loopback
+from streamer.settings import Settings
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -380,44 +375,6 @@ class NotFoundHandler(BaseHandler):
         raise HTTPError(404)
 
     head = post = put = patch = delete = options = get
-
-
-def check_host(request: HTTPServerRequest, settings: Settings) -> None:
-    """Refuse a request whose `Host` is not ours, as a page gets by DNS rebinding. Raises `ApiError` 403.
-
-    Without a token only this machine may ask. With a token and an address other than loopback, any name may be used
-    unless STREAMER_ALLOWED_HOSTS says which: a page that was rebound does not know the token.
-    """
-    if not settings.token and not _is_local(request.remote_ip or ""):
-        raise ApiError(
-            403, "forbidden", "without STREAMER_TOKEN only this machine may use the API", {"field": "address"}
-        )
-    if settings.token and not settings.allowed_hosts and not is_loopback(settings.host):
-        return
-    name = _host_name(request.host)
-    allowed = {"localhost", "127.0.0.1", "::1", settings.host.strip("[]"), *settings.allowed_hosts}
-    if name not in {host.lower() for host in allowed}:
-        raise ApiError(
-            403,
-            "host_refused",
-            f"this API is not addressed as {name[:100]!r}; see STREAMER_ALLOWED_HOSTS",
-            {"field": "Host", "received": name[:100]},
-        )
-
-
-def _host_name(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return host
-
-
-def _is_local(address: str) -> bool:
-    # An empty address is a Unix socket's.
-    try:
-        return not address or ipaddress.ip_address(address.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 Route = tuple[str, Callable[..., RequestHandler]]

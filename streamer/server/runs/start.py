@@ -14,7 +14,7 @@ from streamer.model.parameters.json_schema import ParametersRefused, Problem, bu
 from streamer.model.pipeline import Pipeline
 from streamer.model.reducer import with_retry
 from streamer.model.state import RunState
-from streamer.server.catalog import Catalog, Offer
+from streamer.server.catalog import Catalog, Listing
 from streamer.server.runs.journal import Journal
 from streamer.server.runs.live_runs import LiveRuns, Note
 from streamer.server.runs.queue import Queue
@@ -47,7 +47,7 @@ class Start:
         self._owner = owner
         self._host = host
 
-    def offer(self, pipeline: str) -> Offer:
+    def offer(self, pipeline: str) -> Listing:
         """Return the pipeline on offer under that name. Raises `UnknownPipeline`."""
         offers = {offer.name: offer for offer in self._catalog.offers()}
         if pipeline not in offers:

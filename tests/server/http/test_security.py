@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from streamer.server.http.handler import check_host
+from streamer.server.http.host_check import check_host
 from streamer.settings import Settings
 from tests.api_support import JSON, Api, error_of, running
 from tests.support import ROOT

@@ -1,0 +1,63 @@
+"""Requests about pipelines: their list, and a form's values after a change. Starts nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from streamer.server.execution.form import FORMS_AT_ONCE, FormFailed, form_after
+from streamer.server.http.errors import ApiError, not_valid
+from streamer.server.http.handler import BaseHandler
+from streamer.server.runs.start import UnknownPipeline
+
+
+class PipelinesHandler(BaseHandler):
+    """``GET /api/pipelines``: what is on offer, and what could not be loaded."""
+
+    async def get(self) -> None:
+        offers = await self.parts.runs.read(self.parts.catalog.offers)
+        problems = self.parts.catalog.problems()
+        self.answer(
+            {
+                "pipelines": [
+                    {
+                        "name": offer.name,
+                        "title": offer.title,
+                        "doc": offer.doc,
+                        "phases": offer.phases,
+                        "schema": offer.schema,
+                        "timeLimitSeconds": offer.time_limit_seconds,
+                    }
+                    for offer in offers
+                ],
+                "problems": [{"reference": p.reference, "message": p.message} for p in problems],
+            }
+        )
+
+
+class FormBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of ``POST /api/pipelines/NAME/form``."""
+
+    values: dict[str, Any] = {}
+    changed: list[str] = []
+
+
+class FormHandler(BaseHandler):
+    """``POST /api/pipelines/NAME/form``: the form's values and schema after a change."""
+
+    async def post(self, name: str) -> None:
+        body = self.json_object()
+        try:
+            asked = msgspec.convert(body, FormBody)
+        except msgspec.ValidationError as error:
+            raise not_valid(error, "the values so far, and the names of those that changed") from error
+        offer = await self.parts.runs.read(lambda: self.parts.catalog.get(name))
+        if offer is None:
+            raise UnknownPipeline(f"no pipeline {name[:100]!r} is on offer")
+        room = self.application.settings.setdefault("forms", asyncio.Semaphore(FORMS_AT_ONCE))
+        try:
+            self.answer(await form_after(offer.reference, asked.values, asked.changed, room=room))
+        except FormFailed as error:
+            raise ApiError(422, "invalid", str(error)) from error
