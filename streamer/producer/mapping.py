@@ -73,11 +73,11 @@ class Mapper:
                 except SkipPhase:
                     raise
                 except Exception as error:
-                    run._item_failed(label_of(label, item), error)
+                    run.item_failed(label_of(label, item), error)
                     if options.on_error == "raise":
                         raise
                 else:
-                    run._item_succeeded()
+                    run.item_succeeded()
                 counter.advance(amount)
         return results
 
@@ -87,9 +87,7 @@ class Mapper:
         assert phase is not None
         for item in items if again.left(phase) else ():
             self._run.checkpoint()
-            with self._run._lock:
-                taken = again.take(phase, label_of(label, item))
-            if taken:
+            if again.take(phase, label_of(label, item)):
                 yield item
                 if not again.left(phase):
                     return

@@ -370,11 +370,19 @@ class Run:
         """Do as `map`, with its options as one object."""
         return self._mapper.map(function, items, options)
 
-    def _item_succeeded(self) -> None:
+    def item_succeeded(self) -> None:
+        """Count an item of a `map` that succeeded."""
         with self._lock:
             self._progress.success += 1
 
-    def _item_failed(self, name: str, error: Exception) -> None:
+    def item_failed(self, name: str, error: Exception) -> None:
+        """Count and report an item of a `map` that failed.
+
+        Args:
+            name: The item's name, whole; the event cuts it to `NAME_LIMIT` characters.
+            error: The exception that the function raised for this item.
+
+        """
         event = ItemFailed(
             item=name,
             key=item_key(name) or UNSET,

@@ -6,6 +6,7 @@ and by how often that failed; never by its position, which may be another one in
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,9 +24,10 @@ _decoder: Final = msgspec.json.Decoder(_Line)
 
 
 class FailedItems:
-    """The items of a run that are to be done again; each is taken once. One thread at a time."""
+    """The items of a run that are to be done again; each is taken once. Any thread may call it."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._phases: dict[str, Counter[tuple[str, str]]] = {}
         self._left: dict[str, int] = {}
 
@@ -47,16 +49,18 @@ class FailedItems:
         phase = cut(phase, NAME_LIMIT)
         items = self._phases.get(phase)
         name = cut(label, NAME_LIMIT), item_key(label)
-        if not items or not items[name]:
-            return False
-        items[name] -= 1
-        self._left[phase] -= 1
+        with self._lock:
+            if not items or not items[name]:
+                return False
+            items[name] -= 1
+            self._left[phase] -= 1
         return True
 
     def names_left(self, phase: str) -> list[str]:
         """Return the names of the first few items of a phase that were not taken."""
         items = self._phases.get(cut(phase, NAME_LIMIT), Counter())
-        return [name for (name, _), count in items.items() if count > 0][:NAMED]
+        with self._lock:
+            return [name for (name, _), count in items.items() if count > 0][:NAMED]
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -25,7 +25,7 @@ from streamer.model.summary import summarise
 from streamer.server.http.badge import badge_of, line_of
 from streamer.terminal.live_display import LiveDisplay
 from streamer.terminal.wording import standing
-from tests.model.test_state import histories, history
+from tests.model.test_reducer import histories, history
 
 NOW = 1_100.0
 TITLE = "Import prices"

@@ -12,7 +12,7 @@ from streamer.model.events import ProcessInfo, Results
 from streamer.model.reducer import fold
 from streamer.model.state import PhaseState, RunState
 from streamer.model.summary import PHASE_TONES, Summary, outcome, percent, summarise
-from tests.model.test_state import histories, history
+from tests.model.test_reducer import histories, history
 
 NOW = 1_700_000_000.0
 LOADING = RunState(
