@@ -22,7 +22,7 @@ from playwright.async_api import Page, async_playwright
 
 from benchmarks.sight import PATIENCE, VIEWPORT, watch
 from benchmarks.viewers import ROOT, Server, Viewer
-from dashboards.feed import INTERVAL_SECONDS
+from dashboards.data.feed import INTERVAL_SECONDS
 from tests.support import CHROMIUM_ARGUMENTS, chromium_path
 
 #: Milliseconds that an event may take beyond the update interval.

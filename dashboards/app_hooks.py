@@ -22,7 +22,7 @@ from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
 from tornado.web import HTTPError
 
-from dashboards.live import close_all
+from dashboards.data.streamers import close_all
 from dashboards.local import is_wanted, local
 from dashboards.shell import serve_fonts
 from streamer.settings import SettingError, Settings

@@ -26,8 +26,8 @@ MOST_SENTENCES = 5
 LONG, TOO_LONG = 400, 600
 #: Lines of a test module, modules of a folder, words of ARCHITECTURE.md.
 LONGEST_TEST, MOST_MODULES, MOST_WORDS = 800, 16, 2_500
-#: `inside` must load alone in other people's programs. The other two are rebuilt with the feed of the indicators.
-LONGER = {"streamer/adoption/inside.py", "dashboards/live.py", "dashboards/session.py"}
+#: `inside` must load alone in other people's programs.
+LONGER = {"streamer/adoption/inside.py"}
 #: Folders with a module for each thing of a kind.
 FULLER = {"dashboards/indicators"}
 _BEGINS = re.compile(r"(?:^|(?<=[.;:!?] ))(?:What|Who|Whoever)\b", re.MULTILINE)

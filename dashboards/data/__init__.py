@@ -1,1 +1,1 @@
-"""The models' connection: a loop in a thread, a streamer's feed, and where a session's models are changed."""
+"""The models' connection: a loop in a thread, a streamer's feed, links that keep models up to date, timers. Draws nothing."""

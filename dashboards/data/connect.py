@@ -11,8 +11,8 @@ from typing import Any
 import panel as pn
 
 from dashboards.data.background import background_loop
-from dashboards.data.place import SessionPlace, ThreadPlace
-from dashboards.live import Live, Place, live
+from dashboards.data.place import Place, SessionPlace, ThreadPlace
+from dashboards.data.streamers import Live, live
 from dashboards.session import Session
 from streamer.settings import SettingError
 

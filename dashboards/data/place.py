@@ -2,7 +2,7 @@
 
 Both run a session's coroutines without an event loop: Bokeh 3.10 calls a session's callbacks in worker threads. Such a
 coroutine awaits nothing but `ask`, which asks in the connection's loop; each part of it between two questions is a
-delivery. See `dashboards.live.Place`.
+delivery. `LoopPlace` is an event loop alone.
 """
 
 from __future__ import annotations
@@ -14,13 +14,48 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Future
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from panel.io import hold
 from panel.io.state import set_curdoc
 
 logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
+
+
+class Place(Protocol):
+    """Where a session runs: how its models are changed from outside, and how its coroutines are run."""
+
+    def deliver(self, action: Callable[[], None]) -> None:
+        """Call `action` soon, where the session's models may be changed."""
+
+    def run(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Run a coroutine function soon, in the session."""
+
+    def ask(self, question: Callable[[], Coroutine[Any, Any, _T]]) -> Awaitable[_T]:
+        """Return what a coroutine of the connection's loop returns, for a coroutine that `run` runs."""
+
+
+class LoopPlace:
+    """A session that is nothing but its event loop: a notebook's, or a test's."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def deliver(self, action: Callable[[], None]) -> None:
+        action()
+
+    def run(self, action: Callable[[], Awaitable[None]]) -> None:
+        async def run() -> None:
+            await action()
+
+        task = self._loop.create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def ask(self, question: Callable[[], Coroutine[Any, Any, _T]]) -> Awaitable[_T]:
+        return question()
 
 
 class Question(Generic[_T]):

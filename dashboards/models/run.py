@@ -11,7 +11,7 @@ from typing import Any
 import param
 
 from dashboards.data.connect import UPDATE_SECONDS, connect
-from dashboards.live import RunLink
+from dashboards.data.run_link import RunLink
 from dashboards.session import RunModel
 from streamer.model.state import RunState
 from streamer.model.summary import outcome, percent, title

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.data.connect import UPDATE_SECONDS, connect
-from dashboards.live import RunsLink
+from dashboards.data.runs_link import RunsLink
 from dashboards.session import RunsModel
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.data.connect import connect
-from dashboards.live import StartLink
+from dashboards.data.start_link import StartLink
 from dashboards.session import StartModel
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import panel as pn
 
 from dashboards.data.connect import UPDATE_SECONDS, connect
+from dashboards.data.run_link import RunLink
+from dashboards.data.runs_link import RunsLink
+from dashboards.data.start_link import StartLink
 from dashboards.indicators import RunsView, RunView, StartForm
-from dashboards.live import RunLink, RunsLink, StartLink
 from dashboards.models import Run, Runs, Start
 from dashboards.pages.address import Address
 from dashboards.pages.where import AGAIN_HREF, RUN_HREF, RUNS_HREF, START_HREF, OfRun, OfRuns, OfStart

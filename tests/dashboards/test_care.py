@@ -9,8 +9,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from msgspec.structs import replace
 
+from dashboards.data.place import LoopPlace
+from dashboards.data.run_link import RunLink
+from dashboards.data.start_link import StartLink
+from dashboards.data.streamers import live
 from dashboards.indicators import RunControls, StartForm, Status
-from dashboards.live import LoopPlace, RunLink, StartLink, live
 from dashboards.pages.where import AGAIN_HREF, RUN_HREF
 from dashboards.session import RunModel, StartModel
 from streamer.model.events import ProcessInfo

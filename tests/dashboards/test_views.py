@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dashboards.feed import log_line
+from dashboards.data.feed import log_line
 from dashboards.indicators import RunsView, RunView, StartForm
 from dashboards.indicators.values import ROWS_SHOWN, show_value
 from dashboards.pages.address import Address

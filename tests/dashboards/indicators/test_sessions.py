@@ -17,7 +17,7 @@ import asyncio, gc, json, threading, time
 import httpx, panel as pn
 from dashboards.data.background import background_loop
 from dashboards.indicators import RunView
-from dashboards.live import live
+from dashboards.data.streamers import live
 from dashboards.models import Run
 
 URL = "http://127.0.0.1:9"

@@ -1,4 +1,4 @@
-"""`dashboards.live`: models kept up to date by a real streamer, and what viewers ask for carried out."""
+"""The links of `dashboards.data`: models kept up to date by a real streamer, and what viewers ask for carried out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
-from dashboards.live import LoopPlace, RunLink, RunsLink, StartLink, close_all, live
+from dashboards.data.place import LoopPlace
+from dashboards.data.run_link import RunLink
+from dashboards.data.runs_link import RunsLink
+from dashboards.data.start_link import StartLink
+from dashboards.data.streamers import close_all, live
 from dashboards.session import PAGE_FAILURES, WINDOW_LINES, RunModel, RunsModel, StartModel
 from streamer.client.client import LinesPage, RunsPage
 from streamer.server.log.sqlite import SqliteLog
@@ -459,7 +463,7 @@ async def test_the_form_offers_what_the_streamer_offers_and_starts_it(api: Api) 
 async def test_a_form_whose_pipelines_could_not_be_read_asks_again(
     api: Api, open_runs: Callable[..., RunsModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboards.live.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("dashboards.data.start_link.RETRY_SECONDS", 0.01)
     listed = open_runs()
     await api.until(lambda: listed.connection == "live")
     client = live(api.streamer.url).client

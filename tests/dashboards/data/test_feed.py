@@ -1,4 +1,4 @@
-"""`dashboards.feed`: one connection for all, nothing missed between a state and what follows it, and within bounds."""
+"""`dashboards.data.feed`: one connection for all, nothing missed between a state and the rest, and within bounds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboards.feed import (
+from dashboards.data.feed import (
     LIVE_RUNS_KEPT,
     LONGEST_POLL_SECONDS,
     POLL_SECONDS,

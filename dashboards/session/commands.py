@@ -1,0 +1,66 @@
+"""The commands that a session's viewer gives, as protocols, and the errors that answer them. Carries out none.
+
+`CommandError` has words for the viewer; `StartRefused` names the fields at fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from dashboards.session.values import (
+    FailuresPage,
+    LogWindow,
+)
+from streamer.model.state import RunState
+
+
+class RunCommands(Protocol):
+    """The commands of a run's viewer. Each raises `CommandError` with words for the viewer."""
+
+    async def cancel(self) -> None: ...
+
+    async def retry(self) -> str:
+        """Start a run of exactly the failed items and return its id."""
+
+    async def log_window(
+        self, *, level: str, search: str, before: int | None, after: int | None, limit: int
+    ) -> LogWindow:
+        """Return at most `limit` lines before or after a cursor, or the last ones when both are None."""
+
+    async def failures(self, *, before: str | None, after: str | None, limit: int) -> FailuresPage: ...
+
+
+class RunsCommands(Protocol):
+    """The commands of a viewer of the list of runs."""
+
+    async def runs(
+        self, *, status: str, pipeline: str, search: str, before: str | None, limit: int
+    ) -> tuple[tuple[RunState, ...], bool]:
+        """Return runs older than the run `before` (the newest when None), newest first, and whether there are more."""
+
+
+class StartCommands(Protocol):
+    """The commands of somebody who starts a pipeline."""
+
+    async def start(
+        self,
+        pipeline: str,
+        parameters: dict[str, Any],
+        *,
+        again: str = "",
+        time_limit_seconds: float | None = None,
+    ) -> str:
+        """Start a run, which repeats the run `again` if any; return its id. Raises `StartRefused` or `CommandError`."""
+
+
+class CommandError(Exception):
+    """A command could not be carried out; the message is for the viewer. `StartRefused` names the fields at fault."""
+
+
+class StartRefused(CommandError):
+    """The parameters were refused: `fields` maps a parameter's name to what was expected of it."""
+
+    def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.fields = dict(fields or {})
