@@ -1,1 +1,1 @@
-"""The models' connection: a loop in a thread, a streamer's feed, links that keep models up to date, timers. Draws nothing."""
+"""The connection of the models: a thread's loop, a streamer's feed, and links that keep models up to date."""
