@@ -1,6 +1,7 @@
 """A relay: carries a subscriber's bytes to a reader through Tornado's stream, where the hub cannot have the socket.
 
-That is so with TLS. It delivers usually less than a socket does (0.72 of it, the median of paired runs), and costs a task and a pair of sockets a reader.
+TLS needs it. It usually delivers less than a socket does: 0.72 of it, the median of paired runs. Each reader costs a
+task and a pair of sockets.
 """
 
 from __future__ import annotations
