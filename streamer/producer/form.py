@@ -40,7 +40,7 @@ def main() -> int:
     try:
         values, schema = changed(load(asked.pipeline), asked.values, asked.changed)
         answer = FormAnswer(values, schema)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code may raise anything
+    except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
         answer = FormAnswer(error=f"{type(error).__name__}: {error}"[:1_000])
     with sink:
         sink.write(msgspec.json.encode(answer))

@@ -6,6 +6,7 @@ The references are those of `producer.reference`. An offer's own reference is ex
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 import threading
@@ -21,6 +22,7 @@ from typing import Any, Final
 
 from streamer.model.bounds import TRACEBACK_LIMIT, cut, cut_middle
 from streamer.model.events import PhaseSpec
+from streamer.model.interrupt import is_interrupt
 from streamer.model.parameters.json_schema import schema_of
 from streamer.model.pipeline import Pipeline, doc_of, phases_of, time_limit_of, title_of
 from streamer.producer import reference as loading
@@ -228,16 +230,21 @@ class _Source:
             number = len(_python_files(self._path))
             return self._nothing(f"expected a folder of 1 to {FILES_LIMIT} Python files, found {number}")
         try:
-            module = import_module(key) if self._path is None else self._files.execute(Path(key))
+            with _without_input():
+                module = import_module(key) if self._path is None else self._files.execute(Path(key))
             named = [(self._name, pipeline_of(module, self._name))] if self._name else _pipelines_in(module)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the others are to be offered, whatever this one does
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             return _Found(problems=(_problem(self._shown_of(key), error),))
         offers = []
         problems = []
         for name, pipeline in named:
             try:
                 offers.append(_offer(f"{key}:{name}", pipeline))
-            except Exception as error:  # noqa: BLE001 - one class that is declared wrongly does not hide the others
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
                 problems.append(_problem(f"{self._shown_of(key)}:{name}", error))
         if not named and key in (self._where, str(self._path)):
             return self._nothing(
@@ -250,6 +257,17 @@ class _Source:
 
     def _shown_of(self, key: str) -> str:
         return self.shown if key in (self._where, str(self._path)) else key
+
+
+@contextmanager
+def _without_input() -> Iterator[None]:
+    """Let standard input be empty: a file that asks a question would wait for the streamer's terminal for ever."""
+    with Path(os.devnull).open(encoding="utf-8") as nothing:
+        before, sys.stdin = sys.stdin, nothing
+        try:
+            yield
+        finally:
+            sys.stdin = before
 
 
 def _python_files(folder: Path) -> list[Path]:

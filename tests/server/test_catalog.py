@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import Distribution, EntryPoint
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
@@ -258,6 +260,14 @@ def test_a_file_may_declare_dataclasses(tmp_path: Path) -> None:
         ("def f():\n    raise KeyError('x')\nf()", "KeyError: 'x'", "raise KeyError"),
         ("def (:", "invalid syntax", "def (:"),
         ("raise SystemExit(3)", "SystemExit: 3", "raise SystemExit"),
+        ("import asyncio\nraise asyncio.CancelledError", "CancelledError", "raise asyncio.CancelledError"),
+        (
+            "class Skipped(BaseException): ...\nraise Skipped('no torch')",
+            "Skipped: no torch",
+            "raise Skipped",
+        ),
+        ("raise GeneratorExit", "GeneratorExit", "raise GeneratorExit"),
+        ("raise BaseExceptionGroup('two', [KeyboardInterrupt()])", "BaseExceptionGroup: two", "raise Base"),
         ("x = '\udc80'".encode("utf-8", "surrogateescape"), "SyntaxError", ""),
     ],
 )
@@ -273,6 +283,49 @@ def test_a_file_that_cannot_be_imported_is_told_with_its_line_and_the_others_are
     assert message in problem.message
     assert line in problem.traceback
     assert "catalog.py" not in problem.traceback
+
+
+def test_a_file_that_raises_a_keyboard_interrupt_in_a_readers_thread_is_told(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise KeyboardInterrupt")
+    offered = catalog(str(broken), write(tmp_path / "fine.py", "Fine"))
+    with ThreadPoolExecutor(1) as readers:
+        assert ["Fine"] == readers.submit(names, offered).result()
+    assert "KeyboardInterrupt" in the_problem(offered).message
+
+
+def test_a_file_that_asks_a_question_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("an answer on the streamer's terminal"))
+    broken = tmp_path / "broken.py"
+    broken.write_text("name = input('Which? ')")
+    assert [] == names(offered := catalog(str(broken)))
+    assert the_problem(offered).message.startswith("EOFError")
+
+
+def test_a_ctrl_c_while_files_are_imported_goes_on(tmp_path: Path) -> None:
+    # In the main thread it may be a signal's.
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        names(catalog(str(broken)))
+
+
+def test_a_class_that_ends_the_program_when_it_is_described_does_not_hide_the_others(tmp_path: Path) -> None:
+    before = """
+        class Limit:
+            def __get__(self, *_):
+                raise SystemExit(4)
+
+        class Wrong(Pipeline):
+            time_limit_seconds = Limit()
+
+            @phase
+            def go(self): ...
+    """
+    path = write(tmp_path / "jobs.py", "Right", before=before)
+    offered = catalog(path)
+    assert ["Right"] == names(offered)
+    assert f"{path}:Wrong" == the_problem(offered).reference
 
 
 def test_a_class_that_is_declared_wrongly_does_not_hide_the_others(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import msgspec
 import param
 
 from streamer.model.bounds import cut
+from streamer.model.interrupt import is_interrupt
 from streamer.model.parameters.kinds import Kind, kind_of, or_null
 from streamer.model.parameters.values import Refused, type_name
 from streamer.model.pipeline import Pipeline, doc_of, title_of
@@ -119,7 +120,9 @@ def build(pipeline: type[Pipeline], values: object) -> Pipeline:
     with _choices_kept(kinds):
         try:
             built = pipeline(**arguments)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             raise ParametersRefused((_of_constructor(error, values, kinds),)) from error
     built._given = arguments
     return built

@@ -17,8 +17,9 @@ class PipelinesHandler(BaseHandler):
     """``GET /api/pipelines``: what is on offer, and what could not be loaded."""
 
     async def get(self) -> None:
-        offers = await self.parts.runs.read(self.parts.catalog.offers)
-        problems = self.parts.catalog.problems()
+        catalog = self.parts.catalog
+        # Both beside the loop: either may import files that have changed.
+        offers, problems = await self.parts.runs.read(lambda: (catalog.offers(), catalog.problems()))
         self.answer(
             {
                 "pipelines": [

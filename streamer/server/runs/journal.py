@@ -25,6 +25,10 @@ _FIRST_DELAY_SECONDS: Final = 0.1
 _LONGEST_DELAY_SECONDS: Final = 5.0
 
 
+class UserCodeRaised(RuntimeError):
+    """A pipeline's own code raised what is no `Exception` while it was read; it is this exception's cause."""
+
+
 class Journal:
     """See the module. The event loop alone calls it.
 
@@ -61,8 +65,21 @@ class Journal:
         Returns:
             The function's result. Its exceptions are raised here.
 
+        Raises:
+            UserCodeRaised: The function raised something other than an `Exception`.
+
         """
-        return await asyncio.get_running_loop().run_in_executor(self._readers, function)
+
+        def called() -> T:
+            try:
+                return function()
+            except Exception:
+                raise
+            except BaseException as error:
+                # A KeyboardInterrupt would end the loop; a CancelledError would leave the request without an answer.
+                raise UserCodeRaised(f"a pipeline's code raised {type(error).__name__}") from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, called)
 
     async def state(self, run_id: str) -> RunState:
         """Return a run's state, from memory when the run is live.

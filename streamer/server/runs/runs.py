@@ -21,7 +21,7 @@ from streamer.client import identity
 from streamer.model.state import RunState
 from streamer.protocol.registration import Registration
 from streamer.protocol.spool import new_run_id
-from streamer.server.catalog import Catalog, Listing
+from streamer.server.catalog import Catalog
 from streamer.server.execution.base import Backend
 from streamer.server.log.base import Appended, Draft, EventLog
 from streamer.server.runs.cancelling import Cancelling
@@ -170,10 +170,6 @@ class Runs:
     def queue_length(self) -> int:
         """Return how many runs wait."""
         return len(self._queue)
-
-    def offer(self, pipeline: str) -> Listing:
-        """Return the pipeline on offer under that name. Raises `UnknownPipeline`."""
-        return self._start.offer(pipeline)
 
     # -- starting and cancelling ---------------------------------------------------------------------------------------
 

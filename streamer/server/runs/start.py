@@ -47,8 +47,7 @@ class Start:
         self._owner = owner
         self._host = host
 
-    def offer(self, pipeline: str) -> Listing:
-        """Return the pipeline on offer under that name. Raises `UnknownPipeline`."""
+    def _offer(self, pipeline: str) -> Listing:
         offers = {offer.name: offer for offer in self._catalog.offers()}
         if pipeline not in offers:
             names = ", ".join(offers) or "none"
@@ -93,7 +92,8 @@ class Start:
         old: RunState | None = None,
         items: Items = "all",
     ) -> RunState:
-        offer = self.offer(pipeline)
+        # Beside the loop: it may import files that are new or have changed.
+        offer = await self._journal.read(lambda: self._offer(pipeline))
         with self._queue.room():
             # The check may touch files (a path that must exist) and run a pipeline's own code: beside the loop.
             parameters = await self._journal.read(lambda: _checked_values(offer.pipeline, values))
