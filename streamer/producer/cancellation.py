@@ -10,6 +10,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, Self
 
+from streamer.producer.error_text import leaves
+
 #: A SIGINT this soon after one that was sent is taken for it; a later one is somebody's Ctrl-C.
 _ECHO_SECONDS: Final = 1.0
 
@@ -20,6 +22,28 @@ class Cancelled(KeyboardInterrupt):
     A `KeyboardInterrupt`, so that code which is careful about Ctrl-C is careful about this, and ``except Exception``
     lets it pass. It comes at most once in each thread; `finally` blocks and context managers run as always.
     """
+
+
+def ending_of(error: BaseException) -> BaseException:
+    """Return the exception that says how code ended: what a group stands for, else the exception itself.
+
+    A library for concurrent tasks raises a Ctrl-C, a cancel or an exit as a group.
+
+    Args:
+        error: The exception that the code raised.
+
+    Returns:
+        The group's cancel, if there is one; else its interruption or exit, if it holds nothing else; else `error`.
+
+    """
+    causes = leaves(error)
+    for cause in causes:
+        if isinstance(cause, Cancelled):
+            return cause
+    if all(isinstance(cause, KeyboardInterrupt | SystemExit) for cause in causes):
+        # An exit with a code says more than one without.
+        return next((cause for cause in causes if getattr(cause, "code", None)), causes[0])
+    return error
 
 
 class Interrupter:

@@ -15,8 +15,29 @@ _OWN: Final = f"{Path(__file__).parent.parent}{os.sep}"
 _EXAMPLES: Final = f"{_OWN}examples{os.sep}"
 
 
+#: How many exceptions of a group its message names.
+_NAMED: Final = 3
+
+
+class ToldError(Exception):
+    """An exception of another process that is known by its description alone; `info` is the description."""
+
+    def __init__(self, info: ErrorInfo) -> None:
+        super().__init__(info)
+        self.info = info
+
+    def __str__(self) -> str:
+        """Return the text that explains it to a reader of a traceback."""
+        return self.info.traceback.rstrip() or self.info.message
+
+
 def describe_error(error: BaseException) -> ErrorInfo:
-    """Return an exception's type, message and traceback; frames of this package that only called are left out."""
+    """Return an exception's type, message and traceback; frames of this package that only called are left out.
+
+    The message of an exception group names the first exceptions in it.
+    """
+    if isinstance(error, ToldError):
+        return error.info
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     try:
@@ -25,7 +46,32 @@ def describe_error(error: BaseException) -> ErrorInfo:
         trace = "".join(found.format())
     except Exception as problem:  # noqa: BLE001 - an exception that cannot be printed is still to be reported
         trace = f"(the traceback cannot be shown: {type(problem).__name__})"
-    return ErrorInfo(type=name, message=cut(text_of(error), MESSAGE_LIMIT), traceback=trace)
+    return ErrorInfo(type=name, message=cut(_message(error), MESSAGE_LIMIT), traceback=trace)
+
+
+def _message(error: BaseException) -> str:
+    text = text_of(error)
+    if not isinstance(error, BaseExceptionGroup):
+        return text
+    causes = leaves(error)
+    named = "; ".join(brief_error(ErrorInfo(type(one).__name__, _message(one))) for one in causes[:_NAMED])
+    more = f"; {len(causes) - _NAMED:,} more" if len(causes) > _NAMED else ""
+    return f"{text}: {named}{more}"
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """Return the exceptions of a group that are no groups, in their order; a list of itself for another exception."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    found: list[BaseException] = []
+    waiting: list[BaseException] = [error]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, BaseExceptionGroup):
+            waiting.extend(reversed(one.exceptions))
+        else:
+            found.append(one)
+    return found
 
 
 def _is_own(filename: str) -> bool:

@@ -7,13 +7,14 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from streamer.model.bounds import NAME_LIMIT, cut
 from streamer.model.pipeline import MapOptions, SkipPhase
 from streamer.producer.counting import total_of
+from streamer.producer.process_calls import submit
 
 if TYPE_CHECKING:
     from streamer.producer.run import Run
@@ -128,22 +129,25 @@ def _calls(
         ProcessPoolExecutor(workers) if processes else ThreadPoolExecutor(workers, thread_name_prefix="map")
     )
     try:
-        yield _in_advance(pool, function, iter(items), 2 * workers)
+        begin = partial(submit if processes else _submit, pool, function)
+        yield _in_advance(begin, iter(items), 2 * workers)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
+def _submit(pool: Executor, function: Callable[[T], R], item: T) -> Callable[[], R]:
+    return pool.submit(function, item).result
+
+
 def _in_advance(
-    pool: Executor, function: Callable[[T], R], items: Iterator[T], number: int
+    begin: Callable[[T], Callable[[], R]], items: Iterator[T], number: int
 ) -> Iterator[tuple[T, Callable[[], R]]]:
-    begun: deque[tuple[T, Future[R]]] = deque()
+    begun: deque[tuple[T, Callable[[], R]]] = deque()
     for item in items:
-        begun.append((item, pool.submit(function, item)))
+        begun.append((item, begin(item)))
         if len(begun) >= number:
-            first, future = begun.popleft()
-            yield first, future.result
-    for first, future in begun:
-        yield first, future.result
+            yield begun.popleft()
+    yield from begun
 
 
 def label_of(label: Callable[[T], str], item: T) -> str:

@@ -40,9 +40,9 @@ from streamer.model.events import (
     type_of_level,
 )
 from streamer.model.pipeline import Advance, MapOptions, Silent, SkipPhase, map_over
-from streamer.producer.cancellation import Cancelled, Interrupter
+from streamer.producer.cancellation import Cancelled, Interrupter, ending_of
 from streamer.producer.counting import Count, Counter, Tally, number_of, total_of
-from streamer.producer.error_text import brief_error, describe_error, text_of
+from streamer.producer.error_text import ToldError, brief_error, describe_error, text_of
 from streamer.producer.log_capture import Capture, RunLogger
 from streamer.producer.mapping import Mapper
 from streamer.producer.progress import Phase, Progress, lane
@@ -174,7 +174,7 @@ class Run:
         Returns:
             False if the run had ended before.
         """
-        match error:
+        match error if error is None else ending_of(error):
             case None:
                 return self.complete(result)
             case Cancelled():
@@ -185,11 +185,11 @@ class Run:
                 return self.cancelled("the loop was left before its end")
             case SystemExit(code=None | 0):
                 return self.complete(result)
-            case SystemExit(code=code):
+            case SystemExit(code=code) as exit_:
                 said = f"exited with code {code}" if isinstance(code, int) else f"exited: {text_of(code)}"
-                return self.fail(error, said)
-            case _:
-                return self.fail(error)
+                return self.fail(exit_, said)
+            case other:
+                return self.fail(other)
 
     def _end(self, event: Event) -> bool:
         if self._interrupter is not None:
@@ -301,11 +301,12 @@ class Run:
             yield
         except SkipPhase as reason:
             self._phase_changed(entry, "skipped", text_of(reason))
-        except KeyboardInterrupt:
-            self._phase_changed(entry, "failed", "cancelled" if self._asked else "interrupted")
-            raise
         except BaseException as error:
-            self._phase_changed(entry, "failed", brief_error(describe_error(error)))
+            if isinstance(ending := ending_of(error), KeyboardInterrupt):
+                said = "cancelled" if self._asked else "interrupted"
+            else:
+                said = brief_error(describe_error(ending))
+            self._phase_changed(entry, "failed", said)
             raise
         else:
             self._log_what_is_left(entry.name)
@@ -387,7 +388,7 @@ class Run:
             item=name,
             key=item_key(name) or UNSET,
             phase=self.current_phase,
-            error=describe_error(error),
+            error=describe_error(error.__cause__ if isinstance(error.__cause__, ToldError) else error),
         )
         with self._section, self._lock:
             self._progress.failed += 1

@@ -338,6 +338,13 @@ def test_the_last_count_comes_before_the_end(run: Run, told: Recorder) -> None:
         (Cancelled(), RunCancelled(message="cancelled on request")),
         (KeyboardInterrupt(), RunCancelled(message="interrupted")),
         (GeneratorExit(), RunCancelled(message="the loop was left before its end")),
+        (BaseExceptionGroup("g", [Cancelled()]), RunCancelled(message="cancelled on request")),
+        (
+            BaseExceptionGroup("g", [ValueError(), BaseExceptionGroup("h", [Cancelled()])]),
+            RunCancelled(message="cancelled on request"),
+        ),
+        (BaseExceptionGroup("g", [KeyboardInterrupt()]), RunCancelled(message="interrupted")),
+        (BaseExceptionGroup("g", [SystemExit(0)]), Completed(result=7)),
     ],
 )
 def test_a_run_ends_as_its_code_ended(
@@ -354,6 +361,7 @@ def test_a_run_ends_as_its_code_ended(
         (SystemExit("no licence"), "exited: no licence"),
         (ValueError("bad\nvery"), "ValueError: bad"),
         (MemoryError(), "MemoryError"),
+        (ExceptionGroup("two", [ValueError("x")]), "ExceptionGroup: two (1 sub-exception): ValueError: x"),
     ],
 )
 def test_a_run_that_raised_has_failed(error: BaseException, message: str, run: Run, told: Recorder) -> None:
@@ -414,6 +422,15 @@ def test_causes_and_groups_are_shown() -> None:
     except ExceptionGroup as error:
         trace = describe_error(error).traceback
     assert all(text in trace for text in ("bad 1", "KeyError", "OSError", "direct cause"))
+
+
+def test_the_message_of_a_group_names_its_causes() -> None:
+    inner = ExceptionGroup("inner", [ValueError("no date"), KeyError("k")])
+    many = ExceptionGroup("unhandled", [inner, OSError("o"), *map(TypeError, "abcd")])
+    assert (
+        "unhandled (6 sub-exceptions): ValueError: no date; KeyError: 'k'; OSError: o; 4 more"
+        == describe_error(many).message
+    )
 
 
 def test_a_deep_recursion_is_described() -> None:
