@@ -189,7 +189,12 @@ def environment_name(name: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether an address to listen on is reached from this machine only."""
+    """Say whether an address to listen on is reached from this machine only.
+
+    Args:
+        host: A host name or an IP address, with or without brackets.
+
+    """
     if host == "localhost":
         return True
     try:

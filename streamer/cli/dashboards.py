@@ -115,7 +115,13 @@ def values(words: Sequence[str], option: str) -> list[str]:
 
 
 def host_port(host: str, port: int) -> str:
-    """Return ``HOST:PORT`` as URLs write it."""
+    """Return ``HOST:PORT`` as URLs write it.
+
+    Args:
+        host: A name or an IP address; IPv6 is put into brackets.
+        port: The port.
+
+    """
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -156,7 +162,13 @@ def announce(address: Address) -> None:
 
 
 def status(address: Address, seconds: float) -> int | None:
-    """Return the HTTP status with which the page answers within some seconds; None when nothing answers."""
+    """Return the HTTP status with which the page answers within some seconds; None when nothing answers.
+
+    Args:
+        address: The page's URL.
+        seconds: Seconds to wait for an answer.
+
+    """
     host = {"": HOST, "0.0.0.0": HOST, "::": "::1"}.get(address.host, address.host)  # noqa: S104 - not listened on
     # Why not urllib: it would ask a proxy, where one is configured, for the loopback address.
     if address.is_tls:

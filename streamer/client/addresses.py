@@ -14,7 +14,15 @@ _RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def checked_url(url: str) -> str:
-    """Return a streamer's URL without a slash at its end. Raises `ValueError` for another text."""
+    """Return a streamer's URL without a slash at its end. Raises `ValueError` for another text.
+
+    Args:
+        url: The text, as somebody typed it.
+
+    Raises:
+        ValueError: If it is no http or https URL.
+
+    """
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, TypeError) as error:
@@ -27,7 +35,16 @@ def checked_url(url: str) -> str:
 
 
 def run_path(run_id: str, part: str = "") -> str:
-    """Return the path of a run, or of a part of it. Raises `NotFound` for a text that cannot be an id."""
+    """Return the path of a run, or of a part of it. Raises `NotFound` for a text that cannot be an id.
+
+    Args:
+        run_id: The run.
+        part: "events", "log", …; empty: the run itself.
+
+    Raises:
+        NotFound: If the text cannot be an id.
+
+    """
     # It comes from addresses that people type and paste; what cannot be an id needs no asking.
     if not _RUN_ID.fullmatch(run_id):
         raise NotFound(404, "not_found", f"no run {run_id[:100]!r}")
@@ -40,7 +57,16 @@ def stream_path(run_id: str | None) -> str:
 
 
 def header(name: str, text: str) -> bytes:
-    """Return the value of a header. Raises `ValueError` for characters that are not printable."""
+    """Return the value of a header. Raises `ValueError` for characters that are not printable.
+
+    Args:
+        name: The header's name, for the error.
+        text: Its value.
+
+    Raises:
+        ValueError: If a character is not printable.
+
+    """
     if not text.isprintable():
         raise ValueError(f"expected {name} of printable characters, received {text[:100]!r}")
     return text.encode()

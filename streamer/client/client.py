@@ -13,28 +13,17 @@ It raises:
     ├── StreamReset       entries cannot go on without a gap: the log is another one, or no longer holds them
     └── ProtocolError     an answer that is not a streamer's, or larger than is accepted
 
-Why one module: a method a request, and each is a few lines over the same `_ask`.
+Why one module: a method a request, and each is a few lines over the same `Transport.ask`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import random
-import ssl
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Final, Literal, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 from urllib.parse import quote
 
-import httpx
-import msgspec
-
-from streamer.client.addresses import checked_url, header, plain, run_path, stream_path
-from streamer.client.discovery import find_streamer
+from streamer.client.addresses import header, run_path, stream_path
 from streamer.client.stream import (
-    MAX_EVENT_BYTES,
     Connection,
     Entries,
     Following,
@@ -43,10 +32,9 @@ from streamer.client.stream import (
     Stream,
     read_cursor,
 )
+from streamer.client.transport import Transport
 from streamer.model.events import Entry, PhaseSpec
 from streamer.protocol.api import (
-    MAX_ANSWER_BYTES,
-    MAX_ERROR_BYTES,
     ApiError,
     Conflict,
     FailuresAnswer,
@@ -67,16 +55,12 @@ from streamer.protocol.api import (
     StreamReset,
     Ticket,
     Unavailable,
-    api_error,
     decode,
     entries_of,
-    read_body,
-    reason_of,
     state_of,
 )
 from streamer.protocol.frames import Cursor, Snapshot
 from streamer.protocol.registration import Created, Registration
-from streamer.settings import Settings
 
 __all__ = [
     "ApiError",
@@ -103,19 +87,8 @@ __all__ = [
     "Unavailable",
 ]
 
-_CONNECT_SECONDS: Final = 5.0
-_ANSWER_SECONDS: Final = 60.0
-_HEARTBEATS: Final = 3
-_MAX_REDIRECTS: Final = 10
 
-
-@functools.cache
-def _certificates() -> ssl.SSLContext:
-    """Return what clients trust, read once in a process: it takes twenty milliseconds, most of what a client costs."""
-    return httpx.create_ssl_context(trust_env=False)
-
-
-class Client:
+class Client(Transport):
     """A streamer's API. Used in one event loop, by any number of tasks; a context manager.
 
     Args:
@@ -139,83 +112,11 @@ class Client:
 
     """
 
-    def __init__(
-        self,
-        url: str | None = None,
-        token: str | None = None,
-        *,
-        strict: bool = False,
-        settings: Settings | None = None,
-        read_timeout_seconds: float | None = None,
-        connect_timeout_seconds: float = _CONNECT_SECONDS,
-        max_event_bytes: int = MAX_EVENT_BYTES,
-        max_answer_bytes: int = MAX_ANSWER_BYTES,
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        rng: random.Random | None = None,
-    ) -> None:
-        self.settings: Final = Settings.from_environment() if settings is None else settings
-        self.strict = strict
-        self.max_event_bytes = max_event_bytes
-        self.clock = clock
-        self.sleep = sleep
-        self.rng = rng or random.Random()  # noqa: S311 - jitter
-        self._max_answer_bytes = max_answer_bytes
-        self._fixed = None if url is None else checked_url(url)
-        self._found: str | None = None
-        if url is None:
-            self._found = checked_url(find_streamer(self.settings))
-        token = self.settings.token if token is None else token
-        if token and not (token.isascii() and token.isprintable()):
-            raise ValueError("expected a token of printable ASCII characters")
-        silence = _HEARTBEATS * self.settings.heartbeat_seconds
-        self._stream_timeout = httpx.Timeout(
-            silence if read_timeout_seconds is None else read_timeout_seconds, connect=connect_timeout_seconds
-        )
-        # Compressed answers could grow without bound while they are unpacked, and streams gain nothing.
-        headers = {"Accept-Encoding": "identity"}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        # Proxies of the environment are for the world outside, not for a streamer next door. Every open stream holds a
-        # connection: a bound on those would let the hundredth wait for ever.
-        self._http = httpx.AsyncClient(
-            verify=_certificates(),
-            trust_env=False,
-            headers=headers,
-            timeout=httpx.Timeout(30.0, connect=connect_timeout_seconds),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
-        )
-
-    async def __aenter__(self) -> Self:
-        await self._http.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close all connections, those of open streams too. Idempotent."""
-        await self._http.aclose()
-
-    @property
-    def url(self) -> str:
-        """Where the streamer is, as far as it is known now."""
-        if self._fixed is not None:
-            return self._fixed
-        if self._found is None:
-            self._found = checked_url(find_streamer(self.settings))
-        return self._found
-
     # -- asking --------------------------------------------------------------------------------------------------------
 
     async def pipelines(self) -> Offers:
         """Return the pipelines on offer. Raises as the module says, like all that follow."""
-        return decode(await self._ask("GET", "/api/pipelines"), Offers)
+        return decode(await self.ask("GET", "/api/pipelines"), Offers)
 
     async def start(
         self,
@@ -272,7 +173,7 @@ class Client:
         path = f"/api/pipelines/{quote(name, safe='')}/runs"
         headers = {} if owner is None else {"X-Streamer-Owner": header("owner", owner)}
         query = {"time_limit_seconds": None if time_limit_seconds is None else f"{time_limit_seconds:g}"}
-        body = await self._ask("POST", path, query, body=dict(params or {}), headers=headers)
+        body = await self.ask("POST", path, query, body=dict(params or {}), headers=headers)
         return decode(body, Created)
 
     async def retry(
@@ -306,7 +207,7 @@ class Client:
         query = {"time_limit_seconds": None if time_limit_seconds is None else f"{time_limit_seconds:g}"}
         spec = {"items": items, "parameters": dict(params or {})}
         return decode(
-            await self._ask("POST", run_path(run_id, "retry"), query, body=spec, headers=headers), Created
+            await self.ask("POST", run_path(run_id, "retry"), query, body=spec, headers=headers), Created
         )
 
     async def register(
@@ -347,7 +248,7 @@ class Client:
             host=host,
             program=program,
         )
-        return decode(await self._ask("POST", "/api/runs", body=spec), Created)
+        return decode(await self.ask("POST", "/api/runs", body=spec), Created)
 
     async def run(self, run_id: str) -> Snapshot:
         """Read a run.
@@ -363,7 +264,7 @@ class Client:
             ProtocolError: The answer is not a streamer's.
 
         """
-        data = decode(await self._ask("GET", run_path(run_id)), dict[str, Any])
+        data = decode(await self.ask("GET", run_path(run_id)), dict[str, Any])
         cursor = Cursor.parse(str(data.get("cursor", "")))
         if cursor is None:
             raise ProtocolError(f"expected a cursor EPOCH-OFFSET, received {str(data.get('cursor'))[:100]!r}")
@@ -392,7 +293,7 @@ class Client:
 
         """
         statuses = status if status is None or isinstance(status, str) else ",".join(status)
-        body = await self._ask(
+        body = await self.ask(
             "GET",
             "/api/runs",
             {"status": statuses, "pipeline": pipeline, "search": search, "before": before, "limit": limit},
@@ -427,7 +328,7 @@ class Client:
             NotFound: There is no such run.
 
         """
-        body = await self._ask(
+        body = await self.ask(
             "GET",
             run_path(run_id, "log"),
             {"level": level, "search": search, "before": before, "after": after, "limit": limit},
@@ -452,7 +353,7 @@ class Client:
             NotFound: There is no such run.
 
         """
-        body = await self._ask("GET", run_path(run_id, "failures"), {"after": after, "limit": limit})
+        body = await self.ask("GET", run_path(run_id, "failures"), {"after": after, "limit": limit})
         answer = decode(body, FailuresAnswer)
         return FailuresPage(entries_of(answer.failures), answer.next, answer.total)
 
@@ -471,88 +372,12 @@ class Client:
             Conflict: The run is over.
 
         """
-        body = await self._ask("POST", run_path(run_id, "cancel"), body={"by": by} if by else {})
+        body = await self.ask("POST", run_path(run_id, "cancel"), body={"by": by} if by else {})
         return decode(body, Created).status
 
     async def ticket(self, run_id: str) -> Ticket:
         """Return a secret with which a page of another origin may cancel a run. Raises `NotFound`."""
-        return decode(await self._ask("POST", run_path(run_id, "ticket"), body={}), Ticket)
-
-    async def _ask(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str | int | None] | None = None,
-        *,
-        body: Any = None,
-        headers: Mapping[str, str | bytes] | None = None,
-    ) -> bytes:
-        url = self.url
-        if self._http.is_closed:
-            # Why no error of its own: what is under way while all is closed ends as it does without a streamer.
-            raise StreamerAway(url, "this client was closed")
-        sent: list[tuple[bytes, bytes]] = [(b"Accept", b"application/json")]
-        for name, value in (headers or {}).items():
-            sent.append((name.encode(), value if isinstance(value, bytes) else value.encode()))
-        content = None
-        if body is not None:
-            content = msgspec.json.encode(body, enc_hook=plain)
-            sent.append((b"Content-Type", b"application/json"))
-        params = {name: str(value) for name, value in (query or {}).items() if value not in (None, "")}
-        request = self._http.build_request(method, url + path, params=params, content=content, headers=sent)
-        try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                response = await self._open(request)
-                try:
-                    is_good = response.status_code < 300
-                    answer = await read_body(response, self._max_answer_bytes if is_good else MAX_ERROR_BYTES)
-                finally:
-                    await response.aclose()
-        except httpx.TransportError as error:
-            self._found = None
-            raise StreamerAway(url, reason_of(error)) from error
-        except TimeoutError as error:
-            raise StreamerAway(url, f"no whole answer within {_ANSWER_SECONDS:g} s") from error
-        if not is_good:
-            raise api_error(response, answer, self.clock())
-        return answer
-
-    async def _open(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and return the answer with its body unread; follow redirects that keep its method.
-
-        Raises `httpx.TransportError` or `ProtocolError`. The caller closes the answer.
-        """
-        # Why not httpx's own following: it reads a redirect's body whole, however long, and makes a GET of a POST.
-        for _ in range(_MAX_REDIRECTS + 1):
-            try:
-                response = await self._http.send(request, stream=True, follow_redirects=False)
-            except httpx.UnsupportedProtocol as error:
-                raise ProtocolError(f"redirected to {str(request.url)[:200]}: {error}") from error
-            if not response.has_redirect_location:
-                return response
-            following = response.next_request
-            await response.aclose()
-            if following is None or following.method != request.method:
-                raise ProtocolError(
-                    f"{request.method} {request.url} was redirected with {response.status_code}, "
-                    "which makes another request of it; expected 307 or 308"
-                )
-            request = following
-        raise ProtocolError(f"redirected more than {_MAX_REDIRECTS} times, last to {str(request.url)[:200]}")
-
-    async def open_stream(self, path: str, params: dict[str, str], cursor: str | None) -> httpx.Response:
-        """Ask for a stream, after a cursor. For `Stream`; raises `httpx.TransportError` or `ProtocolError`."""
-        headers = [(b"Accept", b"text/event-stream"), (b"Cache-Control", b"no-cache")]
-        if cursor is not None:
-            headers.append((b"Last-Event-ID", cursor.encode()))
-        request = self._http.build_request(
-            "GET", self.url + path, params=params, headers=headers, timeout=self._stream_timeout
-        )
-        try:
-            return await self._open(request)
-        except httpx.TransportError:
-            self._found = None
-            raise
+        return decode(await self.ask("POST", run_path(run_id, "ticket"), body={}), Ticket)
 
     # -- streams -------------------------------------------------------------------------------------------------------
 
@@ -573,6 +398,13 @@ class Client:
         Iterating raises `StreamReset` when there would be a gap. Only a stream that began with the next entry, without
         a cursor, and has yielded none yet, goes on with the next one after that instead. It also raises `NotFound`,
         other `ApiError`s and `ProtocolError`.
+
+        Args:
+            run_id: The run; None: all runs.
+            cursor: The cursor to go on after; None: from now on.
+            from_start: Whether to begin with the first entry.
+            on_connection: Called with the state of the connection, and why.
+
         """
         return Entries(self, stream_path(run_id), run_id, read_cursor(cursor), from_start, on_connection)
 
@@ -590,5 +422,12 @@ class Client:
         many; then no snapshot is needed. Where it cannot go on without a gap, now or later, a
         `Reset` comes (what is known is void) and a new snapshot. Among those of all runs `Removed` says that one is not
         kept any more. It ends and raises as `entries`, but for the reset.
+
+        Args:
+            run_id: The run; None: all runs.
+            cursor: The cursor to go on after; None: begin with a snapshot.
+            from_start: Whether to begin with the first entry.
+            on_connection: Called with the state of the connection, and why.
+
         """
         return Following(self, stream_path(run_id), run_id, read_cursor(cursor), from_start, on_connection)

@@ -30,6 +30,13 @@ def deliver(path: Path, local_url: str, token: str, timeout: float) -> str | Non
 
     `local_url` is where spools go that name no streamer; `token` the operators', for runs that are not known there yet.
     Raises `NotDelivered`, after which the spool is where it was, or put aside if it can never be sent.
+
+    Args:
+        path: The spool's file.
+        local_url: The streamer of this machine, for a spool that names no other.
+        token: The operators' token; empty: none.
+        timeout: Seconds that one request may take.
+
     """
     # Imported here because it takes a tenth of a second, which commands need not spend.
     import httpx

@@ -56,7 +56,18 @@ class Source(Protocol):
     rng: random.Random
 
     async def open_stream(self, path: str, params: dict[str, str], cursor: str | None) -> httpx.Response:
-        """Ask for a stream; return the answer, its body unread. Raises `httpx.TransportError` or `ProtocolError`."""
+        """Ask for a stream; return the answer, its body unread. Raises `httpx.TransportError` or `ProtocolError`.
+
+        Args:
+            path: The stream's path.
+            params: The query.
+            cursor: The cursor to resume after; None: the beginning that the query names.
+
+        Raises:
+            httpx.TransportError: If the streamer cannot be reached.
+            ProtocolError: If the answer is no stream.
+
+        """
 
 
 class Stream(abc.ABC, Generic[M]):
@@ -398,7 +409,15 @@ class Entries(Stream[Entry]):
 
 
 def read_cursor(cursor: str | Cursor | None) -> Cursor | None:
-    """Read where somebody wants to go on. Raises `ValueError`."""
+    """Read where somebody wants to go on. Raises `ValueError`.
+
+    Args:
+        cursor: ``EPOCH-OFFSET``, or None.
+
+    Raises:
+        ValueError: If the text has another form.
+
+    """
     if cursor is None:
         return None
     text = str(cursor)

@@ -222,7 +222,17 @@ class AuditFolder(Pipeline):
 
 
 def digest_of(root: str, path: str, compressor: Compressor | None) -> tuple[bytes, int | None]:
-    """Return the SHA-256 of a file, and its compressed size. Raises `OSError`, also when it is no regular file now."""
+    """Return the SHA-256 of a file, and its compressed size. Raises `OSError`, also when it is no regular file now.
+
+    Args:
+        root: The folder that is audited.
+        path: The file, below `root`.
+        compressor: The compressor for the second result; None: no compressed size.
+
+    Raises:
+        OSError: If the file cannot be read, or is no regular file now.
+
+    """
     # Between scan and now a pipe or a link may have taken its place: do not wait for its writer, and do not follow it.
     flags = (
         os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -260,7 +270,13 @@ def duplicate(files: list[File]) -> dict[str, Any] | None:
 
 
 def space_of(name: str, contents: list[Content]) -> dict[str, Any]:
-    """Return the table's row for the files of one type."""
+    """Return the table's row for the files of one type.
+
+    Args:
+        name: The type.
+        contents: Its files, with their sizes.
+
+    """
     size = total_of([content.file for content in contents])
     row = {"type": name, "files": len(contents), "bytes": size}
     packed = [content.packed for content in contents if content.packed is not None]

@@ -1,4 +1,7 @@
-"""Imports daily share prices: a CSV file becomes a SQLite file and a summary. Draws and forecasts nothing."""
+"""Imports daily share prices: a CSV file becomes a SQLite file and a summary. Draws and forecasts nothing.
+
+Why one module: an example is read from its top to its end.
+"""
 
 from __future__ import annotations
 
@@ -285,7 +288,16 @@ def check_date(value: Any) -> str:
 
 
 def number(fields: dict[str, Any], name: str) -> float:
-    """Return a field as a finite number. Raises `ValueError` naming the field."""
+    """Return a field as a finite number. Raises `ValueError` naming the field.
+
+    Args:
+        fields: The row's fields.
+        name: The column.
+
+    Raises:
+        ValueError: If the field is no finite number; the message names it.
+
+    """
     value = fields.get(name, "")
     try:
         found = float(value)
@@ -326,13 +338,25 @@ def is_ours(path: Path) -> bool:
 
 
 def by_year(symbol: str, prices: list[Price]) -> Iterator[list[tuple[Any, ...]]]:
-    """Return the rows of the table `prices`, a list for each year."""
+    """Return the rows of the table `prices`, a list for each year.
+
+    Args:
+        symbol: The share.
+        prices: Its daily prices.
+
+    """
     for _, rows in groupby(with_indicators(symbol, prices), key=lambda row: row[1][:4]):
         yield list(rows)
 
 
 def with_indicators(symbol: str, prices: Iterable[Price]) -> Iterator[tuple[Any, ...]]:
-    """Add to each day the averages over the last 50 and 200 closes, and the volatility over 20 returns, once known."""
+    """Add to each day the averages over the last 50 and 200 closes, and the volatility over 20 returns, once known.
+
+    Args:
+        symbol: The share.
+        prices: Its daily prices, oldest first.
+
+    """
     returns: deque[float] = deque(maxlen=20)
     closes: deque[float] = deque(maxlen=200)
     for price in prices:
@@ -349,7 +373,13 @@ def with_indicators(symbol: str, prices: Iterable[Price]) -> Iterator[tuple[Any,
 
 
 def summarise(database: sqlite3.Connection, symbol: str) -> dict[str, Any]:
-    """Summarise what the file holds of a symbol; percentages, and None where there are too few days."""
+    """Summarise what the file holds of a symbol; percentages, and None where there are too few days.
+
+    Args:
+        database: The connection.
+        symbol: The share.
+
+    """
     days = database.execute(
         "SELECT date, adjusted FROM prices WHERE symbol = ? ORDER BY date", (symbol,)
     ).fetchall()

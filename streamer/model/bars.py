@@ -12,7 +12,14 @@ from streamer.model.state import RunState
 
 
 def with_bars(state: RunState, changed: Iterable[Bar], phase: str | None) -> RunState:
-    """Return the state with those bars in it, `phase` theirs where neither they nor an earlier event said another."""
+    """Return the state with those bars in it, `phase` theirs where neither they nor an earlier event said another.
+
+    Args:
+        state: The run's state.
+        changed: The bars as the event says them.
+        phase: The phase under way; None: none.
+
+    """
     bars = {bar.id: bar for bar in state.bars}
     for bar in changed:
         known = bars.get(bar.id)

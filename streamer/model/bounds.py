@@ -262,7 +262,13 @@ def _bounded_error(error: ErrorInfo) -> ErrorInfo:
 
 
 def cut_middle(text: str, limit: int) -> str:
-    """Cut a traceback in its middle: its first lines say where it began, its last what went wrong."""
+    """Cut a traceback in its middle: its first lines say where it began, its last what went wrong.
+
+    Args:
+        text: The text.
+        limit: Most characters of what is returned.
+
+    """
     if len(text) > limit:
         half = max((limit - 60) // 2, 0)
         text = f"{text[:half]}\n… [cut: {len(text):,} characters in all] …\n{text[len(text) - half :]}"

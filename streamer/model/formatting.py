@@ -42,7 +42,13 @@ def _power(value: float) -> int:
 
 
 def amount(value: float | None, unit: str = "") -> str:
-    """Write a count and its unit: ``3,664 rows``, ``1.2 MB``."""
+    """Write a count and its unit: ``3,664 rows``, ``1.2 MB``.
+
+    Args:
+        value: The count, in `unit`; None: not known.
+        unit: "rows", "bytes", …; bytes are written as kB, MB, GB.
+
+    """
     if value is not None and in_bytes(unit):
         power = _power(value)
         return f"{_scaled(value, power)} {_SCALE[power]}"
@@ -50,7 +56,14 @@ def amount(value: float | None, unit: str = "") -> str:
 
 
 def done_of(done: float | None, total: float | None, unit: str = "") -> str:
-    """Write how much is done of how much: ``3,664 of 4,812 rows``; ``3,664 rows`` when the total is not known."""
+    """Write how much is done of how much: ``3,664 of 4,812 rows``; ``3,664 rows`` when the total is not known.
+
+    Args:
+        done: The count so far, in `unit`; None: not known.
+        total: The count at the end; None: not known.
+        unit: The unit of both.
+
+    """
     if done is None:
         return ""
     if total is None:
@@ -62,7 +75,13 @@ def done_of(done: float | None, total: float | None, unit: str = "") -> str:
 
 
 def rate(value: float | None, unit: str = "") -> str:
-    """Write a rate, given in units per second: ``128 rows/s``; slow ones per minute or hour. Empty when not known."""
+    """Write a rate, given in units per second: ``128 rows/s``; slow ones per minute or hour. Empty when not known.
+
+    Args:
+        value: Units per second; None: not known.
+        unit: The unit.
+
+    """
     if value is None or not math.isfinite(value) or value < 0:
         return ""
     if in_bytes(unit):

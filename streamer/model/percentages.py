@@ -48,6 +48,12 @@ def percent(done: float | None, total: float | None, said: float | None) -> floa
     """Return a progress in percent, 0 to 100: from the counts where both are known, else what the producer `said`.
 
     A total of 0 is 100 percent. The result is None when nothing is known.
+
+    Args:
+        done: The count so far; None: not known.
+        total: The count at the end; None: not known.
+        said: Percent, as the producer says it.
+
     """
     if done is not None and total is not None:
         return min(round(done / total * 100, 2), 100.0) if total > 0 else 100.0

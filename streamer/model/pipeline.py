@@ -157,17 +157,42 @@ class Pipeline(param.Parameterized):
         """Return `items` one by one and count them as the phase's progress.
 
         `total` is how many there are; by default `len(items)`, and when it has none the progress is indeterminate.
+
+        Args:
+            items: The items.
+            total: How many they are; None: `len` of them, where they have one.
+            unit: The name of the items, in the plural.
+
+        Returns:
+            An iterator over the items.
+
         """
         return self._reporter.track(items, total=total, unit=unit)
 
     map = map_over
 
     def map_items(self, function: Callable[[T], R], items: Iterable[T], options: MapOptions[T]) -> list[R]:
-        """Do as `map`, with its options as one object."""
+        """Do as `map`, with its options as one object.
+
+        Args:
+            function: Called with each item.
+            items: The items.
+            options: The options of `map`.
+
+        Returns:
+            The results of the items that succeeded, in the items' order.
+
+        """
         return self._reporter.map_items(function, items, options)
 
     def counter(self, total: float | None = None, *, unit: str = "items") -> AbstractContextManager[Advance]:
-        """Return a context manager whose value has `advance(amount)`: progress that is no loop over items."""
+        """Return a context manager whose value has `advance(amount)`: progress that is no loop over items.
+
+        Args:
+            total: The count at the end, in `unit`; None: not known.
+            unit: The unit of the count, in the plural.
+
+        """
         return self._reporter.counter(total, unit=unit)
 
     def message(self, text: str) -> None:

@@ -77,14 +77,26 @@ def apply(state: RunState, entry: Entry) -> RunState:
 
 
 def with_retry(state: RunState, run_id: str) -> RunState:
-    """Return the state of a run that another one repeats. Idempotent."""
+    """Return the state of a run that another one repeats. Idempotent.
+
+    Args:
+        state: The state of the earlier run.
+        run_id: The run that repeats it.
+
+    """
     if run_id in state.retried_by:
         return state
     return replace(state, retried_by=(*state.retried_by, run_id)[-RETRIES_LISTED:])
 
 
 def fold(state: RunState, entries: Iterable[Entry]) -> RunState:
-    """Apply entries one after another."""
+    """Apply entries one after another.
+
+    Args:
+        state: The state to begin with.
+        entries: The entries of one run, in their order.
+
+    """
     for entry in entries:
         state = apply(state, entry)
     return state

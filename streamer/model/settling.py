@@ -80,6 +80,14 @@ def settle(state: RunState, entry: Entry) -> Event:
 
     So every reader sees the same numbers, whoever produced the event and however little it said.
     `apply` does not depend on what is filled in here: folding settled and bare events gives the same state.
+
+    Args:
+        state: The run's state after the event.
+        entry: The entry whose event is filled in.
+
+    Returns:
+        An entry with the whole event.
+
     """
     event = entry.event
     match event:

@@ -22,14 +22,26 @@ MARGIN: Final = 1.1
 
 
 def seconds_left(state: RunState, now: float) -> float | None:
-    """Return the seconds until the limit, 0 at least; None for a run without one, not started, or over."""
+    """Return the seconds until the limit, 0 at least; None for a run without one, not started, or over.
+
+    Args:
+        state: The run's state.
+        now: POSIX seconds.
+
+    """
     if state.time_limit_seconds is None or state.started is None or state.is_over:
         return None
     return max(state.started + state.time_limit_seconds - now, 0.0)
 
 
 def expected_seconds(state: RunState, now: float) -> float | None:
-    """Return how long the run is expected to take in all, at its pace so far; None while that cannot be said."""
+    """Return how long the run is expected to take in all, at its pace so far; None while that cannot be said.
+
+    Args:
+        state: The run's state.
+        now: POSIX seconds.
+
+    """
     limit, started = state.time_limit_seconds, state.started
     if limit is None or started is None or state.is_over or state.overall_progress < SURE_PERCENT:
         return None
@@ -41,7 +53,13 @@ def expected_seconds(state: RunState, now: float) -> float | None:
 
 
 def will_miss(state: RunState, now: float) -> bool:
-    """Tell whether the estimate says that the limit will not be met."""
+    """Tell whether the estimate says that the limit will not be met.
+
+    Args:
+        state: The run's state.
+        now: POSIX seconds.
+
+    """
     expected = expected_seconds(state, now)
     return (
         expected is not None
@@ -51,7 +69,13 @@ def will_miss(state: RunState, now: float) -> bool:
 
 
 def warning(state: RunState, now: float) -> str:
-    """Say that the limit will not be met, and by how much."""
+    """Say that the limit will not be met, and by how much.
+
+    Args:
+        state: The run's state.
+        now: POSIX seconds.
+
+    """
     expected, limit = expected_seconds(state, now), state.time_limit_seconds
     assert expected is not None
     assert limit is not None

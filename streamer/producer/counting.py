@@ -284,11 +284,24 @@ class Meter:
         self._begun = False
 
     def begins_anew(self, unit: str, thread: int) -> bool:
-        """Tell whether a count in that unit would take the place of what is shown now."""
+        """Tell whether a count in that unit would take the place of what is shown now.
+
+        Args:
+            unit: The unit of the new count.
+            thread: The thread that works on it.
+
+        """
         return self._begun and unit != self._unit and self.outer(thread) is None
 
     def begin(self, count: Count, unit: str, thread: int) -> None:
-        """Count this one too; `thread` is the one that works on it."""
+        """Count this one too; `thread` is the one that works on it.
+
+        Args:
+            count: The count.
+            unit: Its unit, in the plural.
+            thread: The thread that works on it.
+
+        """
         entry = _Entry(count, thread)
         outer = self.outer(thread)
         if outer is not None:

@@ -35,6 +35,13 @@ def describe_error(error: BaseException) -> ErrorInfo:
     """Return an exception's type, message and traceback; frames of this package that only called are left out.
 
     The message of an exception group names the first exceptions in it.
+
+    Args:
+        error: The exception.
+
+    Returns:
+        Its type, message and traceback, each within its bound.
+
     """
     if isinstance(error, ToldError):
         return error.info

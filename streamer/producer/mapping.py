@@ -44,7 +44,21 @@ class Mapper:
         return None if at is None else cut(label_of(at[1], at[0]), NAME_LIMIT)
 
     def map(self, function: Callable[[T], R], items: Iterable[T], options: MapOptions[T]) -> list[R]:
-        """Do as `streamer.model.pipeline.map` says."""
+        """Do as `streamer.model.pipeline.map` says.
+
+        Args:
+            function: Called with each item.
+            items: The items.
+            options: The options of `map`.
+
+        Returns:
+            The results of the items that succeeded, in the items' order.
+
+        Raises:
+            ValueError: If an option is not valid.
+            Exception: The function's own exception, if `on_error` is "raise".
+
+        """
         if options.on_error not in ("raise", "collect"):
             raise ValueError(f'on_error: expected "raise" or "collect", received {options.on_error!r}')
         if options.workers < 0 or (options.processes and not options.workers):

@@ -368,7 +368,17 @@ class Run:
     map = map_over
 
     def map_items(self, function: Callable[[T], R], items: Iterable[T], options: MapOptions[T]) -> list[R]:
-        """Do as `map`, with its options as one object."""
+        """Do as `map`, with its options as one object.
+
+        Args:
+            function: Called with each item.
+            items: The items.
+            options: The options of `map`.
+
+        Returns:
+            The results of the items that succeeded, in the items' order.
+
+        """
         return self._mapper.map(function, items, options)
 
     def item_succeeded(self) -> None:

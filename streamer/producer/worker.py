@@ -78,6 +78,11 @@ def execute(spec: WorkerSpec, run: Run) -> Any:
 
     Raises what they raise, what the import of the pipeline raises, `ParametersRefused`, and `OSError` when the items
     that are to be done again cannot be read.
+
+    Args:
+        spec: The pipeline's reference, its parameters and its retry file.
+        run: The run that reports.
+
     """
     cls = load(spec.pipeline)
     pipeline = build(cls, spec.parameters)

@@ -209,7 +209,16 @@ class _ErrorAnswer(Struct):
 
 
 def decode(body: bytes, kind: type[T]) -> T:
-    """Read an answer. Raises `ProtocolError`."""
+    """Read an answer. Raises `ProtocolError`.
+
+    Args:
+        body: The answer's bytes.
+        kind: The type that it is to have.
+
+    Raises:
+        ProtocolError: If the answer has another form.
+
+    """
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -217,7 +226,15 @@ def decode(body: bytes, kind: type[T]) -> T:
 
 
 def state_of(data: Any) -> RunState:
-    """Read a run's state. Raises `ProtocolError`."""
+    """Read a run's state. Raises `ProtocolError`.
+
+    Args:
+        data: The plain data of a state, as `frames.state_data` writes it.
+
+    Raises:
+        ProtocolError: If the answer has another form.
+
+    """
     try:
         return read_state(data)
     except WireError as error:
@@ -225,7 +242,18 @@ def state_of(data: Any) -> RunState:
 
 
 def entries_of(rows: Iterable[msgspec.Raw]) -> tuple[Entry, ...]:
-    """Read entries that have their cursor beside them. Raises `ProtocolError`."""
+    """Read entries that have their cursor beside them. Raises `ProtocolError`.
+
+    Args:
+        rows: The entries' JSON, each with its `cursor`.
+
+    Returns:
+        The entries, in the order of the rows.
+
+    Raises:
+        ProtocolError: If the answer has another form.
+
+    """
     found = []
     for row in rows:
         cursor = decode(bytes(row), _Placed).cursor
@@ -237,7 +265,16 @@ def entries_of(rows: Iterable[msgspec.Raw]) -> tuple[Entry, ...]:
 
 
 async def read_body(response: httpx.Response, limit: int) -> bytes:
-    """Return an answer's body. Raises `ProtocolError` when it is longer than `limit` bytes."""
+    """Return an answer's body. Raises `ProtocolError` when it is longer than `limit` bytes.
+
+    Args:
+        response: The answer, its body unread.
+        limit: Most bytes of the body.
+
+    Raises:
+        ProtocolError: If the body is longer.
+
+    """
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
@@ -247,7 +284,17 @@ async def read_body(response: httpx.Response, limit: int) -> bytes:
 
 
 def api_error(response: httpx.Response, body: bytes, now: float) -> ApiError:
-    """Return the error that an answer says; `now` in POSIX seconds."""
+    """Return the error that an answer says; `now` in POSIX seconds.
+
+    Args:
+        response: The answer's head.
+        body: Its body. Another server may have written it.
+        now: The time, in POSIX seconds, for a date in `Retry-After`.
+
+    Returns:
+        An error of the kind that fits the status.
+
+    """
     status = response.status_code
     try:
         error = msgspec.json.decode(body, type=_ErrorAnswer).error
@@ -278,7 +325,12 @@ def _retry_after(response: httpx.Response, now: float) -> float | None:
 
 
 def reason_of(error: Exception) -> str:
-    """Return in words why a request was not answered."""
+    """Return in words why a request was not answered.
+
+    Args:
+        error: The error of httpx, or another one.
+
+    """
     words = {
         httpx.ConnectTimeout: "no connection in time",
         httpx.ReadTimeout: "nothing was heard for too long",

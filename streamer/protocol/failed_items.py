@@ -32,7 +32,14 @@ class FailedItems:
         self._left: dict[str, int] = {}
 
     def add(self, phase: str, item: str, key: str = "") -> None:
-        """Add an item that failed, as its event names it."""
+        """Add an item that failed, as its event names it.
+
+        Args:
+            phase: The phase's name.
+            item: The item's name, cut to `NAME_LIMIT` characters.
+            key: The digest of the whole name; empty when the name was not cut.
+
+        """
         self._phases.setdefault(phase, Counter())[item, key] += 1
         self._left[phase] = self._left.get(phase, 0) + 1
 
@@ -45,7 +52,13 @@ class FailedItems:
         return 0 if phase is None else self._left.get(cut(phase, NAME_LIMIT), 0)
 
     def take(self, phase: str, label: str) -> bool:
-        """Tell whether the item with that whole `label` is one to be done, and take it if so."""
+        """Tell whether the item with that whole `label` is one to be done, and take it if so.
+
+        Args:
+            phase: The phase's name.
+            label: The item's whole name.
+
+        """
         phase = cut(phase, NAME_LIMIT)
         items = self._phases.get(phase)
         name = cut(label, NAME_LIMIT), item_key(label)
@@ -64,7 +77,16 @@ class FailedItems:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read what `write` wrote. Raises `OSError`, or `msgspec.DecodeError` for a file that is none."""
+        """Read what `write` wrote. Raises `OSError`, or `msgspec.DecodeError` for a file that is none.
+
+        Args:
+            path: The file.
+
+        Raises:
+            OSError: If the file cannot be read.
+            msgspec.DecodeError: If the file is no such list.
+
+        """
         found = cls()
         with path.open("rb") as file:
             for line in file:
@@ -76,6 +98,14 @@ def write(path: Path, pages: Iterable[Iterable[ItemFailed]]) -> int:
     """Write failed items, one a line, and return how many; items outside any phase are left out.
 
     The file is there whole or not at all.
+
+    Args:
+        path: The file. Its folder is made.
+        pages: The failed items, page by page.
+
+    Raises:
+        OSError: If the file cannot be written.
+
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     encoder = msgspec.json.Encoder()

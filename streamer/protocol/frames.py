@@ -107,7 +107,15 @@ def to_json(value: Any) -> bytes:
 
 
 def entry_data(run_id: str, seq: int, time: float, body: bytes) -> bytes:
-    """Return an entry's JSON from its event's (`encode_event`), without taking that apart."""
+    """Return an entry's JSON from its event's (`encode_event`), without taking that apart.
+
+    Args:
+        run_id: The run.
+        seq: The event's number within the run, from 1.
+        time: POSIX seconds.
+        body: The event's JSON, an object.
+
+    """
     return b'{"run":"%b","seq":%d,"time":"%b",%b' % (
         run_id.encode(),
         seq,
@@ -122,7 +130,15 @@ def entry_json(entry: Entry) -> bytes:
 
 
 def entry_frame(epoch: str, offset: int, name: str, data: bytes) -> bytes:
-    """Return an entry's frame; `data` is its JSON, which is ASCII without line ends, so nothing needs escaping."""
+    """Return an entry's frame; `data` is its JSON, which is ASCII without line ends, so nothing needs escaping.
+
+    Args:
+        epoch: The log's epoch.
+        offset: The entry's place in the log.
+        name: The event's name.
+        data: The entry's JSON.
+
+    """
     return b"event: %b\nid: %b-%d\ndata: %b\n\n" % (name.encode(), epoch.encode(), offset, data)
 
 
@@ -131,7 +147,16 @@ Row = tuple[int, int, int, float, str, int | None, bytes]
 
 
 def framer(epoch: str, run_id: str) -> Callable[[Iterable[Row]], list[bytes]]:
-    """Return what makes frames of one run's entries: `entry_frame` of each, in one go."""
+    """Return what makes frames of one run's entries: `entry_frame` of each, in one go.
+
+    Args:
+        epoch: The log's epoch.
+        run_id: The run of all rows.
+
+    Returns:
+        A function from rows to their frames, in the same order.
+
+    """
     run_field = run_id.encode().replace(b"%", b"%%")
     data = b"event: %b\nid: " + epoch.encode().replace(b"%", b"%%") + b'-%d\ndata: {"run":"' + run_field
     data += b'","seq":%d,"time":"%b",%b\n\n'
@@ -146,7 +171,13 @@ def framer(epoch: str, run_id: str) -> Callable[[Iterable[Row]], list[bytes]]:
 
 
 def frame_of(entry: Entry, epoch: str) -> bytes:
-    """Return an entry's frame."""
+    """Return an entry's frame.
+
+    Args:
+        entry: The entry.
+        epoch: The log's epoch.
+
+    """
     return entry_frame(epoch, entry.offset, kind(entry.event), entry_json(entry))
 
 
@@ -210,7 +241,13 @@ def snapshot_data(snapshot: Snapshot | SnapshotOfAll) -> bytes:
 
 
 def reset_data(reset: Reset, run_id: str | None = None) -> bytes:
-    """Return a reset's JSON."""
+    """Return a reset's JSON.
+
+    Args:
+        reset: The reason.
+        run_id: The stream's run; None: the stream of all runs.
+
+    """
     about = {} if run_id is None else {"run": run_id}
     return to_json({"event": RESET, **about, "reason": reset.reason})
 
@@ -221,12 +258,24 @@ def snapshot_frame(snapshot: Snapshot | SnapshotOfAll) -> bytes:
 
 
 def reset_frame(reset: Reset, run_id: str | None = None) -> bytes:
-    """Return a reset's frame; it has no id: the snapshot that follows has."""
+    """Return a reset's frame; it has no id: the snapshot that follows has.
+
+    Args:
+        reset: The reason.
+        run_id: The stream's run; None: the stream of all runs.
+
+    """
     return sse.encode(reset_data(reset, run_id), event=RESET, id=None)
 
 
 def removed_frame(removed: Removed, epoch: str) -> bytes:
-    """Return the frame that says that a run was removed; its id is its place among the entries of all runs."""
+    """Return the frame that says that a run was removed; its id is its place among the entries of all runs.
+
+    Args:
+        removed: The run, and its place.
+        epoch: The log's epoch.
+
+    """
     data = {"run": removed.run_id, "time": format_time(removed.time), "event": REMOVED}
     return entry_frame(epoch, removed.offset, REMOVED, to_json(data))
 
@@ -264,7 +313,16 @@ def _read_removed(offset: int, data: Any) -> Removed:
 
 
 def read_entry(data: bytes | str, offset: int) -> Entry:
-    """Read an entry from its JSON. Raises `WireError`."""
+    """Read an entry from its JSON. Raises `WireError`.
+
+    Args:
+        data: The entry's JSON.
+        offset: Its place in the log.
+
+    Raises:
+        WireError: If the JSON is no entry.
+
+    """
     try:
         envelope = decode_envelope(data)
         event = decode_event(data)

@@ -106,7 +106,17 @@ class Spool:
         self.last = lines[-1][0]
 
     def read(self, after: int, *, max_events: int, max_bytes: int) -> list[tuple[int, bytes]]:
-        """Return the next lines, those numbered `after` and below passed over; empty at the end. Raises `OSError`."""
+        """Return the next lines, those numbered `after` and below passed over; empty at the end. Raises `OSError`.
+
+        Args:
+            after: The number of the last line that is not wanted.
+            max_events: Most lines.
+            max_bytes: Most bytes; one line is returned whatever its size.
+
+        Raises:
+            OSError: If the file cannot be read.
+
+        """
         lines: list[tuple[int, bytes]] = []
         size = 0
         while self._file is not None and len(lines) < max_events and self._position < self._size:
@@ -186,6 +196,11 @@ class Left:
         """Open a spool; None when there is none, or its producer holds it (`force`: it is known to be gone).
 
         Raises `SpoolRefused` when it is none, or `OSError` when it cannot be read now.
+
+        Args:
+            path: The spool's file.
+            force: Whether its producer is known to be gone, so that its lock does not count.
+
         """
         try:
             file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -209,6 +224,11 @@ class Left:
         """Return the next lines; empty at the end. An unfinished last line is passed over.
 
         Raises `SpoolRefused` for a line that is longer than any.
+
+        Args:
+            max_events: Most lines.
+            max_bytes: Most bytes; one line is returned whatever its size.
+
         """
         lines: list[bytes] = []
         size = 0

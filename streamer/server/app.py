@@ -58,7 +58,15 @@ _LEAVE_SECONDS: Final = 3.0
 
 
 def routes(parts: Parts) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
-    """Return the API's routes, for any Tornado application."""
+    """Return the API's routes, for any Tornado application.
+
+    Args:
+        parts: The streamer's parts, which the handlers use.
+
+    Returns:
+        Pairs of a pattern and a handler, with the parts.
+
+    """
     arguments = {"parts": parts}
     return [
         (pattern, handler, arguments)
@@ -258,7 +266,13 @@ def _allow_files(streams: int) -> None:
 
 
 async def serve(settings: Settings, *, on_open: Callable[[Streamer], None] | None = None) -> None:
-    """Run a streamer until SIGINT or SIGTERM. Raises as `Streamer.open`."""
+    """Run a streamer until SIGINT or SIGTERM. Raises as `Streamer.open`.
+
+    Args:
+        settings: The settings of this process.
+        on_open: Called once the streamer listens.
+
+    """
     _allow_files(settings.max_streams)
     streamer = Streamer(settings)
     stop = asyncio.Event()

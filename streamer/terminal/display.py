@@ -17,7 +17,13 @@ class Display(Protocol):
     """Shows one run. `show` takes each entry with the state after it; all in one thread."""
 
     def begin(self, run_id: str, page: str | None) -> None:
-        """Name the run and the address of its page."""
+        """Name the run and the address of its page.
+
+        Args:
+            run_id: The run.
+            page: The address of its page; None: there is none.
+
+        """
 
     def know(self, state: RunState) -> None:
         """Take a state that did not come of an entry."""
@@ -26,7 +32,13 @@ class Display(Protocol):
         """Take an entry and the state after it."""
 
     def connection(self, state: str, detail: str) -> None:
-        """Take the state of the connection to the streamer: connecting, live or away."""
+        """Take the state of the connection to the streamer: connecting, live or away.
+
+        Args:
+            state: "connecting", "live" or "away".
+            detail: Why, in words.
+
+        """
 
     def say(self, text: str) -> None:
         """Print a message that is not part of the run."""

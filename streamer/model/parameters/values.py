@@ -72,8 +72,14 @@ def read_date(value: Any) -> dt.date:
 def read_date_time(value: Any, whole_days: bool, zones: set[bool]) -> dt.date:
     """Read a time, or a date for its midnight.
 
-    `whole_days`: a date stays one. `zones`: whether the parameter's own times have an offset from UTC; both or none
-    of them: either will do.
+    Args:
+        value: The value as it came with JSON.
+        whole_days: Whether a date stays a date.
+        zones: Whether the parameter's own times have an offset from UTC. Both or neither of the two: either will do.
+
+    Raises:
+        Refused: If the value is no such time.
+
     """
     text = read_string(value)
     if DATE.fullmatch(text):
@@ -137,7 +143,16 @@ def read_typed(value: Any, types: list[str]) -> Any:
 
 
 def checked(value: Any, depth: int = 0) -> Any:
-    """Return a value that came as JSON. Raises `Refused` for what JSON has not, and what is nested too deep."""
+    """Return a value that came as JSON. Raises `Refused` for what JSON has not, and what is nested too deep.
+
+    Args:
+        value: The value.
+        depth: How deep it is nested already.
+
+    Raises:
+        Refused: If JSON cannot carry the value, or it is nested too deep.
+
+    """
     if depth > DEPTH_LIMIT:
         raise Refused(f"must not be nested deeper than {DEPTH_LIMIT} levels")
     if isinstance(value, list | tuple):
@@ -152,7 +167,17 @@ def checked(value: Any, depth: int = 0) -> Any:
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """Return a Python value as JSON data. Raises `TypeError` or `ValueError` for what JSON cannot carry."""
+    """Return a Python value as JSON data. Raises `TypeError` or `ValueError` for what JSON cannot carry.
+
+    Args:
+        value: The value.
+        depth: How deep it is nested already.
+
+    Raises:
+        TypeError: If JSON cannot carry the value's type.
+        ValueError: If JSON cannot carry the value, or it is nested too deep.
+
+    """
     if depth > DEPTH_LIMIT:
         raise ValueError("nested too deep")
     if value is None or isinstance(value, bool):

@@ -114,7 +114,13 @@ class Outbox:
             self._compact()
 
     def batch(self, max_events: int, max_bytes: int) -> list[tuple[int, bytes]]:
-        """Return the first events not yet acknowledged, as (number, NDJSON line): one at least, if there is any."""
+        """Return the first events not yet acknowledged, as (number, NDJSON line): one at least, if there is any.
+
+        Args:
+            max_events: Most events.
+            max_bytes: Most bytes; one event is returned whatever its size.
+
+        """
         lines: list[tuple[int, bytes]] = []
         size = 0
         for numbered in self._numbered:
@@ -227,6 +233,10 @@ class Outbox:
         """Put a smaller event in place of the first one, which the streamer refuses; False when that was done before.
 
         A terminal event keeps its kind, without its details; another becomes a log line that says so.
+
+        Args:
+            reason: Why the streamer refuses it.
+
         """
         seq, line = self._numbered[0]
         if seq == self._replaced:
@@ -342,7 +352,13 @@ def _read(line: bytes) -> Any:
 
 
 def remains(event: Event, reason: str) -> Event:
-    """Return what is left of an event that cannot be sent: its kind when it is terminal, else a log line."""
+    """Return what is left of an event that cannot be sent: its kind when it is terminal, else a log line.
+
+    Args:
+        event: The event.
+        reason: Why it cannot be sent.
+
+    """
     text = f"({cut(reason, 500)})"
     match event:
         case Completed(results=results):

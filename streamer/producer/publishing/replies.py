@@ -67,7 +67,15 @@ def error_of(response: Answer) -> tuple[str, str, dict[str, Any]]:
 
 
 def retry_after(response: Answer) -> float | None:
-    """Return the seconds a server asks to wait, at most a minute; None when it does not say."""
+    """Return the seconds a server asks to wait, at most a minute; None when it does not say.
+
+    Args:
+        response: The answer.
+
+    Returns:
+        Seconds, 0 to 60.
+
+    """
     text = response.headers.get("retry-after", "").strip()
     if not text:
         return None

@@ -101,7 +101,13 @@ def boot_id() -> str:
 
 
 def signal_group(pid: int, number: int) -> None:
-    """Send a signal to the group that a process leads; nothing happens when it is gone."""
+    """Send a signal to the group that a process leads; nothing happens when it is gone.
+
+    Args:
+        pid: The id of the process that leads the group.
+        number: The signal's number.
+
+    """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(pid, number)
@@ -110,7 +116,13 @@ def signal_group(pid: int, number: int) -> None:
 
 
 def send_signal(pid: int, number: int) -> None:
-    """Send a signal to a process; nothing happens when it is gone."""
+    """Send a signal to a process; nothing happens when it is gone.
+
+    Args:
+        pid: The process.
+        number: The signal's number.
+
+    """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 

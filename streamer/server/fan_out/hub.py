@@ -105,7 +105,12 @@ class Hub:
     # -- what was stored -----------------------------------------------------------------------------------------------
 
     def publish(self, appended: Sequence[Appended | Removed]) -> None:
-        """Take what was committed. Called from the log's thread; the one crossing from it to the loop."""
+        """Take what was committed. Called from the log's thread; the one crossing from it to the loop.
+
+        Args:
+            appended: The entries of one commit, and the states after them.
+
+        """
         # RuntimeError: the loop is closed, so nobody follows any more.
         try:
             self._loop.call_soon_threadsafe(self._take, tuple(appended), self._loop.time())
@@ -228,6 +233,17 @@ class Hub:
 
         The end of the run ends it. `ends`: so do the first bytes, as nothing will follow. `rotates`: the reader is
         asked to reconnect when the stream is old. `on_end` is told when it is over.
+
+        Args:
+            connection: The reader's connection, its head already written by the handler or with `first`.
+            first: Bytes to be written before all else.
+            run_id: The run; None: all runs.
+            after: The offset after which the reader goes on.
+            style: How frames are written for this reader.
+            ends: Whether the stream ends with the run.
+            rotates: Whether the stream ends when it is older than the setting allows.
+            on_end: Called once, when the stream is over.
+
         """
         settings = self._settings
         if isinstance(connection, IOStream):
@@ -267,7 +283,13 @@ class Hub:
         self._catch_up(subscriber)
 
     def left(self, subscriber: Subscriber, *, stalled: bool) -> None:
-        """Forget a subscriber whose connection is closed."""
+        """Forget a subscriber whose connection is closed.
+
+        Args:
+            subscriber: The subscriber.
+            stalled: Whether it took nothing for too long.
+
+        """
         group = self._subscribers[subscriber.run_id]
         group.pop(subscriber, None)
         if not group:

@@ -73,7 +73,13 @@ class Style(Struct, frozen=True):
         return sse.encode_data_only(snapshot_data(snapshot)) if self.data_only else snapshot_frame(snapshot)
 
     def reset(self, reset: Reset, run_id: str | None) -> bytes:
-        """Return a reset's frame."""
+        """Return a reset's frame.
+
+        Args:
+            reset: The reason.
+            run_id: The stream's run; None: the stream of all runs.
+
+        """
         return (
             sse.encode_data_only(reset_data(reset, run_id)) if self.data_only else reset_frame(reset, run_id)
         )
@@ -81,7 +87,13 @@ class Style(Struct, frozen=True):
 
 @functools.cache
 def style_of(*, data_only: bool, chunked: bool) -> Style:
-    """Return a style, the same object for all who ask for the same."""
+    """Return a style, the same object for all who ask for the same.
+
+    Args:
+        data_only: Whether frames are `data:` lines alone (`?format=data`).
+        chunked: Whether HTTP chunks are around the frames.
+
+    """
     return Style(data_only, chunked)
 
 
@@ -92,7 +104,13 @@ class Owner(Protocol):
         """Learn that the reader took all that was written: there is room for more."""
 
     def left(self, subscriber: Subscriber, *, stalled: bool) -> None:
-        """Learn that the connection is closed. `stalled`: because nobody read it."""
+        """Learn that the connection is closed. `stalled`: because nobody read it.
+
+        Args:
+            subscriber: The subscriber.
+            stalled: Whether it took nothing for too long.
+
+        """
 
 
 class End(Struct, frozen=True):
@@ -171,7 +189,13 @@ class Subscriber:
         return self._rest is not None
 
     def write(self, data: bytes, now: float) -> None:
-        """Give the kernel what it takes, `now` on the loop's clock, and keep the rest until the reader made room."""
+        """Give the kernel what it takes, `now` on the loop's clock, and keep the rest until the reader made room.
+
+        Args:
+            data: The bytes.
+            now: Seconds on the loop's clock.
+
+        """
         if self._rest is not None:
             self._rest = memoryview(bytes(self._rest) + data)
             return
@@ -265,7 +289,13 @@ class Subscriber:
 
 
 def prepare(connection: socket.socket, *, silence_seconds: float) -> None:
-    """Have a connection send at once, and fail when its peer acknowledges nothing for so long, where it can be had."""
+    """Have a connection send at once, and fail when its peer acknowledges nothing for so long, where it can be had.
+
+    Args:
+        connection: The reader's connection.
+        silence_seconds: Seconds without an acknowledgement after which the connection fails.
+
+    """
     with contextlib.suppress(OSError):  # not every socket is TCP
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):

@@ -35,7 +35,16 @@ class Frames:
 
 
 def fitting(frames: Sequence[bytes], start: int = 0) -> int:
-    """Return where a write ends that begins at index `start`: one frame at least, whatever its size."""
+    """Return where a write ends that begins at index `start`: one frame at least, whatever its size.
+
+    Args:
+        frames: The frames, oldest first.
+        start: The index of the first one of this write.
+
+    Returns:
+        The index after the last frame of the write.
+
+    """
     size = 0
     for index in range(start, min(len(frames), start + ENTRIES_PER_WRITE)):
         size += len(frames[index])
@@ -105,7 +114,13 @@ class Tail:
         return self._pieces[-1][2] if self._pieces else self.start
 
     def append(self, entries: Sequence[Entry], frames: Sequence[bytes]) -> None:
-        """Take entries of one run, oldest first, of offsets beyond all that are here; a terminal event is the last."""
+        """Take entries of one run, oldest first, of offsets beyond all that are here; a terminal event is the last.
+
+        Args:
+            entries: The entries.
+            frames: Their frames, in the same order.
+
+        """
         if not entries:
             return
         newest = entries[-1]
@@ -148,7 +163,13 @@ class Tail:
                 del self._by_run[run_id]
 
     def after(self, run_id: str | None, offset: int) -> Frames | None:
-        """Return what comes after an offset, of one run or of all, as much as fits in a write; None: ask the log."""
+        """Return what comes after an offset, of one run or of all, as much as fits in a write; None: ask the log.
+
+        Args:
+            run_id: The run; None: all runs.
+            offset: The offset after which the reader goes on.
+
+        """
         if offset < self.start:
             return None
         line = self._all if run_id is None else self._by_run.get(run_id)

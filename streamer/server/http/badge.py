@@ -32,7 +32,14 @@ class GlanceHandler(BaseHandler):
     """The headers of such answers: how long a copy is good for, and that they are no pages."""
 
     def glance(self, state: RunState, kind: str, text: str) -> None:
-        """Answer with a text of that kind."""
+        """Answer with a text of that kind.
+
+        Args:
+            state: The run's state, for the answer's age.
+            kind: The media type.
+            text: The body.
+
+        """
         self.set_header("Cache-Control", f"private, max-age={FRESH_SECONDS[state.is_over]}")
         self.set_header("Content-Security-Policy", "default-src 'none'; sandbox")
         self.set_header("Content-Type", f"{kind}; charset=utf-8")

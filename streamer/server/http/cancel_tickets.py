@@ -20,5 +20,11 @@ class Tickets:
         return hmac.new(self._key, f"cancel {run_id}".encode(), hashlib.sha256).hexdigest()
 
     def admits(self, run_id: str, ticket: str) -> bool:
-        """Say whether it is the ticket that cancels that run."""
+        """Say whether it is the ticket that cancels that run.
+
+        Args:
+            run_id: The run.
+            ticket: The text that came with a request.
+
+        """
         return hmac.compare_digest(self.issue(run_id).encode(), ticket.encode())

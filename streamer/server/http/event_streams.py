@@ -89,6 +89,15 @@ class StreamHandler(BaseHandler):
         """Answer with a stream: `first`, then the entries after an offset. See `Hub.follow`.
 
         With this the request is over for Tornado. Raises `ApiError` 503, else `on_end` is called in any case.
+
+        Args:
+            run_id: The run; None: all runs.
+            after: The offset after which the reader goes on.
+            style: How frames are written.
+            first: Bytes before all else, such as a snapshot.
+            ends: Whether the stream ends with the run.
+            on_end: Called once, when the stream is over.
+
         """
         self.check_room()
         hub = self.parts.hub
@@ -170,7 +179,13 @@ class StreamHandler(BaseHandler):
             )
 
     async def cancel_quietly(self, run_id: str, *, by: str) -> None:
-        """Cancel a run that may have ended meanwhile."""
+        """Cancel a run that may have ended meanwhile.
+
+        Args:
+            run_id: The run.
+            by: The name that the run's log gives for who asked.
+
+        """
         with contextlib.suppress(LogError):
             await self.or_leave(self.parts.runs.cancel(run_id, by=by))
 

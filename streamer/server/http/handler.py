@@ -1,4 +1,7 @@
-"""The base of all handlers: checks the sender, bounds bodies, reads arguments, answers errors. Has no route."""
+"""The base of all handlers: checks the sender, bounds bodies, reads arguments, answers errors. Has no route.
+
+Why one module: every request passes these checks in this order, before its body is read.
+"""
 
 from __future__ import annotations
 
@@ -210,7 +213,13 @@ class BaseHandler(RequestHandler):
         return value
 
     def text(self, name: str, default: str = "") -> str:
-        """Return a query argument as it stands. Raises `ApiError` 400 when it is not UTF-8."""
+        """Return a query argument as it stands. Raises `ApiError` 400 when it is not UTF-8.
+
+        Args:
+            name: The argument's name.
+            default: The text where it is not given.
+
+        """
         values = self.texts(name)
         return values[-1] if values else default
 
@@ -222,14 +231,29 @@ class BaseHandler(RequestHandler):
             raise ApiError(400, "invalid", f"{name}: expected UTF-8", [{"field": name}]) from error
 
     def choice(self, name: str, allowed: dict[str, T], default: str) -> T:
-        """Return what a query argument stands for. Raises `ApiError` 400 naming what is allowed."""
+        """Return what a query argument stands for. Raises `ApiError` 400 naming what is allowed.
+
+        Args:
+            name: The argument's name.
+            allowed: The texts that it may have, and what each stands for.
+            default: The text where it is not given.
+
+        """
         value = self.text(name) or default
         if value not in allowed:
             raise invalid(name, value, f"one of {', '.join(filter(None, allowed))}", status=400)
         return allowed[value]
 
     def number(self, name: str, default: int, *, most: int, least: int = 1) -> int:
-        """Return a whole number from the query. Raises `ApiError` 400 naming the range."""
+        """Return a whole number from the query. Raises `ApiError` 400 naming the range.
+
+        Args:
+            name: The argument's name.
+            default: The number where it is not given.
+            most: The largest number allowed.
+            least: The smallest number allowed.
+
+        """
         value = self.text(name, str(default))
         if not (value.isascii() and value.isdigit() and len(value) < 12 and least <= int(value) <= most):
             raise invalid(name, value, f"a whole number from {least} to {most}", status=400)
@@ -267,7 +291,13 @@ class BaseHandler(RequestHandler):
         return f"{self.parts.page}?run={run_id}" if self.parts.page else None
 
     def answer(self, value: Any, status: int = 200) -> None:
-        """Answer with JSON."""
+        """Answer with JSON.
+
+        Args:
+            value: Plain data.
+            status: The HTTP status.
+
+        """
         self.set_status(status)
         self.finish(to_json(value))
 
@@ -364,7 +394,15 @@ class BaseHandler(RequestHandler):
         self.write(data)
 
     async def or_leave(self, work: Awaitable[T]) -> T:
-        """Await something that must go on even if the client leaves meanwhile."""
+        """Await something that must go on even if the client leaves meanwhile.
+
+        Args:
+            work: The coroutine or future. It goes on when the request is cancelled.
+
+        Returns:
+            Its result.
+
+        """
         return await asyncio.shield(asyncio.ensure_future(work))
 
 

@@ -64,7 +64,15 @@ class LogVersionError(LogError):
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Return a connection to the file for its one writer. Raises `sqlite3.Error`."""
+    """Return a connection to the file for its one writer. Raises `sqlite3.Error`.
+
+    Args:
+        path: The file; it is made where there is none.
+
+    Raises:
+        sqlite3.Error: If the file cannot be opened, or is no database.
+
+    """
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
         db.execute("PRAGMA journal_mode = WAL")

@@ -230,7 +230,12 @@ class Writer:
 
 @contextlib.contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Commit the changes of the block, or none of them when it raises."""
+    """Commit the changes of the block, or none of them when it raises.
+
+    Args:
+        db: The connection of the log's one writer.
+
+    """
     db.execute("BEGIN IMMEDIATE")
     try:
         yield

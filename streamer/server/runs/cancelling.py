@@ -32,7 +32,14 @@ class Cancelling:
         self._settings = settings
 
     async def cancel(self, run_id: str, *, by: str = "", reason: str = "") -> RunState:
-        """Ask a run to stop; see `Runs.cancel`."""
+        """Ask a run to stop; see `Runs.cancel`.
+
+        Args:
+            run_id: The run.
+            by: The name of the asker, for the log.
+            reason: Why, for the log; empty: somebody wanted it.
+
+        """
         state = await self._journal.state(run_id)
         live = self._live.get(run_id)
         if live is None:

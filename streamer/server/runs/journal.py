@@ -147,12 +147,23 @@ class Journal:
             RunEnded: The run is over.
             LogUnavailable: The log cannot be written.
 
+
+        Args:
+            run_id: The run.
+            event: The event.
+
         """
         appended = await asyncio.wrap_future(self.log.append(run_id, [Draft(event, self.now())]))
         self._live.keep_state(appended)
 
     async def annotate(self, run_id: str, note: Note) -> None:
-        """Replace the streamer's note about a run, once. Raises `LogUnavailable`."""
+        """Replace the streamer's note about a run, once. Raises `LogUnavailable`.
+
+        Args:
+            run_id: The run.
+            note: The note; it replaces the earlier one.
+
+        """
         await asyncio.wrap_future(self.log.annotate(run_id, msgspec.json.encode(note)))
 
     async def store(self, run_id: str, event: Event, *, time: float | None = None) -> None:
@@ -175,7 +186,13 @@ class Journal:
         await self.retried(append)
 
     async def end(self, run_id: str, event: Event) -> None:
-        """Append a run's terminal event; try again until the log can be written. A run that is over stays as it is."""
+        """Append a run's terminal event; try again until the log can be written. A run that is over stays as it is.
+
+        Args:
+            run_id: The run.
+            event: Its terminal event.
+
+        """
         with contextlib.suppress(RunEnded):
             await self.store(run_id, event)
 

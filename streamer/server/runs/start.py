@@ -62,7 +62,18 @@ class Start:
         owner: str | None = None,
         time_limit_seconds: float | None = None,
     ) -> RunState:
-        """Make a run and put it into the queue; see `Runs.start`."""
+        """Make a run and put it into the queue; see `Runs.start`.
+
+        Args:
+            pipeline: The pipeline's name.
+            values: Its parameters, as JSON; those not given have their defaults.
+            owner: The user who starts it; None: the streamer's own user.
+            time_limit_seconds: Seconds the run may take; None: as the pipeline says; 0: any time.
+
+        Returns:
+            The state of the queued run.
+
+        """
         return await self._start(pipeline, values, owner, time_limit_seconds)
 
     async def retry(
@@ -74,7 +85,19 @@ class Start:
         owner: str | None = None,
         time_limit_seconds: float | None = None,
     ) -> RunState:
-        """Make a run that repeats another one, and put it into the queue; see `Runs.retry`."""
+        """Make a run that repeats another one, and put it into the queue; see `Runs.retry`.
+
+        Args:
+            run_id: The run that is repeated.
+            items: "failed" or "all".
+            values: Parameters that differ from those of the earlier run.
+            owner: The user who starts it; None: the streamer's own user.
+            time_limit_seconds: Seconds the run may take; None: as before; 0: any time.
+
+        Returns:
+            The state of the queued run.
+
+        """
         old = await self._journal.state(run_id)
         pipeline = check_retryable(old, items)
         if time_limit_seconds is None:

@@ -65,12 +65,25 @@ def array(items: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def content(schema: dict[str, Any], kind: str = JSON) -> dict[str, Any]:
-    """Return the content of a body: its schema, and its media type."""
+    """Return the content of a body: its schema, and its media type.
+
+    Args:
+        schema: The body's schema.
+        kind: Its media type.
+
+    """
     return {"content": {kind: {"schema": schema}}}
 
 
 def answer(text: str, schema: dict[str, Any], *, created: bool = False) -> dict[str, Any]:
-    """Return an answer with a JSON body; `created` adds the header `Location`."""
+    """Return an answer with a JSON body; `created` adds the header `Location`.
+
+    Args:
+        text: The description.
+        schema: The body's schema.
+        created: Whether the answer has a `Location`.
+
+    """
     answer = {"description": text, **content(schema)}
     if created:
         answer["headers"] = {"Location": {"required": True, "schema": TEXT}}
@@ -90,12 +103,26 @@ def errors(*codes: str) -> dict[str, Any]:
 
 
 def query(name: str, text: str, schema: dict[str, Any] = TEXT, **more: Any) -> dict[str, Any]:
-    """Return a query parameter."""
+    """Return a query parameter.
+
+    Args:
+        name: The parameter's name.
+        text: Its description.
+        schema: Its schema.
+        **more: Further fields of the parameter.
+
+    """
     return {"name": name, "in": "query", "description": text, "schema": schema, **more}
 
 
 def header(name: str, text: str) -> dict[str, Any]:
-    """Return a request header."""
+    """Return a request header.
+
+    Args:
+        name: The header's name.
+        text: Its description.
+
+    """
     return {"name": name, "in": "header", "description": text, "schema": TEXT}
 
 
@@ -144,7 +171,14 @@ LIFE: Final = {
 
 
 def cursor(name: str, text: str, epoch: str) -> dict[str, Any]:
-    """Return a parameter that takes a cursor of the log."""
+    """Return a parameter that takes a cursor of the log.
+
+    Args:
+        name: The parameter's name.
+        text: Its description.
+        epoch: Whether the cursor names the log's epoch.
+
+    """
     return query(name, text, {"type": "string", "pattern": f"^(({epoch or '[0-9a-f]+'}-)?[0-9]{{1,18}})?$"})
 
 
