@@ -19,6 +19,8 @@ COLUMNS_SHOWN = 30
 TABLES_SHOWN = 12
 TEXT_SHOWN = 60_000
 CELL_SHOWN = 2_000
+#: Numbers that JSON has not; they are texts, see `streamer.model.text.json_form`.
+_NO_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
 #: Names of numbers that are read digit by digit: thousands are not separated in them.
 _NOT_A_QUANTITY = re.compile(r"year|(^|[_\s-])(id|pid|port|code|zip|version|seed)$", re.IGNORECASE)
 
@@ -112,6 +114,8 @@ def _table(rows: list[Mapping[str, Any]], title: str = "") -> dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in _NO_FINITE
     return isinstance(value, int | float | None) and not isinstance(value, bool)
 
 
@@ -126,7 +130,8 @@ def _column(values: list[Any], name: str, numeric: bool) -> list[str]:
         return cells
     digits = max(len(cell.partition(".")[2]) for cell in cells)
     return [
-        cell if value is None else f"{value:,.{digits}f}" for cell, value in zip(cells, values, strict=True)
+        f"{value:,.{digits}f}" if isinstance(value, int | float) else cell
+        for cell, value in zip(cells, values, strict=True)
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import reprlib
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -29,6 +30,11 @@ from streamer.model.events import (
     StatusChanged,
     type_of_level,
 )
+
+# Names that every package takes from here.
+from streamer.model.text.cutting import cut as cut
+from streamer.model.text.cutting import cut_middle as cut_middle
+from streamer.model.text.json_form import TooLarge, json_form
 
 #: Bounds, in characters, of the texts in an event. A longer text is cut with a note.
 NAME_LIMIT: Final = 300
@@ -57,21 +63,7 @@ _LEVEL_NAMES: Final = {"WARN": "WARNING", "FATAL": "CRITICAL", "": "INFO"}
 #: Texts, in which brackets mean nothing, and brackets.
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
-_encoder = msgspec.json.Encoder(enc_hook=str)
-
-
-def cut(text: str, limit: int) -> str:
-    """Return `text` within `limit` characters, well-formed Unicode; what was cut away is said at its end."""
-    if len(text) > limit:
-        text = f"{text[: max(limit - 60, 0)]} … [cut: {len(text):,} characters in all]"
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        # A lone surrogate (from os.fsdecode, say) cannot be written as UTF-8: show its code instead.
-        text = text.encode("utf-8", "backslashreplace").decode()
-    return text
+_encoder = msgspec.json.Encoder()
 
 
 def bounded(event: Event) -> Event:
@@ -124,7 +116,7 @@ def bounded(event: Event) -> Event:
         case StatusChanged():
             return _bounded_status(event)
         case Completed():
-            return _replaced(
+            return msgspec.structs.replace(
                 event,
                 message=cut(event.message, MESSAGE_LIMIT),
                 result=bounded_json(event.result, RESULT_LIMIT),
@@ -196,22 +188,27 @@ def item_key(label: str) -> str:
 def bounded_json(value: Any, limit: int) -> Any:
     """Return `value` as plain JSON data within `limit` bytes; else a mapping that says how large it was.
 
-    A value that is nested deeper than `NESTING_LIMIT` counts as too large.
+    A value that is nested deeper than `NESTING_LIMIT` counts as too large. `json_form` says how values are shown that
+    JSON has no form for.
     """
     try:
-        data = _encoder.encode(value)
-        if len(data) <= limit:
-            if not is_nested_too_deep(data):
-                return msgspec.json.decode(data)
-            note = f"cut: nested deeper than {NESTING_LIMIT} levels"
-        else:
-            note = f"cut: {len(data):,} bytes of JSON, {limit:,} are kept"
+        # Each value takes a byte and a comma, so more values than bytes are too many.
+        form = json_form(value, values=limit, depth=NESTING_LIMIT)
+    except TooLarge as error:
+        return {"note": f"cut: {error}", "repr": _beginning(value)}
     except RecursionError:
-        # Its `repr` would fail in the same way.
         return {"note": f"cut: nested deeper than {NESTING_LIMIT} levels", "repr": ""}
-    except (TypeError, ValueError, OverflowError) as error:
-        return {"note": f"not representable as JSON: {cut(str(error), 200)}", "repr": cut(repr(value), 2000)}
-    return {"note": note, "repr": cut(data.decode(), 2000)}
+    data = _encoder.encode(form)
+    if len(data) <= limit:
+        return form
+    return {"note": f"cut: {len(data):,} bytes of JSON, {limit:,} are kept", "repr": cut(data.decode(), 2000)}
+
+
+def _beginning(value: Any) -> str:
+    try:
+        return cut(reprlib.repr(value), 2000)
+    except Exception as error:  # noqa: BLE001 - somebody else's __repr__
+        return f"<{type(value).__name__} without a text: {type(error).__name__}>"
 
 
 def is_nested_too_deep(data: bytes) -> bool:
@@ -259,20 +256,6 @@ def _bounded_error(error: ErrorInfo) -> ErrorInfo:
         message=cut(error.message, MESSAGE_LIMIT),
         traceback=cut_middle(error.traceback, TRACEBACK_LIMIT),
     )
-
-
-def cut_middle(text: str, limit: int) -> str:
-    """Cut a traceback in its middle: its first lines say where it began, its last what went wrong.
-
-    Args:
-        text: The text.
-        limit: Most characters of what is returned.
-
-    """
-    if len(text) > limit:
-        half = max((limit - 60) // 2, 0)
-        text = f"{text[:half]}\n… [cut: {len(text):,} characters in all] …\n{text[len(text) - half :]}"
-    return cut(text, limit)
 
 
 def _bounded_results(results: FinalResults) -> FinalResults:
@@ -334,6 +317,8 @@ def _bounded_status(event: StatusChanged) -> StatusChanged:
 
 def _replaced(event: E, **changes: Any) -> E:
     for field, value in changes.items():
-        if getattr(event, field) != value:
+        old = getattr(event, field)
+        # An object that a pipeline returned may refuse to be compared; a copy is as good.
+        if old is not value and (isinstance(value, dict) or old != value):
             return msgspec.structs.replace(event, **changes)
     return event

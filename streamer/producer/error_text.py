@@ -9,6 +9,7 @@ from typing import Final
 
 from streamer.model.bounds import MESSAGE_LIMIT, cut
 from streamer.model.events import ErrorInfo
+from streamer.model.text.cutting import text_of
 
 #: Frames of this package only called the user's code; those of the examples are a user's code themselves.
 _OWN: Final = f"{Path(__file__).parent.parent}{os.sep}"
@@ -104,11 +105,3 @@ def brief_error(info: ErrorInfo) -> str:
     first = info.message.strip().partition("\n")[0]
     name = info.type.rpartition(".")[2]
     return cut(f"{name}: {first}" if first else name, 500)
-
-
-def text_of(value: object) -> str:
-    """Return an object's text, or what it is when it cannot be shown."""
-    try:
-        return str(value)
-    except Exception as error:  # noqa: BLE001 - somebody else's __str__
-        return f"<{type(value).__name__} without a text: {type(error).__name__}>"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from streamer.model.bounds import MESSAGE_LIMIT, cut, cut_middle
 from streamer.model.events import LEVELS
-from streamer.producer.error_text import describe_error, text_of
+from streamer.model.text.cutting import text_of
+from streamer.producer.error_text import describe_error
 from streamer.producer.publishing.publisher import THREAD_PREFIX
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any, TypeVar
 
 from streamer.model.events import ErrorInfo
-from streamer.producer.error_text import ToldError, describe_error, text_of
+from streamer.model.text.cutting import text_of
+from streamer.producer.error_text import ToldError, describe_error
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -40,9 +40,10 @@ from streamer.model.events import (
     type_of_level,
 )
 from streamer.model.pipeline import Advance, MapOptions, Silent, SkipPhase, map_over
+from streamer.model.text.cutting import text_of
 from streamer.producer.cancellation import Cancelled, Interrupter, ending_of
 from streamer.producer.counting import Count, Counter, Tally, number_of, total_of
-from streamer.producer.error_text import ToldError, brief_error, describe_error, text_of
+from streamer.producer.error_text import ToldError, brief_error, describe_error
 from streamer.producer.log_capture import Capture, RunLogger
 from streamer.producer.mapping import Mapper
 from streamer.producer.progress import Phase, Progress, lane

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from streamer.model.bounds import TRACEBACK_LIMIT, cut, cut_middle
 from streamer.model.events import PhaseSpec
-from streamer.model.interrupt import is_interrupt
+from streamer.model.parameters.interrupt import is_interrupt
 from streamer.model.parameters.json_schema import schema_of
 from streamer.model.pipeline import Pipeline, doc_of, phases_of, time_limit_of, title_of
 from streamer.producer import reference as loading

@@ -17,7 +17,7 @@ import msgspec
 import param
 
 from streamer.model.bounds import cut
-from streamer.model.interrupt import is_interrupt
+from streamer.model.parameters.interrupt import is_interrupt
 from streamer.model.parameters.kinds import Kind, kind_of, or_null
 from streamer.model.parameters.values import Refused, type_name
 from streamer.model.pipeline import Pipeline, doc_of, title_of

@@ -36,7 +36,7 @@ class run:  # noqa: N801 - used as a function: ``with streamer.run("Fit models")
     The run is complete when its body ends, and failed when the body raises. Ctrl-C and a cancel from the page end it as
     cancelled; the cancel arrives as `Cancelled`, a `KeyboardInterrupt`. Every exception is raised again.
     ``run.complete(result)`` gives the run a result. The return value of a decorated function is its result, too, if it
-    is plain JSON. Without a streamer the body runs as well; its events wait on this machine until there is a streamer.
+    has a text. Without a streamer the body runs as well; its events wait on this machine until there is a streamer.
 
     Args:
         title: The run's title; empty: the name of the program.
@@ -144,8 +144,9 @@ class run:  # noqa: N801 - used as a function: ``with streamer.run("Fit models")
 
 
 def _with_result(reported: Run, value: R) -> R:
-    """Complete a run with its function's return value, if that is plain JSON. Other objects may be slow to show."""
-    reported.complete(value if isinstance(value, dict | list | str | int | float) else None)
+    """Complete a run with its function's return value, unless that is an object without a text of its own."""
+    shows_nothing = type(value).__str__ is object.__str__ and type(value).__repr__ is object.__repr__
+    reported.complete(None if shows_nothing else value)
     return value
 
 

@@ -337,11 +337,13 @@ def test_an_event_of_objects_that_fail_is_told_and_ends_nothing() -> None:
         __repr__ = __str__
 
     with FakeIngest() as ingest, publishing(ingest) as publisher:
+        publisher.put(Logged(message=Odd()), TIME)  # type: ignore[arg-type]  # as code without types may do
         publisher.put(Completed(result=Odd()), TIME)
         assert publisher.flush(5)
     terminal = ingest.terminal()
     assert terminal is not None
-    assert "RuntimeError" in terminal["message"]
+    assert "<Odd without a text: RuntimeError>" == terminal["result"]
+    assert any("could not be kept" in event.get("message", "") for event in ingest.of())
 
 
 def test_an_event_put_while_another_is_encoded_comes_after_it() -> None:

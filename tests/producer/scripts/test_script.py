@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import streamer
@@ -346,6 +347,14 @@ def test_a_loop_of_a_script_ends_as_the_script(
 
 
 # -- functions ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_decorated_function_may_return_numbers_of_numpy_and_objects(ingest: FakeIngest) -> None:
+    returned: list[Any] = [np.int64(42), {"mean": np.float32(0.5)}, object()]
+    for value in returned:
+        streamer.run("Return")(lambda value=value: value)()
+    results = [terminal(ingest, one["run"])["result"] for one in ingest.registered]
+    assert [42, {"mean": 0.5}, None] == results
 
 
 def test_each_call_of_a_decorated_function_is_a_run_with_its_result(ingest: FakeIngest) -> None:
