@@ -113,7 +113,7 @@ class Settings:
         minimum=10_000,
     )
     spool_bytes: int = _setting(
-        64_000_000,
+        256_000_000,
         "Bytes that a run may keep on disk while its streamer is away, beside what fits into memory; 0: none.",
         minimum=0,
     )

@@ -68,9 +68,10 @@ class Collector:
     Args:
         report: Called with progress, at most ten times a second.
         record: Called with each log record.
+        printed: Called with the text that handlers of log records wrote to a process's outputs; None: nobody asks.
         look: See above; None where only other processes report.
 
-    The collector's thread calls all three; `close` calls `report` once more.
+    The collector's thread calls all of them; `close` calls `report` once more.
     """
 
     def __init__(
@@ -78,10 +79,13 @@ class Collector:
         report: Callable[[Progressed], object],
         record: Callable[[Record], object],
         look: Callable[[str], object] | None = None,
+        *,
+        printed: Callable[[str], object] | None = None,
     ) -> None:
         self._report = report
         self._record = record
         self._look = look
+        self._printed = printed
         self._secret = secrets.token_hex(16)
         self._folder = _make_folder()
         self._path = str(self._folder / "s")
@@ -111,9 +115,10 @@ class Collector:
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the variables that a process needs in order to report here, beside the given ones."""
-        paths = [str(SITE), *(part for part in given.get("PYTHONPATH", "").split(os.pathsep) if part)]
-        own = list(dict.fromkeys(paths))
-        return {"PYTHONPATH": os.pathsep.join(own), ADDRESS: self.address}
+        path = given.get("PYTHONPATH", "")
+        # An empty part is the current folder to Python; the site folder takes itself out again.
+        parts = [part for part in path.split(os.pathsep) if part != str(SITE)] if path else []
+        return {"PYTHONPATH": os.pathsep.join((str(SITE), *parts)), ADDRESS: self.address}
 
     def start(self) -> None:
         """Start the thread."""
@@ -231,6 +236,9 @@ class Collector:
             return connection.known
         for bar in message.bars:
             self._bar(connection, bar)
+        if message.printed and self._printed is not None:
+            with contextlib.suppress(Exception):
+                self._printed(message.printed)
         if message.log is not None:
             self._log(message.log)
         if message.dropped > 0:

@@ -25,7 +25,7 @@ from streamer.adoption.collector import Collector
 from streamer.adoption.command_log import CommandLog
 from streamer.adoption.phases import PhasePattern, PhaseTracker
 from streamer.adoption.signal_relay import SignalRelay
-from streamer.adoption.terminal_text import Screen
+from streamer.adoption.terminal_text import Line, Screen
 from streamer.model.bounds import NAME_LIMIT, cut
 from streamer.model.events import ErrorInfo
 from streamer.producer.run import Run
@@ -112,7 +112,7 @@ class _Execution:
     def __init__(self, run: Run, patterns: Sequence[PhasePattern]) -> None:
         self._run = run
         self._log = CommandLog(run)
-        self._collector = Collector(run.report, self._log.record)
+        self._collector = Collector(run.report, self._log.record, printed=self._log.printed)
         self._phases = PhaseTracker(run, patterns, self._collector)
         self._screens: dict[int, tuple[Screen, str]] = {}
         self._child: Child | None = None
@@ -145,7 +145,8 @@ class _Execution:
         selector.register(wakeups.fd, selectors.EVENT_READ)
         for fd, (name, _) in child.outputs.items():
             selector.register(fd, selectors.EVENT_READ)
-            self._screens[fd] = (Screen(_time.monotonic()), name)
+            screen = Screen(_time.monotonic(), ended=self._phases.look, where=lambda: self._run.current_phase)
+            self._screens[fd] = (screen, name)
         until: float | None = None
         keys = False
         while child.outputs or child.poll() is None:
@@ -200,9 +201,8 @@ class _Execution:
         for screen, name in self._screens.values():
             self._report(screen.settled(now), name, now)
 
-    def _report(self, lines: Iterable[str], name: str, now: float) -> None:
+    def _report(self, lines: Iterable[Line], name: str, now: float) -> None:
         for line in lines:
-            self._phases.look(line)
             self._log.line(line, name, now)
 
     def _hand_on(self, number: int) -> None:
@@ -225,12 +225,11 @@ class _Execution:
     # -- its end -------------------------------------------------------------------------------------------------------
 
     def _end(self, code: int) -> int:
+        # Records on their way tell which lines of the output they are. The run takes no event after its end.
+        self._collector.close()
         now = _time.monotonic()
         for screen, name in self._screens.values():
             self._report(screen.finish(), name, now)
-        self._log.report_dropped()
-        # Before the run ends: it takes no event afterwards.
-        self._collector.close()
         said = f"exited with code {code}"
         if code < 0:
             with contextlib.suppress(ValueError):

@@ -8,71 +8,104 @@ from collections import deque
 from typing import Final
 
 from streamer.adoption.messages import Record
+from streamer.adoption.terminal_text import Line, Screen
 from streamer.producer.run import Run
 
-#: Lines a second that are kept in the long run.
-LINES_PER_SECOND: Final = 1_000
-#: Lines that may come at once.
-LINES_AT_ONCE: Final = 10_000
 #: Lines that an error shows when the command failed.
 _LAST_LINES: Final = 40
-#: Seconds in which the output may repeat a log record.
+#: Seconds after a record was printed in which the output brings its lines.
 _RECORD_SECONDS: Final = 5.0
+#: Lines of records that are waited for.
+_RECORD_LINES: Final = 20_000
 
 
 class CommandLog:
-    """Turns a command's output into log lines of its run, each once, at a bounded rate.
+    """Turns a command's output and its log records into log lines of its run, each once.
 
-    The main thread calls all but `record`, which the collector's thread calls. `last` has the newest lines.
+    A handler of the command may print a record. The command's process tells which text the handler wrote; the output's
+    lines that are equal to it are left out, each once. The main thread calls `line`, the collector's thread the others.
+    `last` has the newest lines.
+
+    Args:
+        run: The run.
+
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._allowance = float(LINES_AT_ONCE)
-        self._then = _time.monotonic()
-        self._dropped = 0
-        self._records: deque[tuple[float, str]] = deque(maxlen=500)
+        # The lines that are waited for, each with the times until which it may come.
+        self._printed: dict[str, deque[float]] = {}
+        self._waiting = 0
         self._lock = threading.Lock()
         self.last: deque[str] = deque(maxlen=_LAST_LINES)
 
     def record(self, record: Record) -> None:
-        """Report a log record of the command. The line that its handler prints for it is then left out."""
-        until = _time.monotonic() + _RECORD_SECONDS
-        with self._lock:
-            self._records.extend(
-                (until, line.strip()) for line in record.message.splitlines()[:100] if line.strip()
-            )
+        """Report a log record of the command."""
         record.report(self._run)
 
-    def line(self, text: str, logger: str, now: float) -> None:
-        """Report a line of output."""
-        if not text.strip():
-            return
-        self.last.append(text)
-        if self._is_record(text, now):
-            return
-        self._allowance = min(self._allowance + (now - self._then) * LINES_PER_SECOND, float(LINES_AT_ONCE))
-        self._then = now
-        if self._allowance < 1:
-            self._dropped += 1
-            return
-        self._allowance -= 1
-        self.report_dropped()
-        self._run.report_line(text, logger=logger)
+    def printed(self, text: str) -> None:
+        """Leave out these lines of the output once.
 
-    def report_dropped(self) -> None:
-        """Report the number of lines that were dropped, if any were."""
-        if self._dropped:
-            dropped, self._dropped = self._dropped, 0
-            message = f"{dropped:,} lines of output were dropped: more than {LINES_PER_SECOND:,} a second"
-            self._run.report_line(message, level="WARNING", logger="streamer.exec")
+        Args:
+            text: The text that the handlers of log records wrote, as they wrote it.
 
-    def _is_record(self, text: str, now: float) -> bool:
+        """
+        screen = Screen()
+        screen.feed(text.encode("utf-8", "backslashreplace"), 0.0)
+        lines = screen.finish()
+        if not text.endswith(("\n", "\r")) and lines:
+            # A progress bar that was drawn again below the line.
+            lines.pop()
+        now = _time.monotonic()
         with self._lock:
-            while self._records and self._records[0][0] < now:
-                self._records.popleft()
-            for one in self._records:
-                if one[1] in text:
-                    self._records.remove(one)
-                    return True
-        return False
+            if self._waiting >= _RECORD_LINES:
+                self._forget(now)
+            for line in lines:
+                if line.text.strip() and self._waiting < _RECORD_LINES:
+                    self._printed.setdefault(line.text, deque()).append(now + _RECORD_SECONDS)
+                    self._waiting += 1
+
+    def line(self, line: Line, logger: str, now: float) -> None:
+        """Report a line of output.
+
+        Args:
+            line: The line.
+            logger: "stdout", "stderr" or "output".
+            now: Seconds on the clock of the line's time.
+
+        """
+        if not line.text.strip():
+            return
+        self.last.append(line.text)
+        if not self._is_record(line, now):
+            self._run.report_line(line.text, logger=logger, phase=line.place, age=max(now - line.time, 0.0))
+
+    def _is_record(self, line: Line, now: float) -> bool:
+        text = line.text
+        if not self._printed:
+            return False
+        with self._lock:
+            if text not in self._printed and line.drawn:
+                # The record was printed on the row of a progress bar, behind it.
+                text = next((one for one in self._printed if text.endswith(one)), text)
+            self._forget_one(text, now)
+            untils = self._printed.get(text)
+            if not untils:
+                return False
+            untils.popleft()
+            self._waiting -= 1
+            self._forget_one(text, now)
+            return True
+
+    def _forget(self, now: float) -> None:
+        """Forget the lines that did not come in time."""
+        for text in tuple(self._printed):
+            self._forget_one(text, now)
+
+    def _forget_one(self, text: str, now: float) -> None:
+        untils = self._printed.get(text, deque())
+        while untils and untils[0] < now:
+            untils.popleft()
+            self._waiting -= 1
+        if not untils:
+            self._printed.pop(text, None)

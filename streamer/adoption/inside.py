@@ -4,7 +4,8 @@ This file is loaded alone, by its path, into other people's programs, perhaps by
 is one file, and prints nothing, raises nothing and waits for nothing. A timer thread *reads* the counters that the
 libraries keep, so an item costs what it cost before. Code of ours runs only when a bar begins and when it ends.
 
-A message is a line of JSON: ``{"secret", "pid"}`` first, then ``{"bars": […]}``, ``{"log": {…}}``, ``{"dropped": n}``.
+A message is a line of JSON: ``{"secret", "pid"}`` first, then ``{"bars": […]}``, ``{"log": {…}, "printed": "…"}``,
+``{"dropped": n}``.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ PATIENCE_SECONDS = 1.0
 WAITING = 5_000
 #: Bars that are followed at the same time.
 BARS = 1_000
+#: Characters of a log record, and of one text that its handlers print.
 TEXT = 8_000
+PRINTED = 100_000
 #: The attribute of a bar that holds its `_Bar`. It has the module's name in it: a program that was adopted from outside
 #: may adopt its bars itself as well.
 _KEY = f"_bar_of_{__name__}"
@@ -130,6 +133,90 @@ class _RichTask(_Bar):
         if task.finished:
             told["status"] = "finished"
         return told
+
+
+class _Handling:
+    """What the handlers of a thread do with one log record."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.taken = False
+        self.printed: list[str] = []
+
+
+class _Outputs:
+    """Notes what is written to the process's text outputs while a thread handles a log record. Any thread.
+
+    Only for that time have the streams a `write` of ours, which calls their own.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.open: dict[int, _Handling] = {}
+        self.streams: list[Any] = []
+
+    def begin(self, handling: _Handling) -> None:
+        with self.lock:
+            self.open[handling.thread] = handling
+            if not self.streams:
+                for stream in {
+                    id(one): one for one in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+                }.values():
+                    with contextlib.suppress(Exception):
+                        self.watch(stream)
+
+    def end(self, handling: _Handling) -> None:
+        with self.lock:
+            self.open.pop(handling.thread, None)
+            if not self.open:
+                self.unwatch()
+
+    def forked(self) -> None:
+        """Begin anew in a forked child: a thread that held the lock is not there to release it."""
+        self.lock = threading.Lock()
+        self.open.clear()
+        self.unwatch()
+
+    def unwatch(self) -> None:
+        while self.streams:
+            with contextlib.suppress(Exception):
+                del self.streams.pop().write
+
+    def watch(self, stream: Any) -> None:
+        if stream is None or "write" in vars(stream):
+            return
+        original = stream.write
+
+        def write(text: Any, *arguments: Any, **named: Any) -> Any:
+            handling = self.open.get(threading.get_ident())
+            if handling is not None and isinstance(text, str):
+                handling.printed.append(text[:PRINTED])
+            return original(text, *arguments, **named)
+
+        stream.write = write
+        self.streams.append(stream)
+
+
+_outputs = _Outputs()
+
+
+def _is_queue(handler: Any) -> bool:
+    return any(base.__name__ == "QueueHandler" for base in type(handler).__mro__)
+
+
+def _record_text(record: Any) -> str:
+    """Return a record's message and the end of its traceback, within `TEXT` characters."""
+    message = str(record.getMessage())
+    trace = ""
+    if record.exc_info and record.exc_info[1] is not None:
+        import traceback
+
+        trace = "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        trace = trace if len(trace) <= TEXT // 2 else "\n…" + trace[2 - TEXT // 2 :]
+    room = TEXT - len(trace)
+    if len(message) > room:
+        message = f"{message[: room - 60]} … [cut: {len(message):,} characters in all]"
+    return message + trace
 
 
 def _gil() -> bool:
@@ -287,6 +374,8 @@ class Inside:
         self.thread: threading.Thread | None = None
         self.starting = threading.Lock()
         self.busy = threading.local()
+        self.handling = threading.local()
+        self.told: weakref.WeakSet[Any] = weakref.WeakSet()
 
     # -- bars ----------------------------------------------------------------------------------------------------------
 
@@ -352,26 +441,42 @@ class Inside:
 
     # -- log records ---------------------------------------------------------------------------------------------------
 
-    def logged(self, record: Any) -> None:
-        """Report a log record."""
-        if not self.logs or getattr(self.busy, "now", False):
-            return
+    def begin_handling(self) -> _Handling | None:
+        """Begin to note what handlers do with a record; None when this thread does so already."""
+        if (
+            not self.logs
+            or getattr(self.handling, "now", None) is not None
+            or getattr(self.busy, "now", False)
+        ):
+            return None
+        handling = self.handling.now = _Handling()
+        _outputs.begin(handling)
+        return handling
+
+    def end_handling(self, handling: _Handling, record: Any) -> None:
+        """Report the record, if a handler took it, and the text that handlers printed."""
+        _outputs.end(handling)
+        self.handling.now = None
+        if handling.taken or handling.printed:
+            self.logged(record if handling.taken else None, "".join(handling.printed))
+
+    def logged(self, record: Any, printed: str) -> None:
+        """Report a log record, once, and the text that its handlers printed."""
         self.busy.now = True
         try:
-            message = record.getMessage()
-            if record.exc_info and record.exc_info[1] is not None:
-                import traceback
-
-                message = (
-                    message[:TEXT] + "\n" + "".join(traceback.format_exception(*record.exc_info))[-TEXT:]
-                )
-            told = {
-                "level": record.levelname,
-                "number": record.levelno,
-                "logger": record.name,
-                "message": message[: 2 * TEXT],
-            }
-            self.link.put({"log": told}, log=True)
+            message: dict[str, Any] = {"printed": printed} if printed else {}
+            # A handler that keeps records, such as `MemoryHandler`, gives them to another one later.
+            if record is not None and record not in self.told:
+                self.told.add(record)
+                message["log"] = {
+                    "level": record.levelname,
+                    "number": record.levelno,
+                    "logger": record.name,
+                    "message": _record_text(record),
+                }
+            if not message:
+                return
+            self.link.put(message, log="log" in message)
             if not self.link.flush():
                 self.awake()
         except Exception:  # noqa: BLE001, S110 - logging must not break the program
@@ -578,17 +683,28 @@ def patch_rich(module: ModuleType) -> None:
 
 
 def patch_logging(module: ModuleType) -> None:
-    """Report every record that is handled, at the level that the program chose."""
+    """Report every record that a handler of the program takes, once, whatever the handler does with it."""
 
-    def call_handlers(original: Any) -> Any:
-        def callHandlers(self: Any, record: Any) -> Any:  # noqa: N802
-            if _inside is not None:
-                _inside.logged(record)
-            return original(self, record)
+    def follow(original: Any, *, is_handler: bool) -> Any:
+        def call(self: Any, record: Any) -> Any:
+            inside = _inside
+            handling = inside.begin_handling() if inside is not None else None
+            try:
+                result = original(self, record)
+                # A queue's handler passes the record on: the handler at the queue's other end takes it.
+                if result and is_handler and inside is not None and not _is_queue(self):
+                    current = getattr(inside.handling, "now", None)
+                    if current is not None:
+                        current.taken = True
+                return result
+            finally:
+                if handling is not None and inside is not None:
+                    inside.end_handling(handling, record)
 
-        return callHandlers
+        return call
 
-    _patch(module.Logger, "callHandlers", call_handlers)
+    _patch(module.Logger, "callHandlers", functools.partial(follow, is_handler=False))
+    _patch(module.Handler, "handle", functools.partial(follow, is_handler=True))
 
 
 def patch_multiprocessing(module: ModuleType) -> None:
@@ -718,6 +834,7 @@ def _once() -> None:
 
 
 def _forked() -> None:
+    _outputs.forked()
     if _inside is not None:
         _inside.link.close()
         _inside.logs = True

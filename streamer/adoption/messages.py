@@ -36,12 +36,16 @@ class BarMessage(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True):
-    """One line of JSON: the secret first, then bars, log records, or the number of dropped records."""
+    """One line of JSON: the secret first, then bars, log records, or the number of dropped records.
+
+    `printed` is the text that handlers of log records wrote to the process's outputs.
+    """
 
     secret: str = ""
     bars: list[BarMessage] = []
     log: Record | None = None
     dropped: int = 0
+    printed: str = ""
 
 
 _decoder = msgspec.json.Decoder(Message)

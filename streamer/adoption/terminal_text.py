@@ -10,10 +10,14 @@ from __future__ import annotations
 import codecs
 import re
 from collections import deque
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
-#: Characters that are kept of a line. The rest is only counted.
-COLUMNS: Final = 10_000
+from streamer.model.bounds import MESSAGE_LIMIT
+from streamer.model.plain_text import ESCAPES
+
+#: Characters that are kept of a line, with room for a note on its length. The rest is only counted.
+COLUMNS: Final = MESSAGE_LIMIT - 60
 #: Rows that may still be rewritten. Rows above them are settled.
 ROWS: Final = 100
 #: Seconds without a change after which a row above the cursor is settled; the second number is for rewritten rows. Such
@@ -24,23 +28,41 @@ _SEQUENCE: Final = 4_000
 
 _TOKENS = re.compile(
     r"(?P<text>[^\x00-\x1f\x7f-\x9f]+)"
-    r"|\x1b\[(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])"
-    r"|(?P<string>\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\))"
-    r"|(?P<escape>\x1b[ -/]*[0-Z\\^-~])"
+    r"|(?:\x1b\[|\x9b)(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])"
+    rf"|(?P<escape>{ESCAPES})"
     r"|(?P<control>[\x00-\x1f\x7f-\x9f])"
 )
-#: The possible beginning of an escape sequence at the end of a piece of output.
-_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)?\Z")
+#: The possible beginning of an escape sequence at the end of a piece of output. The text of a control string, such as a
+#: window's title, does not matter.
+_UNFINISHED = re.compile(
+    r"(?:(?P<string>\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x18\x1a\x1b\n\r]*(?P<ending>\x1b?)"
+    r"|\x1b(?:\[[0-?]*[ -/]*|[ -/]*)?|\x9b[0-?]*[ -/]*)\Z"
+)
 _PLAIN = re.compile(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f]*\Z")
 
 
+class Line(NamedTuple):
+    """A line that no longer changes: its text, when it was written last, and the place that `where` gave for it then.
+
+    `time` is in seconds of the clock of `feed`. `drawn`: it was written after a carriage return, as progress bars are.
+    """
+
+    text: str
+    time: float
+    place: str | None = None
+    drawn: bool = False
+
+
 class _Row:
-    __slots__ = ("beyond", "changed", "rewritten", "text")
+    __slots__ = ("beyond", "changed", "drawn", "place", "rewritten", "text", "told")
 
     def __init__(self, now: float) -> None:
         self.text = ""
         self.beyond = 0
         self.changed = now
+        self.place: str | None = None
+        self.told = ""
+        self.drawn = False
         self.rewritten = False
 
     def write(self, column: int, text: str, now: float) -> None:
@@ -51,22 +73,41 @@ class _Row:
         before = self.text[:column].ljust(min(column, COLUMNS))
         self.text = before + text[:room] + self.text[column + len(text) :]
 
-    def line(self) -> str:
+    def shown(self) -> str:
         if self.beyond > 0:
             return f"{self.text} … [cut: {len(self.text) + self.beyond:,} characters in all]"
         return self.text.rstrip()
 
+    def line(self) -> Line:
+        return Line(self.shown(), self.changed, self.place, self.drawn)
+
 
 class Screen:
-    """Takes the output of a program; `settled` returns the lines that no longer change. One thread at a time."""
+    """Takes the output of a program; `settled` returns the lines that no longer change. One thread at a time.
 
-    def __init__(self, now: float = 0.0) -> None:
+    Args:
+        now: The time, in seconds of the clock of `feed`.
+        ended: Called with the text of each line when its newline comes, also of a line that is rewritten later.
+        where: Returns the place that a line belongs to which is written now, such as a phase; called after `ended`.
+
+    """
+
+    def __init__(
+        self,
+        now: float = 0.0,
+        *,
+        ended: Callable[[str], object] | None = None,
+        where: Callable[[], str | None] | None = None,
+    ) -> None:
+        self._ended = ended
+        self._where = where
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         self._pending = ""
         self._rows: list[_Row] = [_Row(now)]
         self._at = 0
         self._column = 0
-        self._settled: deque[str] = deque()
+        self._returned = False
+        self._settled: deque[Line] = deque()
 
     def feed(self, data: bytes, now: float) -> None:
         """Take output that was written at `now`, in seconds of any clock that never goes back."""
@@ -77,13 +118,16 @@ class Screen:
             self._lines(text, now)
             return
         unfinished = _UNFINISHED.search(text)
-        if unfinished and len(text) - unfinished.start() < _SEQUENCE:
+        if unfinished and unfinished["string"]:
+            self._pending = unfinished["string"] + unfinished["ending"]
+            text = text[: unfinished.start()]
+        elif unfinished and len(text) - unfinished.start() < _SEQUENCE:
             self._pending = text[unfinished.start() :]
             text = text[: unfinished.start()]
         for token in _TOKENS.finditer(text):
             self._take(token, now)
 
-    def settled(self, now: float) -> list[str]:
+    def settled(self, now: float) -> list[Line]:
         """Return the lines that have settled until `now`, each once."""
         gone = 0
         for row in self._rows[: self._at]:
@@ -95,16 +139,17 @@ class Screen:
         self._settled.clear()
         return lines
 
-    def finish(self) -> list[str]:
+    def finish(self) -> list[Line]:
         """Return the remaining lines, at the end of the output."""
         tail = self._decoder.decode(b"", final=True)
         if tail:
             self._write(tail, self._rows[self._at].changed)
+        self._end_line()
         self._give(len(self._rows))
         lines = list(self._settled)
         self._settled.clear()
         self._rows, self._at, self._column = [_Row(0.0)], 0, 0
-        while lines and not lines[-1]:
+        while lines and not lines[-1].text:
             lines.pop()
         return lines
 
@@ -117,8 +162,7 @@ class Screen:
         first, *rest = text.split("\n")
         self._write(first, now)
         for line in rest:
-            self._down(now)
-            self._column = 0
+            self._newline(now)
             self._write(line, now)
 
     def _take(self, token: re.Match[str], now: float) -> None:
@@ -131,10 +175,10 @@ class Screen:
 
     def _control(self, character: str, now: float) -> None:
         if character == "\n":
-            self._down(now)
-            self._column = 0
+            self._newline(now)
         elif character == "\r":
             self._column = 0
+            self._returned = True
         elif character == "\b":
             self._column = max(self._column - 1, 0)
         elif character == "\t":
@@ -177,8 +221,30 @@ class Screen:
 
     def _write(self, text: str, now: float) -> None:
         if text:
-            self._rows[self._at].write(self._column, text, now)
+            row = self._rows[self._at]
+            row.write(self._column, text, now)
+            if self._returned:
+                row.drawn = True
+                self._returned = False
+            if self._where is not None:
+                row.place = self._where()
             self._column += len(text)
+
+    def _newline(self, now: float) -> None:
+        self._end_line()
+        self._down(now)
+        self._column = 0
+        self._returned = False
+
+    def _end_line(self) -> None:
+        row = self._rows[self._at]
+        # The cursor may pass over a row without writing there.
+        if self._ended is not None and row.text != row.told:
+            row.told = row.text
+            self._ended(row.shown())
+            if self._where is not None:
+                # The line may have begun another place: it is its first line.
+                row.place = self._where()
 
     def _down(self, now: float) -> None:
         self._at += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from streamer.model.bounds import MESSAGE_LIMIT, cut, cut_middle
@@ -103,6 +104,7 @@ class Capture(_Reporting):
         self._previous: int | None = None
         self._quiet: _Quiet | None = None
         self._open = True
+        self._handled: weakref.WeakSet[logging.LogRecord] = weakref.WeakSet()
 
     def install(self) -> None:
         """Join the root logger's handlers; again, when a configuration has thrown it out."""
@@ -132,6 +134,21 @@ class Capture(_Reporting):
                 root.setLevel(self._previous)
             self._quiet = None
         self.close()
+
+    def handled(self, record: logging.LogRecord) -> None:
+        """Report a record that another handler takes, once, if it does not reach this one.
+
+        Its logger may keep its records to itself, or its level may be too low for this handler.
+
+        Args:
+            record: The record.
+
+        """
+        if record.levelno >= self.level and _reaches_root(record):
+            return
+        if record not in self._handled and not hasattr(record, _MARK):
+            self._handled.add(record)
+            super().handle(record)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Report a record, unless it is the run's own, or of the threads that report."""
@@ -171,6 +188,16 @@ def _has_no_other(record: logging.LogRecord) -> bool:
         if any(not isinstance(handler, _Reporting) for handler in logger.handlers):
             return False
         logger = logger.parent if logger.propagate else None
+    return True
+
+
+def _reaches_root(record: logging.LogRecord) -> bool:
+    """Tell whether the root logger's handlers get a record."""
+    logger = logging.root.manager.loggerDict.get(record.name)
+    while isinstance(logger, logging.Logger):
+        if not logger.propagate:
+            return False
+        logger = logger.parent
     return True
 
 

@@ -503,6 +503,8 @@ class Run:
         logger: str = "",
         item: str | None = None,
         fields: dict[str, Any] | None = None,
+        phase: str | None = None,
+        age: float = 0.0,
     ) -> None:
         """Report one log line as it is, without `logging`.
 
@@ -512,6 +514,8 @@ class Run:
             logger: The logger's name.
             item: The item that the line is about; None: no item.
             fields: Further values of the line, any JSON; None: no values.
+            phase: The phase in which it was written; None: the current one.
+            age: For how many seconds it has been written already.
         """
         # Its timestamp is the event's time, which the streamer writes into it.
         event = Logged(
@@ -519,18 +523,27 @@ class Run:
             level=level,
             logger=logger,
             message=cut(message, MESSAGE_LIMIT),
-            phase=self.current_phase,
+            phase=self.current_phase if phase is None else phase,
             item=item,
             fields=fields or UNSET,
         )
         with self._section, self._lock:
-            self._emit(event)
+            self._emit(event, age)
+
+    def handled(self, record: logging.LogRecord) -> None:
+        """Report a log record that a handler of the program takes, once, if the run's own handler does not get it.
+
+        Args:
+            record: The record.
+
+        """
+        self._capture.handled(record)
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
-    def _emit(self, event: Event) -> None:
+    def _emit(self, event: Event, age: float = 0.0) -> None:
         if not self._ended and not self._is_copy:
-            self._send(event, self._clock())
+            self._send(event, self._clock() - age)
 
 
 _runs: Final[weakref.WeakSet[Run]] = weakref.WeakSet()

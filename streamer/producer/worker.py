@@ -11,23 +11,19 @@ SIGTERM ends it at once, as it ends any program; whoever sent it says so in the 
 from __future__ import annotations
 
 import faulthandler
-import io
 import logging
 import os
-import re
 import signal
 import socket
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, Self, TextIO
+from typing import Any, Final
 
 import msgspec
 
 from streamer.client.discovery import whereabouts
-from streamer.model.bounds import MESSAGE_LIMIT
 from streamer.model.events import (
     LEVELS,
     ErrorInfo,
@@ -37,6 +33,7 @@ from streamer.model.events import (
 from streamer.model.parameters.json_schema import build
 from streamer.model.pipeline import phases_of
 from streamer.producer.cancellation import Interrupter
+from streamer.producer.output import Output
 from streamer.producer.publishing.publisher import Publisher
 from streamer.producer.reference import load
 from streamer.producer.run import Run
@@ -55,8 +52,6 @@ REFUSED_GRACE_SECONDS: Final = 10.0
 #: Seconds that a run's end may take to be stored, before it is left in the spool; and, from then on, threads that a
 #: pipeline left running.
 LEAVE_SECONDS: Final = 5.0
-#: Colours and cursor movements of a terminal.
-_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
 def main() -> int:
@@ -185,122 +180,6 @@ def _detach_input() -> None:
     os.dup2(descriptor, 0)
     os.close(descriptor)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for the life of the process
-
-
-# -- output ------------------------------------------------------------------------------------------------------------
-
-
-class Output:
-    """Reports what Python code prints, what it warns of, and what ends its threads; a context manager."""
-
-    def __init__(self, run: Run) -> None:
-        self._streams = (Lines(run, "stdout", sys.stdout), Lines(run, "stderr", sys.stderr))
-        self._excepthook = threading.excepthook
-
-    def __enter__(self) -> Self:
-        """Take the place of `sys.stdout` and `sys.stderr`."""
-        sys.stdout, sys.stderr = self._streams
-        self._excepthook, threading.excepthook = threading.excepthook, _thread_failed
-        logging.captureWarnings(capture=True)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Give them back."""
-        sys.stdout, sys.stderr = (stream.below for stream in self._streams)
-        threading.excepthook = self._excepthook
-        logging.captureWarnings(capture=False)
-
-    def finish(self) -> None:
-        """Report what this thread began and did not end with a newline."""
-        for stream in self._streams:
-            stream.finish()
-
-
-class Lines(io.TextIOBase):
-    """A text stream whose lines are reported. Any thread may write; each thread's lines stay whole.
-
-    A line that was written over (after a carriage return, as progress bars do) is reported as it was last. Empty lines
-    are not reported.
-    """
-
-    encoding = "utf-8"
-    errors = "backslashreplace"
-
-    def __init__(self, run: Run, name: str, below: TextIO) -> None:
-        super().__init__()
-        self.name = name
-        self.below = below
-        self._run = run
-        self._pid = os.getpid()
-        self._begun = threading.local()
-
-    @property
-    def buffer(self) -> Any:
-        """The stream of bytes below; what is written there goes to the output file."""
-        return self.below.buffer
-
-    def fileno(self) -> int:
-        """Return the descriptor of the stream below, for child processes."""
-        return self.below.fileno()
-
-    def writable(self) -> bool:
-        """Tell that it can be written to."""
-        return True
-
-    def reconfigure(self, **_: Any) -> None:
-        """Change nothing: what is written is reported as text."""
-
-    def flush(self) -> None:
-        """Flush the stream below; a line is reported when it ends."""
-        self.below.flush()
-
-    def write(self, text: str) -> int:
-        """Report the lines that `text` completes."""
-        if not isinstance(text, str):
-            raise TypeError(f"expected str, received {type(text).__name__}")
-        if os.getpid() != self._pid:
-            return self.below.write(text)  # a forked child, which has no run
-        if sys._getframe(1).f_code is logging.StreamHandler.emit.__code__:
-            return len(text)  # a log line on its way to a console; it is reported as a log line
-        *lines, rest = (getattr(self._begun, "text", "") + text).split("\n")
-        for line in lines:
-            self._report(line)
-        if len(rest) > MESSAGE_LIMIT:
-            rest = _shown(rest)
-        if len(rest) > MESSAGE_LIMIT:
-            self._report(rest)
-            rest = ""
-        self._begun.text = rest
-        return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]  # the base class allows bytes
-        """Write each of `lines`."""
-        for line in lines:
-            self.write(line)
-
-    def finish(self) -> None:
-        """Report what this thread began and did not end with a newline."""
-        self._report(getattr(self._begun, "text", ""))
-        self._begun.text = ""
-
-    def _report(self, line: str) -> None:
-        line = _shown(line)
-        if line.strip():
-            self._run.report_line(line, logger=self.name)
-
-
-def _shown(line: str) -> str:
-    """Return a line as a terminal would show it in the end, without colours."""
-    line = line.rstrip("\r").rpartition("\r")[2]
-    return _ESCAPES.sub("", line) if "\x1b" in line else line
-
-
-def _thread_failed(what: threading.ExceptHookArgs) -> None:
-    if what.exc_value is None or isinstance(what.exc_value, SystemExit | KeyboardInterrupt):
-        return
-    name = "" if what.thread is None else what.thread.name
-    error = (what.exc_type, what.exc_value, what.exc_traceback)
-    logging.getLogger("threading").error("thread %s ended with an error", name, exc_info=error)
 
 
 if __name__ == "__main__":

@@ -118,12 +118,10 @@ def test_without_a_streamer_the_command_runs_all_the_same(server: ServerProcess)
 
 
 @pytest.mark.slow
-def test_a_flood_of_lines_passes_and_is_bounded_in_the_log(server: ServerProcess) -> None:
+def test_a_flood_of_lines_is_whole_in_the_log(server: ServerProcess) -> None:
     ran = executed(server, "--", *PYTHON, "for i in range(60_000): print('line', i)")
     assert 60_000 == ran.out.count(b"\n")
-    counts = ran.state["logCounts"]
-    assert 10_000 <= counts["INFO"] < 60_000
-    assert counts["WARNING"] >= 1
+    assert 60_000 == ran.state["logCounts"]["INFO"]
 
 
 @pytest.mark.slow

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import logging
 import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -18,9 +15,7 @@ from typing import Any, Self
 import psutil
 import pytest
 
-from streamer.model.events import Event, Logged
-from streamer.producer.run import Run
-from streamer.producer.worker import EXIT_AWAY, EXIT_REFUSED, EXIT_USAGE, Lines, Output
+from streamer.producer.worker import EXIT_AWAY, EXIT_REFUSED, EXIT_USAGE
 from streamer.protocol.worker_spec import WorkerSpec, encode_spec
 from streamer.server.execution.base import Exit
 from streamer.server.execution.process import ProcessBackend, ProcessHandle
@@ -445,112 +440,3 @@ async def test_the_streamers_death_does_not_touch_it(stage: Stage, tmp_path: Pat
     (tmp_path / "go").touch()
     await asyncio.wait_for(handle.wait(), 30)
     assert (stage.ingest.terminal() or {})["event"] == "complete"
-
-
-# -- output ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def lines() -> tuple[Lines, list[str], io.StringIO]:
-    told: list[str] = []
-
-    def emit(event: Event, time: float) -> None:
-        assert isinstance(event, Logged)
-        told.append(event.message)
-
-    below = io.StringIO()
-    return Lines(Run(emit), "stdout", below), told, below
-
-
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        (["a\n"], ["a"]),
-        (["a", "b", "\n"], ["ab"]),
-        (["a\nb\nc"], ["a", "b"]),
-        (["\n", "  \n", "\n"], []),
-        (["10%\r", "20%\r", "done\n"], ["done"]),
-        (["\r10%", "\r20%", "\n"], ["20%"]),
-        (["a\r\n", "b\r", "\n"], ["a", "b"]),
-        (["\x1b[1;31mred\x1b[0m\n"], ["red"]),
-        (["\x1b]0;title\x07text\n"], ["text"]),
-    ],
-)
-def test_text_becomes_lines(
-    written: list[str], expected: list[str], lines: tuple[Lines, list[str], io.StringIO]
-) -> None:
-    stream, told, _ = lines
-    assert [stream.write(text) for text in written] == [len(text) for text in written]
-    assert told == expected
-
-
-def test_what_has_no_newline_is_told_at_the_end(lines: tuple[Lines, list[str], io.StringIO]) -> None:
-    stream, told, _ = lines
-    stream.write("a")
-    stream.finish()
-    stream.finish()
-    assert told == ["a"]
-
-
-def test_a_progress_bar_without_a_newline_is_kept_short(lines: tuple[Lines, list[str], io.StringIO]) -> None:
-    stream, told, _ = lines
-    for n in range(100_000):
-        stream.write(f"\r{n:>10}")
-        assert len(stream._begun.text) <= 9_000
-    stream.finish()
-    assert told == ["     99999"]
-
-
-def test_an_endless_line_is_bounded(lines: tuple[Lines, list[str], io.StringIO]) -> None:
-    stream, told, _ = lines
-    for _ in range(100):
-        stream.write("x" * 1000)
-        assert len(stream._begun.text) <= 9_000
-    assert max(map(len, told)) <= 9_000
-    assert len(told) >= 10
-
-
-def test_each_threads_lines_stay_whole(lines: tuple[Lines, list[str], io.StringIO]) -> None:
-    stream, told, _ = lines
-    stream.write("main ")
-    thread = threading.Thread(target=lambda: (stream.write("thr"), stream.write("ead\n")))
-    thread.start()
-    thread.join()
-    stream.write("thread\n")
-    assert told == ["thread", "main thread"]
-
-
-def test_a_log_line_on_its_way_to_a_console_is_not_told_twice(
-    lines: tuple[Lines, list[str], io.StringIO],
-) -> None:
-    stream, told, _ = lines
-    handler = logging.StreamHandler(stream)
-    handler.handle(logging.LogRecord("x", 20, "f", 1, "hello", None, None))
-    print("printed", file=stream)
-    assert told == ["printed"]
-
-
-def test_a_forked_child_writes_to_the_file(
-    lines: tuple[Lines, list[str], io.StringIO], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stream, told, below = lines
-    monkeypatch.setattr(stream, "_pid", os.getpid() + 1)
-    stream.write("child\n")
-    assert (below.getvalue(), told) == ("child\n", [])
-
-
-def test_bytes_are_refused_as_by_any_text_stream(lines: tuple[Lines, list[str], io.StringIO]) -> None:
-    with pytest.raises(TypeError, match="str"):
-        lines[0].write(b"x")  # type: ignore[arg-type]  # that is what is tested
-
-
-def test_the_streams_are_given_back() -> None:
-    before = (sys.stdout, sys.stderr, threading.excepthook)
-    told: list[Event] = []
-    with Output(Run(lambda event, time: told.append(event))):
-        print("x")  # noqa: T201 - that is what is tested
-        sys.stdout.writelines(["y\n", "z\n"])
-        sys.stdout.flush()
-        assert (sys.stdout.writable(), sys.stdout.isatty(), sys.stdout.encoding) == (True, False, "utf-8")
-    assert (sys.stdout, sys.stderr, threading.excepthook) == before
-    assert ["x", "y", "z"] == [event.message for event in told if isinstance(event, Logged)]

@@ -64,6 +64,7 @@ class Outbox:
         self._dropped = 0
         self._note: _Waiting | None = None
         self._noted = 0
+        self._gap = ("", "")
         self._replaced = 0
         self._numbered: deque[tuple[int, bytes]] = deque()
         self._aside: deque[_Waiting] = deque()
@@ -289,14 +290,26 @@ class Outbox:
                 continue
             size -= len(one.line) + _OVERHEAD
             self._dropped += 1
+            time = _time_of(one.line)
             if note is None:
                 note = self._note = _Waiting("log", "WARNING", None, one.line)
                 self._noted = self._dropped - 1
+                self._gap = time, time
                 kept.append(note)
+            self._gap = min(self._gap[0], time), max(self._gap[1], time)
         if note is not None and self._dropped > before:
-            count = self._dropped - self._noted
-            message = f"{count:,} log lines were not kept while the streamer was away or too slow"
-            line = Logged(type="warning", level="WARNING", logger="streamer.publisher", message=message)
+            count, (first, last) = self._dropped - self._noted, self._gap
+            message = (
+                f"{count:,} log lines were not kept while the streamer was away or too slow, "
+                f"the first of {first}, the last of {last}"
+            )
+            line = Logged(
+                type="warning",
+                level="WARNING",
+                logger="streamer.publisher",
+                message=message,
+                fields={"count": count, "first": first, "last": last},
+            )
             note.line = _retold(line, note.line)
         self._put_back(kept)
 
@@ -341,6 +354,11 @@ def _shortened(line: bytes) -> bytes:
 def _retold(event: Event, line: bytes) -> bytes:
     """Return `line` with another event in it: its time, and its number if it has one, stay."""
     return encode_event(event)[:-1] + line[line.rindex(b',"time":"') :]
+
+
+def _time_of(line: bytes) -> str:
+    """Return the time in a line, in the form of RFC 3339: such times are in the order of their texts."""
+    return line[line.rindex(b',"time":"') + 9 : -1].decode()
 
 
 def _numbered(line: bytes, seq: int) -> bytes:

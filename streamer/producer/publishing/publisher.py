@@ -96,6 +96,7 @@ class Publisher:
         self._spooled_at = -math.inf
         # Held by whoever writes to the spool: the publisher's thread, or at the end the one that closes.
         self._disk = threading.RLock()
+        self._writer = 0
         self._registration = registration
         self._operators_token = operators_token
         self._on_registered = on_registered
@@ -151,6 +152,17 @@ class Publisher:
             return
         with self._wake:
             self._take()
+            is_full = self._outbox.waiting_bytes > self._outbox.limit_bytes * 3 // 4
+        if (
+            is_full
+            and self._spool is not None
+            and not self._busy
+            and not self.disk_error
+            # A log line of a signal handler, in the middle of a write.
+            and self._writer != threading.get_ident()
+        ):
+            # Before a line is dropped: whoever reports so much waits for the disk.
+            self._put_on_disk()
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[Outbox]:
@@ -236,6 +248,11 @@ class Publisher:
         with self._wake:
             self._finishing = True
             self._wake.notify_all()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process made it; a forked child has a copy, without a thread."""
+        return os.getpid() == self._pid
 
     @property
     def finished(self) -> bool:
@@ -363,6 +380,13 @@ class Publisher:
 
     def _write(self, spool: Spool, room: int) -> None:
         self._spooled_at = self._clock()
+        self._writer = threading.get_ident()
+        try:
+            self._write_lines(spool, room)
+        finally:
+            self._writer = 0
+
+    def _write_lines(self, spool: Spool, room: int) -> None:
         with self._alone() as outbox:
             lines = outbox.set_aside(spool.last, room)
         try:

@@ -78,7 +78,7 @@ def leave(timeout: float = CLOSE_SECONDS) -> None:
         session.settle()
         session.close(session.outcome if not session.loops else session.error or GeneratorExit())
     with lock:
-        left, publishers[:] = list(publishers), []
+        left, publishers[:] = [publisher for publisher in publishers if publisher.is_ours], []
     for publisher in left:
         sent = publisher.close(max(deadline - _time.monotonic(), 0.0))
         if not sent and publisher.refused is None and publisher.left_behind is None:

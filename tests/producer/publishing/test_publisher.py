@@ -527,7 +527,8 @@ def test_dropped_lines_are_counted_by_a_line_in_their_place() -> None:
     notes = [one["message"] for one in found if one.get("logger") == "streamer.publisher"]
     assert found[0]["message"] == "careful"
     assert found[-1]["event"] == "complete"
-    assert notes == [f"{outbox.dropped:,} log lines were not kept while the streamer was away or too slow"]
+    said = f"{outbox.dropped:,} log lines were not kept while the streamer was away or too slow"
+    assert [said] == [note.partition(", the first of ")[0] for note in notes]
     assert len(found) - 1 + outbox.dropped == 1002
     assert found[-2]["message"] == "line 999"
 
