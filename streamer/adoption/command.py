@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import selectors
-import shlex
 import shutil
 import signal
 import sys
 import threading
 import time as _time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -28,6 +26,7 @@ from streamer.adoption.signal_relay import SignalRelay
 from streamer.adoption.terminal_text import Line, Screen
 from streamer.model.bounds import NAME_LIMIT, cut
 from streamer.model.events import ErrorInfo
+from streamer.model.text.command_line import hidden_values, shown_command
 from streamer.producer.run import Run
 from streamer.producer.scripts import script
 from streamer.settings import SettingError, Settings
@@ -38,7 +37,6 @@ NOT_EXECUTABLE: Final = 126
 LAST_OUTPUT_SECONDS: Final = 1.0
 _TICK_SECONDS: Final = 0.1
 _ENDING: Final = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
-_SECRET: Final = re.compile(r"(?i)(password|passwd|token|secret|api[-_]?key|credential)")
 
 
 def execute(
@@ -62,9 +60,10 @@ def execute(
         print(f"streamer: cannot run {command[0]}: {reason}", file=sys.stderr)  # noqa: T201 - a shell would say so
         return NOT_EXECUTABLE if there else NOT_FOUND
     patterns = tuple(phases)
-    shown = shlex.join(without_secrets(command))
+    shown = shown_command(command)
     parameters = {"command": shown, "folder": str(Path.cwd())}
     with _Reporting(title or cut(shown, NAME_LIMIT), patterns, url, parameters) as reporting:
+        reporting.run.hide(hidden_values(command))
         return _Execution(reporting.run, patterns).execute(command)
 
 
@@ -256,17 +255,3 @@ def _cancel_steps() -> list[tuple[int, float]]:
     except SettingError:
         graces = 5.0, 5.0  # the run has reported the wrong setting already
     return list(zip((signal.SIGINT, signal.SIGTERM, signal.SIGKILL), (*graces, 60.0), strict=True))
-
-
-def without_secrets(command: Sequence[str]) -> Iterator[str]:
-    """Yield the words of a command, with an ellipsis for passwords and tokens: more people see the page."""
-    hide = False
-    for word in command:
-        if hide:
-            yield "…"
-            hide = False
-            continue
-        name, equals, _ = word.partition("=")
-        secret = bool(_SECRET.search(name)) and (word.startswith("-") or bool(equals))
-        hide = secret and not equals and word.startswith("--")
-        yield f"{name}=…" if secret and equals else word

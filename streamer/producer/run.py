@@ -47,6 +47,7 @@ from streamer.producer.error_text import ToldError, brief_error, describe_error
 from streamer.producer.log_capture import Capture, RunLogger
 from streamer.producer.mapping import Mapper
 from streamer.producer.progress import Phase, Progress, lane
+from streamer.producer.redaction import Redaction
 from streamer.producer.sampler import Sampler
 from streamer.protocol.failed_items import NAMED, FailedItems
 
@@ -102,6 +103,7 @@ class Run:
         self._asked = False
         self._told: set[int] = set()
         self._ended = False
+        self._redaction: Redaction | None = None
         self._log = RunLogger(name, level, self)
         self._capture = Capture(self, level)
         _runs.add(self)
@@ -541,9 +543,18 @@ class Run:
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Replace these texts by an ellipsis in all that is reported from now on.
+
+        Args:
+            secrets: Passwords and the like. Those of less than four characters are left as they are.
+        """
+        redaction = Redaction(secrets)
+        self._redaction = redaction or None
+
     def _emit(self, event: Event, age: float = 0.0) -> None:
         if not self._ended and not self._is_copy:
-            self._send(event, self._clock() - age)
+            self._send(event if self._redaction is None else self._redaction(event), self._clock() - age)
 
 
 _runs: Final[weakref.WeakSet[Run]] = weakref.WeakSet()
