@@ -334,11 +334,11 @@ def test_a_secret_of_the_command_is_in_nothing_that_the_streamer_keeps(server: S
     )
     assert b"connecting with hunter2-of-ada" in ended.stdout
     state = wait_until(lambda: find_run(server, "connecting with"))
-    run = httpx.get(f"{server.url}/api/runs/{state['run']}", timeout=60).text
-    log = httpx.get(f"{server.url}/api/runs/{state['run']}/log", timeout=60).text
-    assert "hunter2" not in run + log
-    assert "connecting with …" in log
-    assert "refused: …" in run
+    run = httpx.get(f"{server.url}/api/runs/{state['run']}", timeout=60)
+    log = httpx.get(f"{server.url}/api/runs/{state['run']}/log", timeout=60)
+    assert "hunter2" not in run.text + log.text
+    assert ["connecting with …", "refused: …"] == [line["message"] for line in log.json()["lines"]]
+    assert "refused: …" in run.json()["error"]["traceback"]
 
 
 # -- words -------------------------------------------------------------------------------------------------------------
