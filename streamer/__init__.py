@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from streamer.model.parameters.secret import Secret
 from streamer.model.pipeline import Pipeline, phase
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from streamer.client.client import Client
     from streamer.producer.scripts.script import run, track
 
-__all__ = ["Client", "Pipeline", "adopt", "phase", "run", "track"]
+__all__ = ["Client", "Pipeline", "Secret", "adopt", "phase", "run", "track"]
 __version__ = "0.1.0"
 
 # Why not import them here: the HTTP client costs more to import than all the rest, and pipelines need none of it.

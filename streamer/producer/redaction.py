@@ -37,12 +37,12 @@ class Redaction:
         known |= {line for line in lines if len(line) >= _LINE}
         known |= {quote(value, safe="") for value in known}
         # The longest first: one may be a part of another.
-        self._secrets = sorted(known, key=lambda value: (-len(value), value))
-        self._encoded = [msgspec.json.encode(value)[1:-1] for value in self._secrets]
+        self.secrets: Final = sorted(known, key=lambda value: (-len(value), value))
+        self._encoded = [msgspec.json.encode(value)[1:-1] for value in self.secrets]
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to replace."""
-        return bool(self._secrets)
+        return bool(self.secrets)
 
     def __call__(self, event: Event) -> Event:
         """Return the event without the secrets; the same or an equal one when it holds none."""
@@ -57,7 +57,7 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """Return a text without the secrets."""
-        for secret in self._secrets:
+        for secret in self.secrets:
             text = text.replace(secret, HIDDEN)
         return text
 

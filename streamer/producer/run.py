@@ -544,12 +544,8 @@ class Run:
     # -- parts ---------------------------------------------------------------------------------------------------------
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Replace these texts by an ellipsis in all that is reported from now on.
-
-        Args:
-            secrets: Passwords and the like. Those of less than four characters are left as they are.
-        """
-        redaction = Redaction(secrets)
+        """Replace these texts, too, by an ellipsis in all that is reported from now on; see `Redaction`."""
+        redaction = Redaction((*secrets, *(self._redaction.secrets if self._redaction else ())))
         self._redaction = redaction or None
 
     def _emit(self, event: Event, age: float = 0.0) -> None:

@@ -30,7 +30,8 @@ from streamer.model.events import (
     ProcessInfo,
     StatusChanged,
 )
-from streamer.model.parameters.json_schema import build
+from streamer.model.parameters.json_schema import build, secrets_of
+from streamer.model.parameters.secret import texts_of
 from streamer.model.pipeline import phases_of
 from streamer.producer.cancellation import Interrupter
 from streamer.producer.output import Output
@@ -79,8 +80,11 @@ def execute(spec: WorkerSpec, run: Run) -> Any:
         run: The run that reports.
 
     """
+    # Before any code of the user's runs: an error of the import or of the constructor may quote them.
+    run.hide(text for value in spec.secrets.values() for text in texts_of(value))
     cls = load(spec.pipeline)
-    pipeline = build(cls, spec.parameters)
+    pipeline = build(cls, {**spec.parameters, **spec.secrets})
+    run.hide(secrets_of(pipeline))
     phases = phases_of(cls)
     pipeline._reporter = run
     run.declare(phases)

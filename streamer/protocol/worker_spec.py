@@ -16,7 +16,7 @@ class WorkerSpec(Struct, frozen=True, kw_only=True):
     ``path.py:qualname``; `parameters` are plain JSON values. `paths` are appended to the worker's import path.
     `spool_bytes`: how much may wait on disk for a streamer that is away; 0: nothing, and then a worker that has
     finished waits for it `wait_seconds`. `retry` is the path of the `FailedItems` that are to be done again; empty: all
-    there is.
+    there is. `secrets` are the parameters that `parameters` hold hidden; they are in no log.
     """
 
     run_id: str
@@ -25,6 +25,7 @@ class WorkerSpec(Struct, frozen=True, kw_only=True):
     data: str
     pipeline: str
     parameters: dict[str, Any] = {}
+    secrets: dict[str, Any] = {}
     log_level: str = "INFO"
     paths: tuple[str, ...] = ()
     wait_seconds: float = 600.0

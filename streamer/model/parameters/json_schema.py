@@ -19,8 +19,10 @@ import param
 from streamer.model.bounds import cut
 from streamer.model.parameters.interrupt import is_interrupt
 from streamer.model.parameters.kinds import Kind, kind_of, or_null
-from streamer.model.parameters.values import Refused, type_name
+from streamer.model.parameters.secret import is_secret, texts_of
+from streamer.model.parameters.values import Refused, plain, type_name
 from streamer.model.pipeline import Pipeline, doc_of, title_of
+from streamer.model.text.secrets import HIDDEN
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 #: Most problems that are listed of one set of values, not counting those of parameters that are missing.
@@ -71,9 +73,14 @@ def _schema(pipeline: type[Pipeline], kinds: _Kinds) -> dict[str, Any]:
         schema.update(kind.schema)
         if kind.nullable:
             schema.update(or_null(kind.schema))
+        hides = is_secret(name, parameter)
+        if hides:
+            schema["writeOnly"] = True
+            if isinstance(parameter, param.String):
+                schema["format"] = "password"
         if _is_required(parameter, kind):
             required.append(name)
-        elif not _has_factory(parameter):
+        elif not (_has_factory(parameter) or (hides and parameter.default)):
             # A default that JSON cannot carry is used all the same when no value is given.
             with suppress(TypeError, ValueError):
                 schema["default"] = kind.write(parameter.default)
@@ -111,7 +118,9 @@ def build(pipeline: type[Pipeline], values: object) -> Pipeline:
         try:
             arguments[name] = _read(parameter, kind, value)
         except Exception as error:  # noqa: BLE001 - param has more than one type for "refused", and users add parameters
-            problems.append(Problem(name, _clean(error), _received(value), kind.expected))
+            problems.append(
+                _hiding(Problem(name, _clean(error), _received(value), kind.expected), kinds, values)
+            )
     for name, (parameter, kind) in kinds.items():
         if name not in values and _is_required(parameter, kind):
             problems.append(Problem(name, "is required", "nothing", kind.expected))
@@ -123,9 +132,38 @@ def build(pipeline: type[Pipeline], values: object) -> Pipeline:
         except BaseException as error:
             if is_interrupt(error):
                 raise
-            raise ParametersRefused((_of_constructor(error, values, kinds),)) from error
+            problem = _hiding(_of_constructor(error, values, kinds), kinds, values)
+            raise ParametersRefused((problem,)) from error
     built._given = arguments
     return built
+
+
+def secret_names(pipeline: type[Pipeline]) -> frozenset[str]:
+    """Return the names of the parameters that are kept from log and pages.
+
+    Args:
+        pipeline: The class.
+
+    """
+    return frozenset(name for name, (parameter, _) in _kinds(pipeline).items() if is_secret(name, parameter))
+
+
+def secrets_of(pipeline: Pipeline) -> set[str]:
+    """Return the texts that must not be reported of a pipeline, its own secret defaults included.
+
+    Args:
+        pipeline: A pipeline that was built.
+
+    """
+    names = secret_names(type(pipeline))
+    return {text for name in names for text in texts_of(_plain(getattr(pipeline, name)))}
+
+
+def _plain(value: Any) -> Any:
+    try:
+        return plain(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def values_of(pipeline: Pipeline) -> dict[str, Any]:
@@ -135,7 +173,11 @@ def values_of(pipeline: Pipeline) -> dict[str, Any]:
     value that JSON cannot carry, such as an infinite default, is left out.
     """
     values = {}
+    given = pipeline._given or {}
     for name, (parameter, kind) in _kinds(type(pipeline)).items():
+        if name not in given and is_secret(name, parameter) and parameter.default:
+            # The class has it; nothing else needs it.
+            continue
         with suppress(TypeError, ValueError):
             value = kind.write(_value(pipeline, name, parameter))
             if value is not None:
@@ -173,7 +215,9 @@ def changed(
         setattr(made, name, value)
     kinds = _kinds(pipeline, made)
     now = {}
-    for name, (_, kind) in kinds.items():
+    for name, (parameter, kind) in kinds.items():
+        if name not in values and is_secret(name, parameter):
+            continue
         with suppress(TypeError, ValueError):
             now[name] = kind.write(getattr(made, name))
     return now, _schema(pipeline, kinds)
@@ -209,6 +253,17 @@ def _kinds(pipeline: type[Pipeline], made: Pipeline | None = None) -> _Kinds:
 def _unknown(name: Any, value: Any, kinds: _Kinds) -> Problem:
     known = f"one of {', '.join(kinds)}" if kinds else "no parameters: this pipeline has none"
     return Problem(_text(str(name)), "is not a parameter of this pipeline", _received(value), known)
+
+
+def _hiding(problem: Problem, kinds: _Kinds, values: Mapping[str, Any]) -> Problem:
+    """Return a problem without the secrets that were received."""
+    names = [name for name in values if name in kinds and is_secret(name, kinds[name][0])]
+    message, received = problem.message, HIDDEN if problem.field in names else problem.received
+    for name in names:
+        for text in texts_of(values[name]):
+            message = message.replace(text, HIDDEN) if text else message
+            received = received.replace(text, HIDDEN) if text else received
+    return Problem(problem.field, message, received, problem.expected)
 
 
 def _of_constructor(error: BaseException, values: Mapping[str, Any], kinds: _Kinds) -> Problem:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Final
 
-from streamer.model.text.secrets import HIDDEN, LEAST, is_secret_name, without_secrets
+from streamer.model.text.secrets import HIDDEN, LEAST, is_secret_name, secret_parts, without_secrets
 
 #: How deep a command may stand inside another's words: ``ssh host "sh -c '…'"``. Beyond it a word is hidden as a whole.
 _DEPTH: Final = 6
@@ -99,9 +99,7 @@ def hidden_values(command: Sequence[str]) -> frozenset[str]:
     """
     values: set[str] = set()
     for word, shown in zip(command, hidden_words(command), strict=True):
-        pattern = "(.+)".join(re.escape(part) for part in shown.split(HIDDEN))
-        if shown != word and (found := re.fullmatch(pattern, word, re.DOTALL)):
-            values.update(found.groups())
+        values.update(secret_parts(word, shown))
     return frozenset(value for value in values if len(value) >= LEAST)
 
 

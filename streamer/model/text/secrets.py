@@ -249,10 +249,36 @@ def without_secrets(text: str) -> str:
 
     """
     text = _SHAPES.sub(HIDDEN, text)
-    if "@" in text:
-        text = _URL.sub(rf"\g<before>{HIDDEN}@", text)
-        text = _URL_TOKEN.sub(rf"\g<before>{HIDDEN}@", text)
+    text = without_url_passwords(text)
     return "".join(_without_named(text))
+
+
+def without_url_passwords(text: str) -> str:
+    """Return a text with `HIDDEN` in place of the passwords and tokens before the hosts of URLs.
+
+    Args:
+        text: The text, of any length.
+
+    """
+    if "@" not in text:
+        return text
+    text = _URL.sub(rf"\g<before>{HIDDEN}@", text)
+    return _URL_TOKEN.sub(rf"\g<before>{HIDDEN}@", text)
+
+
+def secret_parts(text: str, shown: str) -> tuple[str, ...]:
+    """Return what `HIDDEN` stands for; nothing when it cannot be told.
+
+    Args:
+        text: The text.
+        shown: The same with `HIDDEN` in place of its secrets.
+
+    """
+    if text == shown:
+        return ()
+    pattern = "(.+)".join(re.escape(part) for part in shown.split(HIDDEN))
+    found = re.fullmatch(pattern, text, re.DOTALL)
+    return () if found is None else found.groups()
 
 
 def _without_named(text: str) -> Iterable[str]:

@@ -28,6 +28,7 @@ from streamer.model.events import (
     ProcessInfo,
     StatusChanged,
 )
+from streamer.model.parameters.secret import shown_parameters
 from streamer.model.reducer import apply
 from streamer.model.state import RunState
 from streamer.model.timestamps import format_time
@@ -228,7 +229,7 @@ class Session:
         described = Registration(
             title=self.title,
             phases=specs,
-            parameters=bounded_json(dict(parameters or {}), RESULT_LIMIT),
+            parameters=shown_parameters(bounded_json(dict(parameters or {}), RESULT_LIMIT)),
             owner=identity.user(),
             host=socket.gethostname(),
             program=self._program,

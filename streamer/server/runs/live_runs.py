@@ -15,17 +15,20 @@ from streamer.model.state import RunState
 from streamer.server.execution.base import Handle
 from streamer.server.log.base import Appended
 from streamer.server.runs.retry import RetryItems
+from streamer.server.runs.secret_store import SecretStore
 
 
 class Note(Struct):
     """The streamer's own note about a run, beside its state: a restarted streamer finds the run again by it.
 
     `process`: the streamer executes the run; `external`: its producer does. `identity` is the handle's, of the process.
+    `hidden`: the names of the parameters whose values are in the `SecretStore`.
     """
 
     kind: Literal["process", "external"]
     token_hash: str = ""
     reference: str = ""
+    hidden: list[str] = []
     identity: dict[str, Any] | None = None
     limit_warned: bool = False
 
@@ -57,8 +60,9 @@ class LiveRun(Struct, eq=False):
 class LiveRuns:
     """See the module. The event loop alone calls it."""
 
-    def __init__(self, retries: RetryItems, *, monotonic: Callable[[], float]) -> None:
+    def __init__(self, retries: RetryItems, secrets: SecretStore, *, monotonic: Callable[[], float]) -> None:
         self._retries = retries
+        self._secrets = secrets
         self._monotonic = monotonic
         self._runs: dict[str, LiveRun] = {}
 
@@ -104,12 +108,14 @@ class LiveRuns:
         return live
 
     def drop(self, run_id: str) -> None:
-        """Forget a run that is over: its retry file goes away and its tasks are cancelled, except the current one."""
+        """Forget a run that is over, its retry file and its secrets; its tasks but the current one are cancelled."""
         live = self._runs.pop(run_id, None)
         if live is None:
             return
         if live.state.retry_items == "failed":
             self._retries.forget(run_id)
+        if live.note.hidden:
+            self._secrets.forget(run_id)
         current = asyncio.current_task()
         for task in live.tasks:
             if task is not current:

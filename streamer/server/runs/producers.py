@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from streamer.model.events import ProcessInfo, StatusChanged
+from streamer.model.parameters.secret import shown_parameters
 from streamer.model.state import RunState
 from streamer.protocol.registration import Registration
 from streamer.protocol.spool import Header
@@ -64,7 +65,7 @@ class Producers:
             message="",
             pipeline=known.pipeline,
             title=known.title,
-            parameters=known.parameters,
+            parameters=shown_parameters(known.parameters),
             phases=known.phases,
             owner=known.owner or self._owner,
             host=known.host if known.host is not None else UNSET,

@@ -34,6 +34,7 @@ from streamer.server.runs.producers import Producers
 from streamer.server.runs.queue import Queue
 from streamer.server.runs.recovery import Recovery
 from streamer.server.runs.retry import Items, RetryItems
+from streamer.server.runs.secret_store import SecretStore
 from streamer.server.runs.spool_pickup import Pickup
 from streamer.server.runs.start import Start
 from streamer.server.runs.tasks import Tasks
@@ -65,7 +66,8 @@ class Runs:
         self.host = socket.gethostname()
         self._tasks = tasks = Tasks()
         self._retries = retries = RetryItems(settings.data, log)
-        self._live = live = LiveRuns(retries, monotonic=monotonic)
+        self._secrets = secrets = SecretStore(settings.data)
+        self._live = live = LiveRuns(retries, secrets, monotonic=monotonic)
         self._journal = journal = Journal(log, live, tasks, readers=readers, clock=clock, new_id=new_id)
         self._producers = producers = Producers(journal, live, owner=self.owner, monotonic=monotonic)
         self._pickup = pickup = Pickup(
@@ -73,12 +75,21 @@ class Runs:
         )
         endings = Endings(journal, pickup)
         self._workers = workers = Workers(
-            backend, journal, endings, pickup=pickup, retries=retries, settings=settings, monotonic=monotonic
+            backend,
+            journal,
+            endings,
+            pickup=pickup,
+            retries=retries,
+            secrets=secrets,
+            settings=settings,
+            monotonic=monotonic,
         )
         self._queue = queue = Queue(
             workers, journal, live, tasks, max_runs=settings.max_runs, max_queue=settings.max_queue
         )
-        self._start = Start(catalog, journal, queue, live, retries=retries, owner=self.owner, host=self.host)
+        self._start = Start(
+            catalog, journal, queue, live, retries=retries, secrets=secrets, owner=self.owner, host=self.host
+        )
         self._cancelling = cancelling = Cancelling(journal, live, queue, tasks, settings)
         self._liveness = Liveness(
             journal,
@@ -110,6 +121,7 @@ class Runs:
         """Take up the runs that an earlier streamer left, then watch all runs and start the queue."""
         await self._recovery.open()
         await self.read(lambda: self._retries.forget_others(self._live))
+        await self.read(lambda: self._secrets.forget_others(self._live))
         self._tasks.spawn(self._liveness.tick_forever())
         self._tasks.spawn(self._liveness.look_forever())
         self._queue.advance()

@@ -10,15 +10,18 @@ from msgspec import UNSET
 
 from streamer.model.bounds import NESTING_LIMIT, RESULT_LIMIT, is_nested_too_deep
 from streamer.model.events import StatusChanged
-from streamer.model.parameters.json_schema import ParametersRefused, Problem, build, values_of
+from streamer.model.parameters.json_schema import ParametersRefused, Problem, build, secret_names, values_of
+from streamer.model.parameters.secret import divide, is_hidden
 from streamer.model.pipeline import Pipeline
 from streamer.model.reducer import with_retry
 from streamer.model.state import RunState
+from streamer.model.text.secrets import HIDDEN
 from streamer.server.catalog import Catalog, Listing
 from streamer.server.runs.journal import Journal
 from streamer.server.runs.live_runs import LiveRuns, Note
 from streamer.server.runs.queue import Queue
 from streamer.server.runs.retry import Items, RetryItems, check_retryable
+from streamer.server.runs.secret_store import SecretStore
 
 
 class UnknownPipeline(LookupError):
@@ -36,6 +39,7 @@ class Start:
         live: LiveRuns,
         *,
         retries: RetryItems,
+        secrets: SecretStore,
         owner: str,
         host: str,
     ) -> None:
@@ -44,6 +48,7 @@ class Start:
         self._queue = queue
         self._live = live
         self._retries = retries
+        self._secrets = secrets
         self._owner = owner
         self._host = host
 
@@ -119,8 +124,9 @@ class Start:
         offer = await self._journal.read(lambda: self._offer(pipeline))
         with self._queue.room():
             # The check may touch files (a path that must exist) and run a pipeline's own code: beside the loop.
-            parameters = await self._journal.read(lambda: _checked_values(offer.pipeline, values))
-            note = Note("process", reference=offer.reference)
+            whole = await self._journal.read(lambda: _checked_values(offer.pipeline, values))
+            parameters, hidden = divide(whole, secret_names(offer.pipeline))
+            note = Note("process", reference=offer.reference, hidden=list(hidden))
             limit = offer.time_limit_seconds if time_limit_seconds is None else time_limit_seconds
             event = StatusChanged(
                 status="queued",
@@ -136,20 +142,25 @@ class Start:
                 retry_of=UNSET if old is None else old.run,
                 retry_items=UNSET if old is None else items,
             )
-            state = await self._create(event, note, old, items)
+            state = await self._create(event, note, old, items, hidden)
             self._queue.add(state.run)
             self._queue.advance()
             return state
 
-    async def _create(self, event: StatusChanged, note: Note, old: RunState | None, items: Items) -> RunState:
+    async def _create(
+        self, event: StatusChanged, note: Note, old: RunState | None, items: Items, hidden: Mapping[str, Any]
+    ) -> RunState:
         run_id = self._journal.new_id()
         if old is not None and items == "failed":
             # Before there is a run: the log may remove the failed items while the run waits.
             await self._journal.read(lambda: self._retries.write(old, run_id))
         try:
+            # Before the run is in the log: a streamer that dies in between leaves no run without its secrets.
+            await self._journal.read(lambda: self._secrets.write(run_id, hidden))
             state = await self._journal.create(event, note, run_id)
         except BaseException:
             self._retries.forget(run_id)
+            self._secrets.forget(run_id)
             raise
         if old is not None and (repeated := self._live.get(old.run)) is not None:
             repeated.state = with_retry(repeated.state, run_id)
@@ -157,7 +168,13 @@ class Start:
 
 
 def _checked_values(pipeline: type[Pipeline], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all parameters of a run as its events have them. Raises `ParametersRefused`."""
+    """Return all parameters of a run, its secrets as they are. Raises `ParametersRefused`."""
+    names = secret_names(pipeline)
+    kept = [name for name, value in values.items() if is_hidden(value, is_secret=name in names)]
+    if kept:
+        # They are as a page shows them. The values themselves were forgotten when the run had ended.
+        message = "is a secret, and was not kept: give it again"
+        raise ParametersRefused(tuple(Problem(name, message, HIDDEN, "its value") for name in kept))
     parameters = values_of(build(pipeline, values))
     data = msgspec.json.encode(parameters)
     if len(data) > RESULT_LIMIT or is_nested_too_deep(data):

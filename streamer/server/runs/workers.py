@@ -6,10 +6,14 @@ It does not decide when a run has its turn.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable
+from secrets import token_urlsafe
+
+import msgspec
 
 from streamer.model.events import ErrorInfo, RunCancelled, RunFailed, StatusChanged
+from streamer.model.parameters.secret import texts_of
+from streamer.producer.redaction import Redaction
 from streamer.protocol.worker_spec import WorkerSpec
 from streamer.server.execution.base import Backend, Handle
 from streamer.server.log.base import RunEnded
@@ -17,6 +21,7 @@ from streamer.server.runs.endings import Endings
 from streamer.server.runs.journal import Journal
 from streamer.server.runs.live_runs import LiveRun, token_hash
 from streamer.server.runs.retry import RetryItems
+from streamer.server.runs.secret_store import SecretStore
 from streamer.server.runs.spool_pickup import Pickup
 from streamer.settings import Settings
 
@@ -32,6 +37,7 @@ class Workers:
         *,
         pickup: Pickup,
         retries: RetryItems,
+        secrets: SecretStore,
         settings: Settings,
         monotonic: Callable[[], float],
     ) -> None:
@@ -40,6 +46,7 @@ class Workers:
         self._endings = endings
         self._pickup = pickup
         self._retries = retries
+        self._secrets = secrets
         self._settings = settings
         self._monotonic = monotonic
 
@@ -51,9 +58,10 @@ class Workers:
             live: The run, which had its turn.
 
         """
-        token = secrets.token_urlsafe(24)
+        token = token_urlsafe(24)
         live.note.token_hash = token_hash(token)
         live.seen = self._monotonic()
+        hidden = await self._journal.read(lambda: self._secrets.read(run_id))
         spec = WorkerSpec(
             run_id=run_id,
             url=self._pickup.url,
@@ -61,10 +69,15 @@ class Workers:
             data=str(self._settings.data),
             pipeline=live.note.reference,
             parameters=live.state.parameters,
+            secrets=hidden,
             spool_bytes=self._settings.spool_bytes,
             retry=str(self._retries.path(run_id)) if live.state.retry_items == "failed" else "",
         )
         journal = self._journal
+        if lost := [name for name in live.note.hidden if name not in hidden]:
+            reason = f"its secret parameters are gone: {', '.join(lost)}"
+            await journal.end(run_id, RunFailed(message=reason, error=ErrorInfo("SecretsGone", reason)))
+            return
         try:
             # The token is stored before the worker can use it, and "running" before its first event.
             await journal.retried(lambda: journal.annotate(run_id, live.note))
@@ -99,6 +112,9 @@ class Workers:
         """
         exit_ = await handle.wait()
         live.handle = None
+        if exit_.output_tail and (hidden := await self._journal.read(lambda: self._secrets.read(run_id))):
+            cleaned = Redaction(text for value in hidden.values() for text in texts_of(value))
+            exit_ = msgspec.structs.replace(exit_, output_tail=cleaned.text(exit_.output_tail))
         state = await self._journal.stored_state(run_id)
         if not state.is_over:
             await self._endings.end_gone(run_id, live, exit_.describe(), exit_)
