@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from streamer.model import formatting
+from streamer.model.parameters.secret import is_hidden
 
 Schema = Mapping[str, Any]
 
@@ -43,7 +44,9 @@ def read_values(
     for name, one in (schema.get("properties") or {}).items():
         sent = raw.get(name, _MISSING)
         if sent is _MISSING or _is_untouched(sent, one, name, filled):
-            if name in filled:
+            if name in filled and is_hidden(filled[name], is_secret=bool(one.get("writeOnly"))):
+                errors[name] = "This is a secret, and was not kept: give it again."
+            elif name in filled:
                 values[name] = filled[name]
             elif name in required and "default" in one and sent is not _MISSING:
                 values[name] = one["default"]
@@ -211,6 +214,8 @@ def _field_kind(schema: Schema, value: Any) -> str:
     if kinds == ["array"] and (schema.get("items") or {}).get("type") == "string":
         return "lines" if _fits_lines(value) else "json"
     form = str(schema.get("format") or "")
+    if form == "password":
+        return "text"
     if form in ("path", "file-path", "directory-path"):
         return "path"
     if form:
@@ -247,7 +252,8 @@ def fields_of(
         for name, one in list(properties.items())[:FIELDS_SHOWN]
     ]
     for field in fields if typed else ():
-        sent = typed.get(field["name"], _MISSING) if typed else _MISSING
+        # A secret that was typed stays in its field, and is not sent back.
+        sent = typed.get(field["name"], _MISSING) if typed and not field["secret"] else _MISSING
         if sent is None:
             field |= {"none": field["nullable"], "value": ""}
         elif isinstance(sent, bool if field["kind"] == "boolean" else str):
@@ -257,9 +263,11 @@ def fields_of(
 
 def _field(name: str, schema: Schema, *, required: bool, values: Mapping[str, Any]) -> dict[str, Any]:
     default = schema.get("default")
-    value = values.get(name, default)
+    secret = bool(schema.get("writeOnly"))
+    # A form filled with the values of a run has an ellipsis for each secret of it.
+    value = default if secret else values.get(name, default)
     kind = _field_kind(schema, value)
-    is_known = name in values or "default" in schema
+    is_known = (name in values and not secret) or "default" in schema
     choices = _choices(schema) if kind == "choice" else []
     # The other kinds say None by a choice, as an empty field or as JSON.
     nullable = kind in ("text", "lines", "path", "time", "date", "integer", "number") and _allows_none(schema)
@@ -271,7 +279,8 @@ def _field(name: str, schema: Schema, *, required: bool, values: Mapping[str, An
         "nullable": nullable,
         "none": nullable and is_known and value is None,
         "choices": [_choice_text(choice, schema) for choice in choices],
-        "required": required,
+        "required": required or (secret and name in values and is_hidden(values[name], is_secret=True)),
+        "secret": secret,
         "help": formatting.cut(str(schema.get("description") or ""), 1_000),
         "hint": _hint(kind, schema),
         "min": schema.get("minimum"),

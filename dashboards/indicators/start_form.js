@@ -44,8 +44,8 @@ function StartForm(page) {
       input = h("textarea", {...common, class: "in mono", spellcheck: "false", rows: 3})
     } else {
       const kinds = {integer: "in short", number: "in short", path: "in mono", date: "in short"}
-      input = h("input", {...common, class: kinds[field.kind] ?? "in", type: field.kind === "date" ? "date" : "text",
-        inputmode: {integer: "numeric", number: "decimal"}[field.kind], placeholder: field.nullable ? "none" : field.default || null, spellcheck: "false", autocomplete: "off"})
+      input = h("input", {...common, class: kinds[field.kind] ?? "in", type: field.secret && field.kind === "text" ? "password" : field.kind === "date" ? "date" : "text",
+        inputmode: {integer: "numeric", number: "decimal"}[field.kind], placeholder: field.nullable ? "none" : field.default || null, spellcheck: "false", autocomplete: field.secret ? "new-password" : "off"})
     }
     input.value = field.value
     let none = null

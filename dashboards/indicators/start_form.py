@@ -124,6 +124,7 @@ def _limit_field(spec: PipelineSpec, value: float | None, typed: Mapping[str, An
         "none": False,
         "choices": [],
         "required": False,
+        "secret": False,
         "help": "The run is cancelled when it takes longer; 0 lets it take any time.",
         "hint": "",
         "min": 0,

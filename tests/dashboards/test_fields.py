@@ -131,3 +131,26 @@ def test_a_field_that_was_typed_wrong_is_shown_as_typed() -> None:
     schema = schema_with(param.Integer(5))
     (field,) = fields_of(schema, {}, {"value": "five"})
     assert "five" == field["value"]
+
+
+# -- secrets -----------------------------------------------------------------------------------------------------------
+
+SECRET = {
+    "properties": {"password": {"type": "string", "format": "password", "writeOnly": True, "default": ""}}
+}
+
+
+def test_a_secret_is_never_filled_in_and_never_sent_back() -> None:
+    (field,) = fields_of(SECRET, {"password": "…"}, {"password": "hunter2"})
+    assert ("", True, True) == (field["value"], field["secret"], field["required"])
+
+
+def test_a_form_of_an_earlier_run_asks_for_its_secrets_again() -> None:
+    values, errors = read_values(SECRET, {"password": ""}, {"password": "…"})
+    assert ({}, {"password": "This is a secret, and was not kept: give it again."}) == (values, errors)
+    assert ({"password": "new"}, {}) == read_values(SECRET, {"password": "new"}, {"password": "…"})
+
+
+def test_a_secret_that_was_empty_may_stay_so() -> None:
+    assert ({"password": ""}, {}) == read_values(SECRET, {"password": ""}, {"password": ""})
+    assert ({}, {}) == read_values(SECRET, {"password": ""})
