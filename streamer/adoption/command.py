@@ -24,9 +24,10 @@ from streamer.adoption.command_log import CommandLog
 from streamer.adoption.phases import PhasePattern, PhaseTracker
 from streamer.adoption.signal_relay import SignalRelay
 from streamer.adoption.terminal_text import Line, Screen
-from streamer.model.bounds import NAME_LIMIT, cut
+from streamer.model.bounds import cut_name
 from streamer.model.events import ErrorInfo
 from streamer.model.text.command_line import hidden_values, shown_command
+from streamer.model.text.plain import well_formed
 from streamer.producer.run import Run
 from streamer.producer.scripts import script
 from streamer.settings import SettingError, Settings
@@ -35,6 +36,8 @@ NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
 #: Seconds to wait for more output after the command has ended: another process may hold it open for ever.
 LAST_OUTPUT_SECONDS: Final = 1.0
+#: Seconds that the command has for its own handling of Ctrl-Z, before it is stopped.
+_SUSPEND_SECONDS: Final = 0.05
 _TICK_SECONDS: Final = 0.1
 _ENDING: Final = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
 
@@ -60,9 +63,9 @@ def execute(
         print(f"streamer: cannot run {command[0]}: {reason}", file=sys.stderr)  # noqa: T201 - a shell would say so
         return NOT_EXECUTABLE if there else NOT_FOUND
     patterns = tuple(phases)
-    shown = shown_command(command)
-    parameters = {"command": shown, "folder": str(Path.cwd())}
-    with _Reporting(title or cut(shown, NAME_LIMIT), patterns, url, parameters) as reporting:
+    shown = well_formed(shown_command(command))
+    parameters = {"command": shown, "folder": well_formed(str(Path.cwd()))}
+    with _Reporting(title or cut_name(shown), patterns, url, parameters) as reporting:
         reporting.run.hide(hidden_values(command))
         return _Execution(reporting.run, patterns).execute(command)
 
@@ -118,6 +121,7 @@ class _Execution:
         self._signals: set[int] = set()
         self._steps = iter(_cancel_steps())
         self._next_step = 0.0
+        self._suspend_at: float | None = None
 
     def execute(self, command: Sequence[str]) -> int:
         self._collector.start()
@@ -170,11 +174,19 @@ class _Execution:
             if child.poll() is not None:
                 until = now + LAST_OUTPUT_SECONDS if until is None else until
                 if now >= until:
+                    if not self._run.cancel_requested:
+                        child.leave_outputs()
                     break
+            elif child.is_stopped or (self._suspend_at is not None and now >= self._suspend_at):
+                self._suspend_at = None
+                child.suspend()
 
     def _ready(self, child: Child, selector: selectors.BaseSelector, fd: int, events: int) -> None:
         if fd == 0:
-            child.type(os.read(0, 4096))
+            keys = os.read(0, 4096)
+            child.type(keys)
+            if child.suspends(keys):
+                self._suspend_at = _time.monotonic() + _SUSPEND_SECONDS
         elif fd in child.outputs:
             if events & selectors.EVENT_WRITE:
                 child.write()
@@ -207,12 +219,18 @@ class _Execution:
     def _hand_on(self, number: int) -> None:
         """Pass a signal on; called in the main thread, between two instructions."""
         child = self._child
-        if number != signal.SIGWINCH:
+        if number == signal.SIGTSTP:
+            self._suspend_at = 0.0
+        elif number == signal.SIGCONT:
+            if child is not None:
+                child.resume()
+        elif number == signal.SIGWINCH:
+            if child is not None:
+                child.resize()
+        else:
             self._signals.add(number)
-        if child is not None and number == signal.SIGWINCH:
-            child.resize()
-        elif child is not None:
-            child.kill(number)
+            if child is not None:
+                child.kill(number)
 
     def _cancel(self, child: Child, now: float) -> None:
         if self._run.cancel_requested and now >= self._next_step:

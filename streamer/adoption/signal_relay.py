@@ -29,7 +29,7 @@ class SignalRelay:
         for end in (self._reading, self._writing):
             end.setblocking(False)
         self._wakeup = signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
-        for name in (*_FORWARDED, "SIGWINCH"):
+        for name in (*_FORWARDED, "SIGWINCH", "SIGTSTP", "SIGCONT"):
             number = getattr(signal, name, None)
             # A signal that is ignored here (by nohup, say) is ignored by the command as well.
             if number is not None and signal.getsignal(number) != signal.SIG_IGN:

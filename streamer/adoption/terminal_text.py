@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from streamer.model.bounds import MESSAGE_LIMIT
-from streamer.model.plain_text import ESCAPES
+from streamer.model.text.plain import ESCAPES
 
 #: Characters that are kept of a line, with room for a note on its length. The rest is only counted.
 COLUMNS: Final = MESSAGE_LIMIT - 60

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from streamer.cli.errors import INTERRUPTED, UsageError
 from streamer.cli.output import complain
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    # Somebody closed an output (`2>&-`): what is printed there goes nowhere.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
     for output in (sys.stdout, sys.stderr):
         # A character that the terminal's encoding lacks must not end the command.
         if hasattr(output, "reconfigure"):

@@ -35,6 +35,7 @@ from streamer.model.events import (
 from streamer.model.text.cutting import cut as cut
 from streamer.model.text.cutting import cut_middle as cut_middle
 from streamer.model.text.json_form import TooLarge, json_form
+from streamer.model.text.plain import plain_name
 
 #: Bounds, in characters, of the texts in an event. A longer text is cut with a note.
 NAME_LIMIT: Final = 300
@@ -175,12 +176,22 @@ def _is_plain_progress(event: Progressed) -> bool:
     )
 
 
+def cut_name(text: str, limit: int = NAME_LIMIT) -> str:
+    """Return a name, a unit or a title as our producers send it: one line of plain text within `limit` characters.
+
+    Args:
+        text: The name as somebody gave it.
+        limit: Most characters.
+    """
+    return cut(plain_name(text), limit)
+
+
 def item_key(label: str) -> str:
     """Return what tells an item apart whose `label` is cut in events: a digest of all of it; empty for one that is not.
 
     So the name as events have it, and this, are together the same for the same label only.
     """
-    if cut(label, NAME_LIMIT) == label:
+    if cut_name(label) == label:
         return ""
     return hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_LIMIT]
 

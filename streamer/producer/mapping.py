@@ -11,7 +11,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from streamer.model.bounds import NAME_LIMIT, cut
+from streamer.model.bounds import cut_name
 from streamer.model.pipeline import MapOptions, SkipPhase
 from streamer.producer.counting import total_of
 from streamer.producer.process_calls import submit
@@ -41,7 +41,7 @@ class Mapper:
     def item_here(self) -> str | None:
         """Return the name of the item that this thread works on; None when it is in no `map`."""
         at = self._at.get(threading.get_ident())
-        return None if at is None else cut(label_of(at[1], at[0]), NAME_LIMIT)
+        return None if at is None else cut_name(label_of(at[1], at[0]))
 
     def map(self, function: Callable[[T], R], items: Iterable[T], options: MapOptions[T]) -> list[R]:
         """Do as `streamer.model.pipeline.map` says.

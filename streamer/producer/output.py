@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, Final, Self, TextIO
 
 from streamer.model.bounds import MESSAGE_LIMIT
-from streamer.model.plain_text import plain_line
+from streamer.model.text.plain import plain_line
 from streamer.producer.run import Run
 
 #: Characters that are kept of a line, with room for a note on its length.

@@ -14,7 +14,7 @@ from typing import Final, Self
 
 import msgspec
 
-from streamer.model.bounds import NAME_LIMIT, cut, item_key
+from streamer.model.bounds import cut_name, item_key
 from streamer.model.events import ItemFailed
 
 #: How many items that did not come up again are named.
@@ -45,11 +45,11 @@ class FailedItems:
 
     def concerns(self, phase: str | None) -> bool:
         """Tell whether items of that phase failed, whether or not they were taken meanwhile."""
-        return phase is not None and cut(phase, NAME_LIMIT) in self._phases
+        return phase is not None and cut_name(phase) in self._phases
 
     def left(self, phase: str | None) -> int:
         """Return how many of a phase's items were not taken yet."""
-        return 0 if phase is None else self._left.get(cut(phase, NAME_LIMIT), 0)
+        return 0 if phase is None else self._left.get(cut_name(phase), 0)
 
     def take(self, phase: str, label: str) -> bool:
         """Tell whether the item with that whole `label` is one to be done, and take it if so.
@@ -59,9 +59,9 @@ class FailedItems:
             label: The item's whole name.
 
         """
-        phase = cut(phase, NAME_LIMIT)
+        phase = cut_name(phase)
         items = self._phases.get(phase)
-        name = cut(label, NAME_LIMIT), item_key(label)
+        name = cut_name(label), item_key(label)
         with self._lock:
             if not items or not items[name]:
                 return False
@@ -71,7 +71,7 @@ class FailedItems:
 
     def names_left(self, phase: str) -> list[str]:
         """Return the names of the first few items of a phase that were not taken."""
-        items = self._phases.get(cut(phase, NAME_LIMIT), Counter())
+        items = self._phases.get(cut_name(phase), Counter())
         with self._lock:
             return [name for (name, _), count in items.items() if count > 0][:NAMED]
 

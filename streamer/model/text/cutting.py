@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from streamer.model.text.plain import well_formed
+
 
 def cut(text: str, limit: int) -> str:
     """Return `text` within `limit` characters, well-formed Unicode; what was cut away is said at its end."""
     if len(text) > limit:
         text = f"{text[: max(limit - 60, 0)]} … [cut: {len(text):,} characters in all]"
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        # A lone surrogate (from os.fsdecode, say) cannot be written as UTF-8: show its code instead.
-        text = text.encode("utf-8", "backslashreplace").decode()
-    return text
+    return well_formed(text)
 
 
 def cut_middle(text: str, limit: int) -> str:

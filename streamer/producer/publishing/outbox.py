@@ -23,6 +23,7 @@ from streamer.model.events import (
     encode_event,
     kind,
 )
+from streamer.model.text.cleaning import cleaned
 from streamer.model.timestamps import format_time
 
 #: Default bound, in bytes, of what waits to be sent.
@@ -105,7 +106,7 @@ class Outbox:
 
     def put(self, event: Event, time: float) -> None:
         """Take an event that happened at `time` (POSIX seconds). Texts that are too long are cut."""
-        event = bounded(event)
+        event = bounded(cleaned(event))
         line = b'%b,"time":"%b"' % (encode_event(event)[:-1], format_time(time).encode())
         level = event.level if isinstance(event, Logged) else ""
         phase = event.phase if isinstance(event, Progressed) else None

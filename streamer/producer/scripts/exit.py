@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from streamer.client import identity
-from streamer.producer.scripts.notices import say
+from streamer.producer.scripts.notices import printing, say
 from streamer.producer.scripts.session import lock, publishers, sessions
 
 #: Seconds that the program waits at its end until its last events are sent. Then the rest stays in the spools.
@@ -41,7 +41,9 @@ def _excepthook(kind: type[BaseException], error: BaseException, trace: Tracebac
     global _interrupted  # noqa: PLW0603 - the interpreter's own flag is global as well
     _note(error)
     _interrupted = kind is KeyboardInterrupt
-    _hooked[0](kind, error, trace)
+    # A traceback is written piece by piece; no notice comes between.
+    with printing:
+        _hooked[0](kind, error, trace)
 
 
 def _cell_ended(result: Any) -> None:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from streamer.model.bounds import (
-    NAME_LIMIT,
-    cut,
+    cut_name,
 )
 from streamer.producer.counting import Tally
 from streamer.producer.scripts.exit import install_hooks
@@ -29,7 +28,7 @@ class Loop:
     """
 
     def __init__(self, description: str, total: float | None, unit: str, url: str | None) -> None:
-        self._description = cut(str(description).strip(), NAME_LIMIT)
+        self._description = cut_name(str(description).strip())
         self._unit = unit
         self._url = url
         self._session: Session | None = None

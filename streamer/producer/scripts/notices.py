@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import sys
+import threading
+from typing import Final
 
 from streamer.model.bounds import cut
 from streamer.protocol.registration import Created
 
+#: Held by whoever prints several pieces that belong together, such as a traceback.
+printing: Final = threading.RLock()
+
 
 def say(text: str) -> None:
     """Print one line of at most 1,000 characters on standard error, after the word ``streamer:``."""
-    print(f"streamer: {cut(text, 1000)}", file=sys.stderr)  # noqa: T201 - the only line that the user sees of us
+    if sys.stderr is not None:
+        with printing:
+            sys.stderr.write(f"streamer: {cut(text, 1000)}\n")
 
 
 class Notices:

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from streamer.client import identity
 from streamer.client.discovery import find_streamer, whereabouts
 from streamer.model.bounds import (
-    NAME_LIMIT,
     RESULT_LIMIT,
     bounded_json,
     cut,
+    cut_name,
 )
 from streamer.model.events import (
     Entry,
@@ -31,6 +31,7 @@ from streamer.model.events import (
 from streamer.model.parameters.secret import shown_parameters
 from streamer.model.reducer import apply
 from streamer.model.state import RunState
+from streamer.model.text.cleaning import cleaned
 from streamer.model.timestamps import format_time
 from streamer.producer.cancellation import Interrupter
 from streamer.producer.display import Display, display_of
@@ -93,8 +94,8 @@ class Session:
         show: bool,
         is_loops: bool,
     ) -> None:
-        self._program = cut(identity.program() if program is None else program, NAME_LIMIT)
-        self.title = cut(str(title).strip(), NAME_LIMIT) or self._program
+        self._program = cut_name(identity.program() if program is None else program)
+        self.title = cut_name(str(title).strip()) or self._program
         self.url = url
         self.is_loops = is_loops
         self.loops: list[Loop] = []
@@ -226,14 +227,16 @@ class Session:
     def _publisher_of(
         self, specs: tuple[PhaseSpec, ...], parameters: Mapping[str, Any] | None
     ) -> Publisher | None:
-        described = Registration(
-            title=self.title,
-            phases=specs,
-            parameters=shown_parameters(bounded_json(dict(parameters or {}), RESULT_LIMIT)),
-            owner=identity.user(),
-            host=socket.gethostname(),
-            program=self._program,
-            time=format_time(_time.time()),
+        described = cleaned(
+            Registration(
+                title=self.title,
+                phases=specs,
+                parameters=shown_parameters(bounded_json(dict(parameters or {}), RESULT_LIMIT)),
+                owner=identity.user(),
+                host=socket.gethostname(),
+                program=self._program,
+                time=format_time(_time.time()),
+            )
         )
         self._state = apply(
             self._state,

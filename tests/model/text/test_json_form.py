@@ -127,7 +127,7 @@ def test_what_numpy_and_pandas_return_is_what_it_looks_like(value: object, expec
         (2**63, 2**63),
         (3 + 1j, "(3+1j)"),
         (ValueError("bad"), "ValueError: bad"),
-        ({"name": "bad\udcffname"}, {"name": r"bad\udcffname"}),
+        ({"name": "bad\udcffname"}, {"name": r"bad\xffname"}),
         (NoText(), "<NoText without a text: RuntimeError>"),
         ([NoText(), 1], ["<NoText without a text: RuntimeError>", 1]),
         (Odd(), "odd"),

@@ -20,12 +20,33 @@ ESCAPES: Final = (
     rf"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^{_ENDS}]*(?:\x07|\x1b\\|[\x18\x1a])?"
     r"|\x1b[ -/]*[0-~]?"
 )
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _BIDI: Final = "\u202a-\u202e\u2066-\u2069"
 _LEFT_OUT: Final = re.compile(rf"{ESCAPES}|[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI}]")
 _LINE_ENDS: Final = re.compile(r"\r\n?|[\x0b\x0c\x85]")
 _SPACES: Final = re.compile(r"[\t\n\r\x0b\x0c\x85\u2028\u2029]+")
 #: One of the characters without which a text is plain already.
 _SUSPECT: Final = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI}]")
+
+
+def well_formed(text: str) -> str:
+    r"""Return a text that can be written as UTF-8: bytes of a file name that are none show as ``\xe9``.
+
+    Args:
+        text: The text; lone surrogates stand for such bytes (PEP 383), or for nothing.
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub(_shown_byte, text)
+    return text
+
+
+def _shown_byte(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 def plain_text(text: str) -> str:
