@@ -12,10 +12,10 @@ from dashboards.data.streamers import Live, command_error
 from dashboards.data.timers import RETRY_SECONDS, Pauses, Ticker
 from dashboards.session import (
     PAGE_RUNS,
-    STATUSES,
     RunsModel,
 )
 from streamer.client.client import StreamerError
+from streamer.model.events import OUTCOMES, UNDER_WAY
 from streamer.model.state import RunState
 
 logger = logging.getLogger(__name__)
@@ -142,7 +142,8 @@ class RunsLink:
         try:
             page = await self._place.ask(
                 lambda: self._source.client.runs(
-                    status=status if status in STATUSES else None,
+                    status=status if status in UNDER_WAY else None,
+                    outcome=status if status in OUTCOMES else None,
                     pipeline=pipeline or None,
                     search=search or None,
                     before=before,

@@ -1,6 +1,6 @@
 // The list of runs, with its filters; and how to start one when there are none.
 const STATUSES = [["", "Any status"], ["queued", "Queued"], ["running", "Running"], ["stalled", "Stalled"], ["cancelling", "Cancelling"],
-  ["complete", "Complete"], ["failed", "Failed"], ["cancelled", "Cancelled"]]
+  ["complete", "Complete"], ["partial", "Partial"], ["failed", "Failed"], ["cancelled", "Cancelled"]]
 
 function RunsTable(page) {
   const counts = h("div", {class: "sub"})

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Final
 from urllib.parse import urlencode
 
-from dashboards.session import SEARCH_LIMIT, STATUSES, TABS
+from dashboards.session import FILTERS, SEARCH_LIMIT, TABS
 from streamer.model.events import LEVELS
 
 #: The longest value of the others, in characters.
@@ -41,7 +41,7 @@ class Address:
             if name in names and first is not None:
                 text = first.decode("utf-8", "replace").replace("\0", "")
                 values[name] = text[: SEARCH_LIMIT if name == "search" else VALUE_LIMIT]
-        for name, allowed in (("level", LEVELS), ("tab", TABS), ("status", STATUSES)):
+        for name, allowed in (("level", LEVELS), ("tab", TABS), ("status", FILTERS)):
             if values.get(name) not in allowed:
                 values.pop(name, None)
         return cls(**values)

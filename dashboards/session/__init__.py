@@ -8,7 +8,7 @@ watcher.
 from dashboards.session.base import CONNECTIONS, Session
 from dashboards.session.commands import CommandError, RunCommands, RunsCommands, StartCommands, StartRefused
 from dashboards.session.run_model import RunModel
-from dashboards.session.runs_model import RunsModel
+from dashboards.session.runs_model import FILTERS, RunsModel
 from dashboards.session.start_model import StartModel
 from dashboards.session.values import (
     PAGE_FAILURES,
@@ -23,15 +23,14 @@ from dashboards.session.values import (
     LogWindow,
     PipelineSpec,
 )
-from streamer.model.events import STATUSES
 
 __all__ = [
     "CONNECTIONS",
+    "FILTERS",
     "PAGE_FAILURES",
     "PAGE_LINES",
     "PAGE_RUNS",
     "SEARCH_LIMIT",
-    "STATUSES",
     "TABS",
     "WINDOW_LINES",
     "CommandError",

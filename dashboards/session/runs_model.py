@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import param
 
@@ -13,8 +13,11 @@ from dashboards.session.values import (
     PAGE_RUNS,
     SEARCH_LIMIT,
 )
-from streamer.model.events import STATUSES
+from streamer.model.events import OUTCOMES, UNDER_WAY
 from streamer.model.state import RunState
+
+#: What the list may be filtered by: statuses, and outcomes instead of those of runs that are over.
+FILTERS: Final = tuple(dict.fromkeys((*UNDER_WAY, *OUTCOMES)))
 
 
 class RunsModel(Session):
@@ -23,7 +26,7 @@ class RunsModel(Session):
     rows = param.ClassSelector(class_=tuple, default=(), doc="The runs at hand, newest first.")
     counts = param.Dict(default={}, doc="How many runs there are: running, queued, week.")
     status: Any = param.Selector(
-        default="", objects=["", *STATUSES], doc="Show this status only; empty: any."
+        default="", objects=["", *FILTERS], doc="Show runs of this status or outcome only; empty: any."
     )
     pipeline = param.String(default="", doc="Show this pipeline only; empty: any.")
     search = param.String(default="", doc="Show what contains this text only; empty: any.")
@@ -43,7 +46,7 @@ class RunsModel(Session):
 
     def matches(self, row: RunState) -> bool:
         """Return whether the viewer's filter lets a run through, as the streamer would."""
-        if self.status and row.status != self.status:
+        if self.status and self.status != (row.outcome or row.status):
             return False
         if self.pipeline and row.pipeline != self.pipeline:
             return False
@@ -68,7 +71,7 @@ class RunsModel(Session):
         """Choose what is shown, and get the newest runs that match from the streamer, which looks into all of them."""
         changes: dict[str, Any] = {}
         if status is not None:
-            changes["status"] = status if status in STATUSES else ""
+            changes["status"] = status if status in FILTERS else ""
         if pipeline is not None:
             changes["pipeline"] = pipeline[:300]
         if search is not None:

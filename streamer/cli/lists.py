@@ -24,6 +24,7 @@ async def _runs(arguments: argparse.Namespace) -> int:
     async with client(arguments) as streamer:
         page = await streamer.runs(
             status=arguments.status,
+            outcome=arguments.outcome,
             pipeline=arguments.pipeline,
             search=arguments.search,
             limit=arguments.limit,

@@ -68,6 +68,10 @@ def build_parser() -> argparse.ArgumentParser:
     runs.add_argument(
         "--status", help="only runs in these states, comma separated: queued, running, complete, failed, …"
     )
+    runs.add_argument(
+        "--outcome",
+        help="only runs that ended so, comma separated: complete, partial (items failed), failed, cancelled",
+    )
     runs.add_argument("--pipeline", help="only runs of this pipeline")
     runs.add_argument(
         "--search",

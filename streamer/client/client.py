@@ -274,6 +274,7 @@ class Client(Transport):
         self,
         *,
         status: str | Iterable[str] | None = None,
+        outcome: str | Iterable[str] | None = None,
         pipeline: str | None = None,
         search: str | None = None,
         before: str | None = None,
@@ -283,6 +284,7 @@ class Client(Transport):
 
         Args:
             status: Only runs of this status, or of these.
+            outcome: Only runs that ended so, or in one of these ways: complete, partial, failed, cancelled.
             pipeline: Only runs of this pipeline.
             search: Only runs with this text in title, owner or parameters.
             before: The `next` of the page before; None: the newest runs.
@@ -292,11 +294,17 @@ class Client(Transport):
             The runs' states, the cursor of the next page, and the counts.
 
         """
-        statuses = status if status is None or isinstance(status, str) else ",".join(status)
         body = await self.ask(
             "GET",
             "/api/runs",
-            {"status": statuses, "pipeline": pipeline, "search": search, "before": before, "limit": limit},
+            {
+                "status": _joined(status),
+                "outcome": _joined(outcome),
+                "pipeline": pipeline,
+                "search": search,
+                "before": before,
+                "limit": limit,
+            },
         )
         answer = decode(body, RunsAnswer)
         return RunsPage(tuple(state_of(run) for run in answer.runs), answer.next, answer.counts)
@@ -431,3 +439,7 @@ class Client(Transport):
 
         """
         return Following(self, stream_path(run_id), run_id, read_cursor(cursor), from_start, on_connection)
+
+
+def _joined(words: str | Iterable[str] | None) -> str | None:
+    return words if words is None or isinstance(words, str) else ",".join(words)

@@ -14,6 +14,9 @@ from msgspec import UNSET, Struct, UnsetType
 RunStatus = Literal["queued", "running", "stalled", "cancelling", "complete", "failed", "cancelled"]
 #: All statuses of a run, in the order of its life.
 STATUSES: Final[tuple[RunStatus, ...]] = get_args(RunStatus)
+#: How a run ended; `partial`: it is complete, but items failed.
+Outcome = Literal["complete", "partial", "failed", "cancelled"]
+OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 PhaseStatus = Literal["waiting", "started", "finished", "skipped", "failed"]
 BarStatus = Literal["started", "finished", "stopped"]
 TERMINAL: Final = frozenset({"complete", "failed", "cancelled"})

@@ -17,6 +17,7 @@ from streamer.model.events import (
     CancelOutcome,
     ErrorInfo,
     FailedItem,
+    Outcome,
     PhaseStatus,
     ProcessInfo,
     Results,
@@ -173,6 +174,13 @@ class RunState(Struct, frozen=True, rename="camel"):
     def program_beside(self) -> str:
         """The program, where it says more than the title does."""
         return "" if self.program == self.title else self.program
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the run ended; None while it goes on."""
+        if self.status == "complete":
+            return "partial" if self.results.failed else "complete"
+        return self.status if self.status in ("failed", "cancelled") else None
 
     @property
     def is_over(self) -> bool:

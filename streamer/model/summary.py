@@ -14,11 +14,11 @@ from msgspec import Struct
 
 from streamer.model import formatting
 from streamer.model.estimate import Estimate
+from streamer.model.events import Outcome
 from streamer.model.palette import Tone
 from streamer.model.state import PhaseState, RunState
 
 #: How a run ended. `partial`: it completed, but items of it failed.
-Outcome = Literal["complete", "partial", "failed", "cancelled"]
 #: How a phase stands. `stopped`: it ended with its run, without a fault of its own. `partial` and `spoilt`: it is done,
 #: and some or all items of its run failed.
 PhaseKind = Literal["waiting", "active", "done", "failed", "stopped", "skipped", "partial", "spoilt"]
@@ -203,11 +203,7 @@ def outcome(state: RunState) -> Outcome | None:
     Returns:
         The outcome; None while the run goes on. A run that completed although items failed is `partial`.
     """
-    if state.status == "complete":
-        return "partial" if state.results.failed else "complete"
-    if state.status == "failed":
-        return "failed"
-    return "cancelled" if state.status == "cancelled" else None
+    return state.outcome
 
 
 def word(state: RunState) -> str:

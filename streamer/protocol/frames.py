@@ -196,10 +196,10 @@ TIMES: Final = {"RunState": _TIMES, "PhaseState": _PHASE_TIMES, "CancelState": _
 
 
 def state_data(state: RunState, **more: Any) -> dict[str, Any]:
-    """Return a state as plain data, its times in RFC 3339, with `more` beside its fields."""
+    """Return a state as plain data, its times in RFC 3339, with its outcome and `more` beside its fields."""
     data: dict[str, Any] = msgspec.to_builtins(state)
     _map_times(data, format_time)
-    return {**data, **more}
+    return {**data, "outcome": state.outcome, **more}
 
 
 def read_state(data: Any) -> RunState:

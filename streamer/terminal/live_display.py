@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streamer.model import formatting
-from streamer.model.events import Bar, Entry, ItemFailed, Logged
+from streamer.model.events import Bar, Entry, Logged
 from streamer.model.palette import TERMINAL
 from streamer.model.state import PhaseState, RunState
 from streamer.model.summary import PhaseKind, PhaseSummary, Summary, summarise
@@ -81,7 +81,7 @@ class LiveDisplay:
     def show(self, entry: Entry, state: RunState) -> None:
         self._state = state
         self._start()
-        if isinstance(entry.event, Logged | ItemFailed):
+        if isinstance(entry.event, Logged):
             for word, text in entry_lines(entry, state):
                 line = Text.assemble(
                     (clock_time(entry.time), "dim"), " ", (f"{word:8}", _LINES.get(word, "")), " ", text

@@ -158,7 +158,8 @@ def entry_lines(entry: Entry, state: RunState) -> list[tuple[str, str]]:
         case Logged():
             return [(printable(event.level), line) for line in printable_lines(event.message)]
         case ItemFailed():
-            return [("item", f"{printable(event.item)}: {error_line(event.error)}")]
+            # The log has a line of it.
+            return []
         case Progressed():
             summary = summarise(state, entry.time)
             phase = printable(event.phase or "")

@@ -15,10 +15,12 @@ from streamer.model.events import (
     Completed,
     ErrorInfo,
     Event,
+    FinalResults,
     ItemFailed,
     Logged,
     PhaseSpec,
     Progressed,
+    RunCancelled,
     RunFailed,
     StatusChanged,
 )
@@ -245,6 +247,26 @@ def test_runs_are_listed_newest_first_in_pages(log):
     assert ["r2", "r1", "r0"] == [s.run for s in log.runs(before="r3")]
     with pytest.raises(UnknownRun):
         log.runs(before="nobody")
+
+
+def test_runs_are_found_by_their_outcome(log):
+    ends = {
+        "complete": Completed(results=FinalResults(3, 0)),
+        "partial": Completed(results=FinalResults(2, 1)),
+        "failed": RunFailed(results=FinalResults(0, 1)),
+        "cancelled": RunCancelled(),
+    }
+    create(log, "going")
+    for name, end in ends.items():
+        create(log, name)
+        failed = [ItemFailed(item="x", error=ErrorInfo("E"))] * end.results.failed
+        log.append(name, drafts(*failed, end)).result(10)
+    for name in ends:
+        assert [name] == [state.run for state in log.runs(outcome=[name])]
+        assert name == log.run(name).state.outcome
+    assert ["failed", "partial"] == [state.run for state in log.runs(outcome=["partial", "failed"])]
+    assert ["partial", "complete"] == [state.run for state in log.runs(status=["complete"])]
+    assert [] == log.runs(status=["queued"], outcome=["partial"])
 
 
 def test_runs_are_found_by_status_pipeline_and_words(log):

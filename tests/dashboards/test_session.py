@@ -275,6 +275,14 @@ def test_older_runs_join_at_the_end_and_none_comes_twice() -> None:
     assert ([row.run for row in rows], False) == ([row.run for row in model.rows], model.has_older)
 
 
+def test_the_list_is_filtered_by_outcomes_where_runs_are_over() -> None:
+    rows = many_runs()
+    for chosen in ("complete", "partial", "failed"):
+        model = RunsModel(rows=rows, status=chosen)
+        assert {chosen} >= {row.outcome for row in model.visible}
+        assert {row.run for row in rows if row.outcome == chosen} == {row.run for row in model.visible}
+
+
 def test_a_status_is_asked_of_the_streamer() -> None:
     rows = many_runs()
     model = RunsModel(rows=rows[:5], commands=LiteralRuns(rows))

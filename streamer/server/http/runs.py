@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Collection
 from typing import Any, Final, Literal
 
 import msgspec
 
 from streamer.model.bounds import NAME_LIMIT, PHASES_LIMIT
-from streamer.model.events import STATUSES
+from streamer.model.events import OUTCOMES, STATUSES
 from streamer.model.state import RunState
 from streamer.protocol.frames import Cursor, state_data
 from streamer.protocol.pages import MOST_PER_PAGE, RUNS_PER_PAGE
@@ -80,17 +81,22 @@ class RunsHandler(StartHandler):
     """``GET /api/runs``: newest first, paged. ``POST /api/runs``: register a run that somebody else executes."""
 
     async def get(self) -> None:
-        asked = [part for value in self.texts("status") for part in value.split(",") if part]
-        for value in asked:
-            if value not in _ASKED:
-                raise invalid("status", value, f"some of {', '.join(_ASKED)}", status=400)
+        asked = self._some_of("status", _ASKED)
+        outcome = self._some_of("outcome", OUTCOMES)
         limit = self.number("limit", RUNS_PER_PAGE, most=MOST_PER_PAGE)
         pipeline, before = self.text("pipeline") or None, self.text("before") or None
         search = self.text("search")[:NAME_LIMIT]
         status = sorted({_ASKED[value] for value in asked})
         log = self.parts.log
         found = await self.parts.runs.read(
-            lambda: log.runs(status=status, pipeline=pipeline, search=search, before=before, limit=limit + 1)
+            lambda: log.runs(
+                status=status,
+                outcome=outcome,
+                pipeline=pipeline,
+                search=search,
+                before=before,
+                limit=limit + 1,
+            )
         )
         counts = await self.parts.runs.read(log.counts)
         page = found[:limit]
@@ -101,6 +107,14 @@ class RunsHandler(StartHandler):
                 "counts": counts,
             }
         )
+
+    def _some_of(self, name: str, allowed: Collection[str]) -> list[str]:
+        """Return the words of a query, which may be repeated, comma separated, or both."""
+        asked = [part for value in self.texts(name) for part in value.split(",") if part]
+        for value in asked:
+            if value not in allowed:
+                raise invalid(name, value, f"some of {', '.join(allowed)}", status=400)
+        return asked
 
     async def post(self, name: str = "") -> None:
         body = self.json_object()

@@ -209,6 +209,7 @@ class EventLog(Protocol):
         self,
         *,
         status: Sequence[str] = (),
+        outcome: Sequence[str] = (),
         pipeline: str | None = None,
         search: str = "",
         before: str | None = None,
@@ -218,6 +219,7 @@ class EventLog(Protocol):
 
         Args:
             status: Runs of these statuses; empty for all.
+            outcome: Runs that ended so; empty for all.
             pipeline: Runs of this pipeline; None for all.
             search: Words that id, title, pipeline, owner, host, program or parameters contain; empty for all.
             before: Runs older than this one; None for the newest.

@@ -26,6 +26,15 @@ from streamer.server.log.base import EntriesGone, Found, LogUnavailable, RunReco
 _LINES_PER_SEARCH: Final = 100_000
 _LAST_OFFSET: Final = 2**63 - 1
 
+#: Which runs ended so. Only the state of a complete run says whether items failed.
+_FAILED: Final = "json_extract(CAST(state AS TEXT), '$.results.failed')"
+_OUTCOMES: Final = {
+    "complete": f"(status = 'complete' AND NOT {_FAILED})",
+    "partial": f"(status = 'complete' AND {_FAILED})",
+    "failed": "status = 'failed'",
+    "cancelled": "status = 'cancelled'",
+}
+
 
 class Queries:
     """See the module and `EventLog`. Any thread may call it.
@@ -131,6 +140,7 @@ class Queries:
         self,
         *,
         status: Sequence[str] = (),
+        outcome: Sequence[str] = (),
         pipeline: str | None = None,
         search: str = "",
         before: str | None = None,
@@ -148,6 +158,8 @@ class Queries:
             if status:
                 where.append(f"status IN ({','.join('?' * len(status))})")
                 values.extend(status)
+            if outcome:
+                where.append(f"({' OR '.join(_OUTCOMES[one] for one in sorted(set(outcome)))})")
             if pipeline is not None:
                 where.append("pipeline = ?")
                 values.append(pipeline)

@@ -12,10 +12,20 @@ import msgspec
 from msgspec import Struct
 
 from streamer.model.bounds import NAME_LIMIT, bounded
-from streamer.model.events import LEVELS, STREAMER_LOGGER, Entry, Event, Logged, encode_event, kind
+from streamer.model.events import (
+    LEVELS,
+    STREAMER_LOGGER,
+    Entry,
+    Event,
+    ItemFailed,
+    Logged,
+    encode_event,
+    kind,
+)
 from streamer.model.reducer import with_retry
 from streamer.model.settling import advance
 from streamer.model.state import RunState, decode_state, encode_state
+from streamer.producer.error_text import brief_error
 from streamer.protocol.frames import Row, framer
 from streamer.server.log.base import Appended, Draft, LogError, RunEnded, SequenceGap, UnknownRun
 
@@ -188,6 +198,8 @@ class RunStates:
             else:
                 drafts = drafts[expected - first_seq :]
                 acknowledged += len(drafts)
+            if any(isinstance(draft.event, ItemFailed) for draft in drafts):
+                drafts = [*chain.from_iterable(_with_line(draft, run.state) for draft in drafts)]
         if not drafts:
             return Appended(run_id, (), (), run.state, run.acknowledged)
         if run.state.is_over:
@@ -229,6 +241,22 @@ class RunStates:
                 raise UnknownRun(run_id)
             run = self._runs[run_id] = _Run(row[0], decode_state(row[1]), row[2], row[3], bool(row[4]))
         return run
+
+
+def _with_line(draft: Draft, state: RunState) -> tuple[Draft, ...]:
+    """Return a draft; a failed item's with the line that its reader looks for in the log."""
+    event = draft.event
+    if not isinstance(event, ItemFailed):
+        return (draft,)
+    line = Logged(
+        type="error",
+        level="ERROR",
+        logger=state.pipeline or state.title,
+        message=f"{event.item}: {brief_error(event.error)}",
+        phase=event.phase or state.phase,
+        item=event.item,
+    )
+    return draft, Draft(line, draft.time)
 
 
 def _lost(number: int, time: float) -> Draft:

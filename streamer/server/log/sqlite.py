@@ -161,12 +161,15 @@ class SqliteLog:
         self,
         *,
         status: Sequence[str] = (),
+        outcome: Sequence[str] = (),
         pipeline: str | None = None,
         search: str = "",
         before: str | None = None,
         limit: int = RUNS_PER_PAGE,
     ) -> list[RunState]:
-        return self._queries.runs(status=status, pipeline=pipeline, search=search, before=before, limit=limit)
+        return self._queries.runs(
+            status=status, outcome=outcome, pipeline=pipeline, search=search, before=before, limit=limit
+        )
 
     def counts(self) -> dict[str, int]:
         return self._queries.counts()

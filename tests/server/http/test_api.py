@@ -13,7 +13,6 @@ import pytest
 from streamer.server.execution.base import Exit
 from streamer.server.log.base import Appended, LogUnavailable
 from tests.api_support import JSON, PATIENCE, error_of, running
-from tests.pipeline_files import write
 
 
 def refusing(*_: object, **__: object) -> Future[Appended]:
@@ -54,62 +53,6 @@ async def test_a_pipeline_that_cannot_be_loaded_is_a_problem_and_the_rest_is_on_
         assert "Count" in {one["name"] for one in answer["pipelines"]}
         assert [str(broken)] == [one["reference"] for one in answer["problems"]]
         assert "not today" in answer["problems"][0]["message"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "raise KeyboardInterrupt",
-        "import asyncio\nraise asyncio.CancelledError",
-        "class Skipped(BaseException): pass\nraise Skipped('could not import torch')",
-    ],
-)
-async def test_a_pipeline_whose_import_raises_a_base_exception_is_a_problem_and_the_streamer_goes_on(
-    tmp_path, text
-):
-    broken = tmp_path / "broken.py"
-    broken.write_text(text)
-    async with running(tmp_path, pipelines=(str(broken),)) as api:
-        async with asyncio.timeout(PATIENCE):
-            answer = (await api.http.get("/api/pipelines")).json()
-        assert "Count" in {one["name"] for one in answer["pipelines"]}
-        assert [str(broken)] == [one["reference"] for one in answer["problems"]]
-        assert 200 == (await api.http.get("/api/health/ready")).status_code
-
-
-async def test_a_file_that_comes_to_raise_a_base_exception_is_a_problem_at_the_next_start(tmp_path):
-    path = tmp_path / "jobs.py"
-    write(path, "Fine")
-    async with running(tmp_path, pipelines=(str(path),)) as api:
-        assert 201 == (await api.http.post("/api/pipelines/Fine/runs")).status_code
-        path.write_text("raise KeyboardInterrupt")
-        assert 404 == (await api.http.post("/api/pipelines/Fine/runs")).status_code
-
-
-@pytest.mark.parametrize("raised", ["KeyboardInterrupt()", "asyncio.CancelledError()", "GeneratorExit()"])
-async def test_a_constructor_that_raises_a_base_exception_refuses_the_parameters(tmp_path, raised):
-    before = f"""
-        import asyncio
-        class Refuses(Pipeline):
-            def __init__(self, **values):
-                raise {raised}
-            @phase
-            def go(self): ...
-    """
-    path = write(tmp_path / "jobs.py", "Fine", before=before)
-    async with running(tmp_path, pipelines=(path,)) as api:
-        async with asyncio.timeout(PATIENCE):
-            answer = await api.http.post("/api/pipelines/Refuses/runs")
-        assert 422 == answer.status_code
-        assert raised.partition("(")[0].rpartition(".")[2] in answer.text
-
-
-async def test_what_a_pipelines_code_raises_while_it_is_read_never_reaches_the_loop(api):
-    def ends() -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(RuntimeError, match="KeyboardInterrupt"):
-        await api.streamer.runs.read(ends)
 
 
 # -- starting ----------------------------------------------------------------------------------------------------------
@@ -285,6 +228,28 @@ async def test_a_page_that_is_full_and_the_last_says_that_nothing_follows(api):
     for _ in range(3):
         await api.register()
     assert (await api.http.get("/api/runs?limit=3")).json()["next"] is None
+
+
+async def test_runs_say_their_outcome_and_are_filtered_by_it(api):
+    fine, partial, going = [await api.register(title) for title in ("fine", "partial", "going")]
+    await fine.complete()
+    await partial.send({"event": "failure", "item": "x", "error": {"type": "E", "message": "no"}})
+    await partial.complete()
+
+    async def titles(query: str) -> list[str]:
+        return [one["title"] for one in (await api.http.get(f"/api/runs?{query}")).json()["runs"]]
+
+    states = (await api.http.get("/api/runs")).json()["runs"]
+    assert [None, "partial", "complete"] == [one["outcome"] for one in states]
+    assert "partial" == (await partial.state())["outcome"]
+    assert ["partial"] == await titles("outcome=partial")
+    assert ["partial", "fine"] == await titles("outcome=complete,partial")
+    assert ["partial", "fine"] == await titles("outcome=complete&outcome=partial")
+    assert ["partial", "fine"] == await titles("status=complete")
+    refused = error_of(await api.http.get("/api/runs?outcome=queued"), 400, "invalid")
+    assert "some of complete, partial, failed, cancelled" == refused["details"][0]["expected"]
+    async with api.stream(f"/api/runs/{going.run}/events") as stream:
+        assert b'"outcome":null' in await stream.until(b'"outcome"')
 
 
 async def test_runs_are_filtered_by_status_and_error_means_failed(api):

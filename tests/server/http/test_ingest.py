@@ -391,6 +391,23 @@ async def test_a_traceback_keeps_its_beginning_and_its_end(producer):
     assert kept.endswith("\nlast")
 
 
+async def test_a_failed_item_is_a_line_of_the_log_once(api, producer):
+    error = {"type": "a.B", "message": "no date"}
+    failure = {"event": "failure", "item": "row 7", "phase": "load", "error": error}
+    await producer.send({"event": "log", "message": "before"}, failure)
+    # The same batch again, as after an answer that was lost.
+    resent = ndjson({"event": "log", "message": "before"}, failure, first=1)
+    assert 200 == (await producer.post(resent)).status_code
+    page = (await api.http.get(f"{producer.path}/log?level=ERROR")).json()
+    (line,) = page["lines"]
+    assert ("ERROR", "row 7: B: no date", "row 7", "load") == tuple(
+        line[name] for name in ("level", "message", "item", "phase")
+    )
+    state = await producer.state()
+    assert {"INFO": 1, "ERROR": 1} == state["logCounts"]
+    assert 1 == state["results"]["failed"]
+
+
 async def test_a_result_that_is_too_large_is_replaced_by_a_note(producer):
     await producer.complete(result=["x" * 1000] * 1000)
     result = (await producer.state())["result"]
@@ -455,7 +472,7 @@ async def test_what_an_event_left_open_is_filled_in_from_the_state(api):
     )
     async with api.stream(f"{producer.path}/events?from=start") as stream:
         data = [data_of(frame) for frame in await stream.rest()]
-    progress, log, failure, complete = data[4:]
+    progress, log, failure, line, complete = data[4:]
     assert ("b", 62, 62.5, 50.0) == tuple(
         progress[key] for key in ("phase", "progress", "overallProgress", "phaseProgress")
     )
@@ -463,13 +480,14 @@ async def test_what_an_event_left_open_is_filled_in_from_the_state(api):
         log[key] for key in ("phase", "type", "level", "timestamp")
     )
     assert "b" == failure["phase"]
+    assert ("b", "ERROR", "x: E") == tuple(line[key] for key in ("phase", "level", "message"))
     assert ("complete, 1 of 2 failed", 100) == (complete["message"], complete["progress"])
     assert (1, 1, "x") == (
         complete["results"]["success"],
         complete["results"]["failed"],
         complete["results"]["errors"][0]["item"],
     )
-    assert list(range(1, 9)) == [one["seq"] for one in data]
+    assert list(range(1, 10)) == [one["seq"] for one in data]
     assert {producer.run} == {one["run"] for one in data}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamer.model.events import LEVELS
+from streamer.model.events import LEVELS, OUTCOMES
 from streamer.server.http.openapi.parts import (
     COUNT,
     FORMAT,
@@ -50,6 +50,13 @@ def paths(epoch: str) -> dict[str, Any]:
                     ]
                 }
             ),
+            style="form",
+            explode=False,
+        ),
+        query(
+            "outcome",
+            "Only runs that ended so. `partial` means complete, but items failed.",
+            array({"enum": list(OUTCOMES)}),
             style="form",
             explode=False,
         ),

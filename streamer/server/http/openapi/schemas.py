@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from streamer.model.bounds import COUNT_LIMIT, PHASES_LIMIT
-from streamer.model.events import Event, PhaseSpec
+from streamer.model.events import OUTCOMES, Event, PhaseSpec
 from streamer.model.state import RunState
 from streamer.protocol.frames import TIMES
 from streamer.server.http.openapi.parts import TEXT, TEXT_OR_NULL, TIME, array, ref, structure
@@ -28,6 +28,7 @@ def schemas() -> dict[str, Any]:
         "name": {"type": "string", "minLength": 1},
         "weight": {"type": "number", "exclusiveMinimum": 0, "default": 1},
     }
+    derived["RunState"]["properties"]["outcome"] = {"enum": [*OUTCOMES, None]}
     derived["RunState"]["required"] = sorted(derived["RunState"]["properties"])
     problem = structure(
         {"field": TEXT, "message": TEXT, "expected": TEXT, "received": TEXT_OR_NULL},
