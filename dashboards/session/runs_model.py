@@ -16,7 +16,7 @@ from dashboards.session.values import (
 from streamer.model.events import OUTCOMES, UNDER_WAY
 from streamer.model.state import RunState
 
-#: What the list may be filtered by: statuses, and outcomes instead of those of runs that are over.
+#: The filters of the list: statuses, and outcomes instead of those of runs that are over.
 FILTERS: Final = tuple(dict.fromkeys((*UNDER_WAY, *OUTCOMES)))
 
 
