@@ -325,7 +325,12 @@ def _ended(state: RunState, event: Completed | RunFailed | RunCancelled, time: f
     )
     if isinstance(event, Completed):
         phases = tuple(
-            replace(p, ended=time, status="finished", progress=100.0) if p.status == "started" else p
+            replace(p, ended=time, status="finished", progress=100.0)
+            if p.status == "started"
+            # A run that is complete waits for nothing.
+            else replace(p, status="skipped")
+            if p.status == "waiting"
+            else p
             for p in state.phases
         )
         return replace(

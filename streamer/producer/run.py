@@ -305,7 +305,11 @@ class Run:
         except SkipPhase as reason:
             self._phase_changed(entry, "skipped", text_of(reason))
         except BaseException as error:
-            if isinstance(ending := ending_of(error), KeyboardInterrupt):
+            if isinstance(ending := ending_of(error), SystemExit) and not ending.code:
+                # The run is complete, and so is the phase that ended it.
+                self._phase_changed(entry, "finished", "exited with code 0")
+                raise
+            if isinstance(ending, KeyboardInterrupt):
                 said = "cancelled" if self._asked else "interrupted"
             else:
                 said = brief_error(describe_error(ending))

@@ -18,6 +18,7 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +33,8 @@ from streamer.model.events import (
 )
 from streamer.model.parameters.json_schema import build, secrets_of
 from streamer.model.parameters.secret import texts_of
-from streamer.model.pipeline import phases_of
+from streamer.model.pipeline import SkipPhase, phases_of
+from streamer.model.text.cutting import text_of
 from streamer.producer.cancellation import Interrupter
 from streamer.producer.output import Output
 from streamer.producer.publishing.publisher import Publisher
@@ -82,7 +84,11 @@ def execute(spec: WorkerSpec, run: Run) -> Any:
     """
     # Before any code of the user's runs: an error of the import or of the constructor may quote them.
     run.hide(text for value in spec.secrets.values() for text in texts_of(value))
-    cls = load(spec.pipeline)
+    try:
+        cls = load(spec.pipeline)
+    except SystemExit as error:
+        # Nothing was done: an exit with code 0 must not make the run complete.
+        raise ImportError(f"{spec.pipeline} exited while it was imported: {text_of(error)}") from error
     pipeline = build(cls, {**spec.parameters, **spec.secrets})
     run.hide(secrets_of(pipeline))
     phases = phases_of(cls)
@@ -92,11 +98,26 @@ def execute(spec: WorkerSpec, run: Run) -> Any:
         run.retry(FailedItems.read(Path(spec.retry)))
     run.report(StatusChanged(status="running", process=ProcessInfo(os.getpid(), socket.gethostname())))
     result = None
-    for phase in phases:
-        with run.phase(phase.name):
-            result = None
-            result = getattr(pipeline, phase.name)()
+    for number, phase in enumerate(phases, 1):
+        try:
+            with run.phase(phase.name):
+                result = None
+                result = getattr(pipeline, phase.name)()
+        except SystemExit as error:
+            if not error.code:
+                _skip(
+                    run, [left.name for left in phases[number:]], f"the pipeline exited in phase {phase.name}"
+                )
+            raise
     return result
+
+
+def _skip(run: Run, phases: Sequence[str], reason: str) -> None:
+    """Report phases as skipped: an exit with code 0 completes the run before them."""
+    run.log.warning("%s with code 0%s", reason, f"; skipped: {', '.join(phases)}" if phases else "")
+    for phase in phases:
+        with run.phase(phase):
+            raise SkipPhase(reason)
 
 
 def _report(spec: WorkerSpec) -> int:

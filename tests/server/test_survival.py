@@ -19,8 +19,10 @@ import pytest
 
 from streamer.protocol import sse
 from streamer.server.app import Streamer
+from streamer.server.execution.process_table import RUN_VARIABLE
 from streamer.settings import Settings
 from tests.api_support import PATIENCE, PIPELINES, STREAM, Api, data_of
+from tests.pipeline_files import source, write
 from tests.support import NO_CERTIFICATES, ROOT, ServerProcess, end_processes, wait_until, wait_until_async
 
 pytestmark = pytest.mark.slow
@@ -62,6 +64,50 @@ async def history(api: Api, run: str) -> list[dict[str, Any]]:
 
 def ends(events: list[dict[str, Any]]) -> list[str]:
     return [one["event"] for one in events if one["event"] in TERMINAL]
+
+
+# -- an exit in the middle --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+async def test_an_exit_with_code_0_in_the_middle_has_one_answer(tmp_path):
+    before = """
+        import sys
+        class Exits(Pipeline):
+            @phase(weight=1)
+            def first(self): ...
+            @phase(weight=5)
+            def second(self):
+                for n in self.track(range(10)):
+                    if n == 4:
+                        sys.exit(0)
+            @phase(weight=4)
+            def third(self):
+                raise AssertionError("not reached")
+    """
+    path = write(tmp_path / "jobs.py", "Fine", before=before)
+    async with with_processes(tmp_path, pipelines=(path,)) as api:
+        run = await api.start("Exits")
+        state = await api.status(run, *TERMINAL)
+        assert ("complete", "complete", 100) == (state["status"], state["outcome"], state["progress"])
+        assert [("first", "finished"), ("second", "finished"), ("third", "skipped")] == [
+            (one["name"], one["status"]) for one in state["phases"]
+        ]
+        assert "exited with code 0" == state["phases"][1]["message"]
+        assert state["error"] is None
+        messages = [one.get("message") for one in await history(api, run)]
+        assert "the pipeline exited in phase second with code 0; skipped: third" in messages
+
+
+@pytest.mark.slow
+async def test_a_file_that_exits_in_the_worker_alone_has_failed(tmp_path):
+    path = tmp_path / "jobs.py"
+    text = 'import os, sys\nif "STREAMER_RUN" in os.environ: sys.exit(0)\n'
+    path.write_text(text.replace("STREAMER_RUN", RUN_VARIABLE) + source("Fine"))
+    async with with_processes(tmp_path, pipelines=(str(path),)) as api:
+        state = await api.status(await api.start("Fine"), *TERMINAL)
+        assert "failed" == state["status"]
+        assert "exited while it was imported" in state["message"]
 
 
 # -- what can happen to a run's process --------------------------------------------------------------------------------
