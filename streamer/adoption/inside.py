@@ -243,6 +243,10 @@ def _text(value: object) -> str:
         return type(value).__name__
 
 
+#: The name of a bar without one in a kernel: that of its launcher says nothing.
+NOTEBOOK = "Notebook"
+
+
 def _process_name() -> str:
     """Return the name of the process or the program, for a bar without a name."""
     module = sys.modules.get("multiprocessing.process")
@@ -250,6 +254,8 @@ def _process_name() -> str:
     if name != "MainProcess":
         return str(name)
     folder, program = os.path.split(sys.argv[0] if getattr(sys, "argv", None) else "")
+    if program in ("ipykernel_launcher.py", "colab_kernel_launcher.py"):
+        return NOTEBOOK
     return (os.path.basename(folder) if program == "__main__.py" else program) or "Python"  # noqa: PTH119
 
 

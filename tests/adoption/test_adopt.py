@@ -96,6 +96,11 @@ def test_a_notebook_whose_cells_draw_bars(
         "# No bar, no run\n1 + 1",
         "# Train the models\nfor _ in tqdm(range(25), desc='models'): pass",
         "%%progress 'Fit them all'\nfor _ in tqdm(range(35), desc='fits'): pass\n'the value'",
+        "%%progress Waited for\nimport asyncio\nfor _ in tqdm(range(15), desc='waits'):\n"
+        "    await asyncio.sleep(0.001)\nawait asyncio.sleep(0, 'after it')",
+        "%%progress\nfrom tqdm import tqdm\nfor _ in tqdm(range(12), desc='of no title'): pass",
+        "%%time\nfrom tqdm import tqdm\nfor _ in tqdm(range(11)): pass",
+        "%%progress Timed\n%%time\nfor _ in tqdm(range(13), desc='timed'): pass",
         "%unload_ext streamer\nfor _ in tqdm(range(5)): pass",
     ]
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
@@ -111,3 +116,14 @@ def test_a_notebook_whose_cells_draw_bars(
     assert [] == [title for title in titles if title.startswith(("No bar", "%"))]
     shown = [output for output in book.cells[3].outputs if output.output_type == "execute_result"]
     assert ["'the value'"] == [output.data["text/plain"] for output in shown]
+    found = {run["title"]: run for run in runs}
+    assert {"waits": (15, 15, "finished")} == bars_of(found["Waited for"])
+    assert ["'after it'"] == [
+        output.data["text/plain"]
+        for output in book.cells[4].outputs
+        if output.output_type == "execute_result"
+    ]
+    assert {"timed": (13, 13, "finished")} == bars_of(found["Timed"])
+    assert {"complete"} == {found[title]["status"] for title in ("Waited for", "Timed")}
+    assert "for _ in tqdm(range(11)): pass" in titles
+    assert [] == [title for title in titles if title.startswith("from tqdm")]
