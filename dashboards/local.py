@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from typing import Final
 
 from streamer.client.discovery import DataFolderBusy
+from streamer.client.pages import PagesAddress
 from streamer.server.embedded import embedded
 from streamer.settings import SettingError, Settings
 
@@ -35,6 +36,8 @@ class Local:
     def __init__(self) -> None:
         self.problem = ""
         self.is_open = False
+        #: Where this process serves its pages; None: somebody's own application does.
+        self.served: PagesAddress | None = None
         # Asked for in other loops than this one's, too.
         self._tried: Future[None] = Future()
         self._task: asyncio.Task[None] | None = None

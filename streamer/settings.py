@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -16,6 +17,9 @@ LOG_FORMATS: Final = ("text", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 #: Bound of every number: what has no end is no number of milliseconds for the system, and no number in JSON.
 _MOST: Final = 2**53
+
+
+_HOST: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:@/\s]*))(?::[0-9]{0,5})?")
 
 
 class SettingError(ValueError):
@@ -186,6 +190,19 @@ class Settings:
 def environment_name(name: str) -> str:
     """Return the environment variable of a setting: ``STREAMER_PORT`` for ``port``."""
     return f"STREAMER_{name.upper()}"
+
+
+def host_name(host: str) -> str:
+    """Return the name or the address in a `Host` header or an origin, without its port, in lower case.
+
+    Args:
+        host: ``NAME``, ``NAME:PORT``, ``ADDRESS:PORT`` or ``[IPv6]:PORT`` (RFC 3986, section 3.2.2).
+
+    Returns:
+        The name; a text of another form as it is, which is nobody's name.
+    """
+    match = _HOST.fullmatch(host)
+    return (match["v6"] or match["name"] if match else host).lower()
 
 
 def is_loopback(host: str) -> bool:

@@ -170,7 +170,8 @@ class Indicator(AnyWidgetComponent):
     @property
     def _linked_properties(self) -> tuple[str, ...]:
         # Listening for what only Python sets would bring each change back to Python, at twice its cost.
-        linked: tuple[str, ...] = super()._linked_properties
+        # Where Panel has no such name, nobody asks for this one.
+        linked: tuple[str, ...] = getattr(super(), "_linked_properties", ())
         return tuple(name for name in linked if name in self.told)
 
     @classmethod

@@ -36,6 +36,8 @@ class Notice(Indicator):
 
     def present(self) -> dict[str, Any]:
         model = self.model
+        if model.connection == "missing" and "state" not in model.param:
+            return notice("missing", "Not served", model.connection_message, page=True)
         if "state" in model.param:
             return self._of_run()
         if model.connection == "away":

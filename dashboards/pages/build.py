@@ -8,16 +8,25 @@ from dashboards.data.connect import UPDATE_SECONDS, connect
 from dashboards.data.run_link import RunLink
 from dashboards.data.runs_link import RunsLink
 from dashboards.data.start_link import StartLink
-from dashboards.indicators import RunsView, RunView, StartForm
+from dashboards.indicators import Notice, RunsView, RunView, StartForm
+from dashboards.local import local
 from dashboards.models import Run, Runs, Start
+from dashboards.pages.access import refusal
 from dashboards.pages.address import Address
 from dashboards.pages.where import AGAIN_HREF, RUN_HREF, RUNS_HREF, START_HREF, OfRun, OfRuns, OfStart
-from dashboards.shell import show
+from dashboards.shell import make_where, show
 from streamer.client import identity
 
 
 def build() -> None:
     """Build the page of the session that is being made. Its model ends with it."""
+    document = pn.state.curdoc
+    # Bokeh's own context of a session has the request; the interface, of which it is one, does not name it.
+    request = getattr(None if document is None else document.session_context, "request", None)
+    refused = refusal(request, local().served)
+    if refused:
+        _refused_page(refused)
+        return
     address = Address.parse(pn.state.session_args)
     if address.run:
         _run_page(address)
@@ -32,6 +41,11 @@ def viewer() -> str:
     if pn.state.user and pn.state.user != "guest":
         return str(pn.state.user)
     return identity.user() or ""
+
+
+def _refused_page(reason: str) -> None:
+    model = Runs(connection="missing", connection_message=reason)
+    show(Notice(model, home_href=""), make_where([("Not served", "")], "Not served", owner="", query=""))
 
 
 # -- the three pages ---------------------------------------------------------------------------------------------------

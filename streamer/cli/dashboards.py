@@ -16,15 +16,15 @@ import ssl
 import sys
 import threading
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
 from streamer.cli.errors import UsageError, need
 from streamer.cli.output import say
-from streamer.settings import is_loopback
+from streamer.client import pages
+from streamer.client.pages import PagesAddress, read_address
 
 HOST: Final = "127.0.0.1"
-PORT: Final = 5006
+PORT: Final = pages.PORT
 #: Seconds between two looks at the page while the server starts.
 LOOK_SECONDS: Final = 0.1
 #: Seconds the first page has to answer: it imports and builds everything.
@@ -33,30 +33,14 @@ PAGE_SECONDS: Final = 60.0
 OTHER_SECONDS: Final = 5.0
 
 
-class Address(NamedTuple):
-    """Where the page answers. `shown` is the host and port in the user's browser; `origins` those to be allowed."""
-
-    host: str
-    port: int
-    path: str
-    is_tls: bool
-    shown: str
-    origins: tuple[str, ...]
-
-    @property
-    def url(self) -> str:
-        """The address for the user's browser."""
-        return f"{'https' if self.is_tls else 'http'}://{self.shown}{self.path}"
-
-
 def dashboards_command(arguments: argparse.Namespace) -> int:
     """Serve the pages until a signal; return the exit code."""
     from streamer.producer.views import ViewsUnavailable, folder
 
     need("streamer dashboards", "dashboards")
-    address = read_address(arguments.host, arguments.port, arguments.rest)
+    address = read_options(arguments.host, arguments.port, arguments.rest)
     try:
-        pages = folder()
+        shown = folder()
     except ViewsUnavailable as error:
         raise UsageError(str(error)) from error
     check_free(address)
@@ -68,13 +52,13 @@ def dashboards_command(arguments: argparse.Namespace) -> int:
     # `announce` says what Panel says at the level info, when it is true. The last of several options counts.
     options = [f"--address={address.host}", f"--port={address.port}", "--log-level=warning", *arguments.rest]
     origins = [f"--allow-websocket-origin={origin}" for origin in address.origins]
-    sys.argv = ["panel", "serve", str(pages), *origins, *options]
+    sys.argv = ["panel", "serve", str(shown), *origins, *options]
     # As `python -m panel` does. Why by name: the streamer knows nothing of Panel, and works without it.
     runpy.run_module("panel", run_name="__main__", alter_sys=True)
     return 0
 
 
-def read_address(host: str, port: str, rest: Sequence[str]) -> Address:
+def read_options(host: str, port: str, rest: Sequence[str]) -> PagesAddress:
     """Return where the pages will answer.
 
     Args:
@@ -85,47 +69,19 @@ def read_address(host: str, port: str, rest: Sequence[str]) -> Address:
     Raises:
         UsageError: The port is not one, or browsers could not reach a page on that host.
     """
-    if not port.isdecimal() or not 1 <= int(port) <= 65535:
-        raise UsageError(f"--port: expected a number from 1 to 65535, received {port!r}")
-    own = [
-        host_port(name, int(port))
-        for name in dict.fromkeys((host, "localhost") if is_loopback(host) else (host,))
-    ]
-    given = values(rest, "--allow-websocket-origin")
-    if not given and host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
+    try:
+        address = read_address(host, port, rest)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if not address.given and host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
         raise UsageError(
             f"--host {host}: expected also the address in the browser, such as "
             f"--allow-websocket-origin=jobs.example:{port}"
         )
-    prefix = "".join(value.strip("/") for value in values(rest, "--prefix")[-1:])
-    return Address(
-        host,
-        int(port),
-        path=f"/{prefix}/dashboards" if prefix else "/dashboards",
-        is_tls=bool(values(rest, "--ssl-certfile")),
-        shown=next((origin for origin in given if "*" not in origin), own[0]),
-        origins=() if given else tuple(own),
-    )
+    return address
 
 
-def values(words: Sequence[str], option: str) -> list[str]:
-    """Return the values of an option among words, written as ``OPTION VALUE`` or ``OPTION=VALUE``."""
-    found = [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
-    return found + [value for word, value in pairwise(words) if word == option]
-
-
-def host_port(host: str, port: int) -> str:
-    """Return ``HOST:PORT`` as URLs write it.
-
-    Args:
-        host: A name or an IP address; IPv6 is put into brackets.
-        port: The port.
-
-    """
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def check_free(address: Address) -> None:
+def check_free(address: PagesAddress) -> None:
     """Raise `UsageError`, with a sentence, when nobody can listen on that address."""
     try:
         family, kind, _, _, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
@@ -138,7 +94,7 @@ def check_free(address: Address) -> None:
         raise UsageError(f"cannot listen on {address.host}, port {address.port}: {error.strerror}") from None
 
 
-def in_use(address: Address) -> str:
+def in_use(address: PagesAddress) -> str:
     """Return a sentence that says which program has the port, as far as it tells, and what to do."""
     # Not the next one: the streamer may have it.
     other = address.port + 1000 if address.port <= 64535 else address.port - 1000
@@ -148,7 +104,7 @@ def in_use(address: Address) -> str:
     return f"port {address.port} is in use by another program; take another: {again}"
 
 
-def announce(address: Address) -> None:
+def announce(address: PagesAddress) -> None:
     """Wait until the page answers, and print its URL. Runs in a thread that ends with the process."""
     pause = threading.Event()
     while (seen := status(address, PAGE_SECONDS)) is None:
@@ -161,7 +117,7 @@ def announce(address: Address) -> None:
     say("", f"  {address.url}", "", "  Ctrl+C stops the server.", "")
 
 
-def status(address: Address, seconds: float) -> int | None:
+def status(address: PagesAddress, seconds: float) -> int | None:
     """Return the HTTP status with which the page answers within some seconds; None when nothing answers.
 
     Args:

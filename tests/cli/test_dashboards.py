@@ -47,7 +47,7 @@ def page(answer, paths=None):
 
 
 def address(port, *rest, host="127.0.0.1"):
-    return dashboards.read_address(host, str(port), rest)
+    return dashboards.read_options(host, str(port), rest)
 
 
 # -- where the pages are -----------------------------------------------------------------------------------------------

@@ -13,14 +13,10 @@ import httpx
 import panel as pn
 import pytest
 from bokeh.document import Document
-from bokeh.server.views.ws import WSHandler
 from panel.io import server as panel_server
 from panel.io.resources import Resources
 from panel.models import tabulator  # noqa: F401 - with its model, its files are wanted wherever it is not said that they are not
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.websocket import websocket_connect
 
-from dashboards.app_hooks import heed_allowed_origins
 from dashboards.indicators import RunView
 from dashboards.indicators.bundle import BUNDLE
 from dashboards.shell import make_where, show
@@ -108,29 +104,3 @@ async def test_the_fonts_are_served() -> None:
         font = re.search(r"roboto-latin-400[^\"]+", styles.text)
         assert font is not None
         assert 200 == (await page.client.get(str(httpx.URL(link[1]).join(font[0])))).status_code
-
-
-@pytest.mark.parametrize(
-    ("host", "is_refused"),
-    [("127.0.0.1", False), ("[::1]", False), ("localhost", False), ("rebound.example", True), ("", True)],
-)
-async def test_a_page_that_was_reached_by_a_name_nobody_allowed_gets_no_connection(
-    monkeypatch: pytest.MonkeyPatch, host: str, is_refused: bool
-) -> None:
-    monkeypatch.setattr(WSHandler, "prepare", WSHandler.prepare)
-    heed_allowed_origins()
-    async with served() as page:
-        token = re.search(r'"token":"([^"]+)"', page.html)
-        assert token is not None
-        url = page.client.base_url
-        # Same origin, as a browser sees it.
-        headers = {"Host": f"{host}:{url.port}", "Origin": f"http://{host}:{url.port}"}
-        request = HTTPRequest(f"ws://localhost:{url.port}/ws", headers=headers)
-        opening = websocket_connect(request, subprotocols=["bokeh", token[1]])
-        if is_refused:
-            with pytest.raises(HTTPClientError, match="403"):
-                await opening
-        else:
-            connection = await opening
-            assert "ACK" in str(await connection.read_message())
-            connection.close()

@@ -7,12 +7,11 @@ The `Host` header then still has the hostile name.
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import urlsplit
 
 from tornado.httputil import HTTPServerRequest
 
 from streamer.server.http.errors import ApiError
-from streamer.settings import Settings, is_loopback
+from streamer.settings import Settings, host_name, is_loopback
 
 
 def check_host(request: HTTPServerRequest, settings: Settings) -> None:
@@ -35,7 +34,7 @@ def check_host(request: HTTPServerRequest, settings: Settings) -> None:
         )
     if settings.token and not settings.allowed_hosts and not is_loopback(settings.host):
         return
-    name = _host_name(request.host)
+    name = host_name(request.host)
     allowed = {"localhost", "127.0.0.1", "::1", settings.host.strip("[]"), *settings.allowed_hosts}
     if name not in {host.lower() for host in allowed}:
         raise ApiError(
@@ -44,13 +43,6 @@ def check_host(request: HTTPServerRequest, settings: Settings) -> None:
             f"this API is not addressed as {name[:100]!r}; see STREAMER_ALLOWED_HOSTS",
             {"field": "Host", "received": name[:100]},
         )
-
-
-def _host_name(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return host
 
 
 def _is_local(address: str) -> bool:
