@@ -165,7 +165,9 @@ def _now(state: RunState, summary: Summary, at: float) -> str:
             summary.now if going else summary.headline,
             f"{summary.succeeded:,} succeeded" if summary.succeeded else "",
             "" if summary.failures in summary.headline else summary.failures,
-            f"{summary.warnings:,} warnings" if summary.warnings else "",
+            f"{summary.warnings:,} {formatting.plural(summary.warnings, 'warning')}"
+            if summary.warnings
+            else "",
             "" if summary.elapsed is None else formatting.duration(summary.elapsed),
             _silence(state, at),
         )

@@ -29,7 +29,7 @@ from streamer.model.events import ErrorInfo
 from streamer.model.text.command_line import hidden_values, shown_command
 from streamer.model.text.plain import well_formed
 from streamer.producer.run import Run
-from streamer.producer.scripts import script
+from streamer.producer.scripts import notices, script
 from streamer.settings import SettingError, Settings
 
 NOT_FOUND: Final = 127
@@ -126,6 +126,8 @@ class _Execution:
     def execute(self, command: Sequence[str]) -> int:
         self._collector.start()
         flush_ours()
+        if os.isatty(2):
+            notices.surroundings.newline = "\r\n"
         environment = {**os.environ, **self._collector.environment(os.environ)}
         try:
             try:
@@ -202,7 +204,10 @@ class _Execution:
             return
         self._screens[fd][0].feed(data, _time.monotonic())
         try:
-            write_all(ours, data)
+            with notices.printing:
+                write_all(ours, data)
+                if os.isatty(ours):
+                    notices.surroundings.line_open = not data.endswith((b"\n", b"\r"))
         except OSError:
             # The reader of our output has gone. The command gets the error that it would have got.
             selector.unregister(fd)

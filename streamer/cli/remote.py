@@ -53,9 +53,10 @@ async def _asking(work: Coroutine[Any, Any, T]) -> T:
 
 def _sentence(error: Any) -> str:
     problems = error.details if isinstance(error.details, list) else []
-    lines = [
-        f"{one.get('field') or 'parameters'}: {one.get('message', '')}"
-        for one in problems
-        if isinstance(one, dict)
-    ]
+    lines = []
+    for one in problems:
+        if isinstance(one, dict):
+            field, message = one.get("field") or "parameters", str(one.get("message", ""))
+            # Some messages begin with their field.
+            lines.append(message if message.startswith(f"{field}:") else f"{field}: {message}")
     return "\n".join(lines) or error.message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 from typing import TYPE_CHECKING, Any
 
 from streamer.cli.errors import UsageError, need
@@ -41,8 +42,15 @@ def serve_command(arguments: argparse.Namespace) -> int:
     except (DataFolderBusy, LogError) as error:
         raise UsageError(str(error)) from error
     except OSError as error:
-        raise UsageError(
-            f"cannot listen on {settings.host}:{settings.port}, or cannot use {settings.data}: "
-            f"{error.strerror or error}"
-        ) from error
+        raise UsageError(_why_not(error, settings)) from error
     return 0
+
+
+def _why_not(error: OSError, settings: Settings) -> str:
+    """Return what could not be done: errors about files have a file's name, those of the address have none."""
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        return f"cannot use {settings.data}: {error.filename}: {reason}"
+    if error.errno == errno.EADDRINUSE:
+        return f"cannot listen on {settings.host}:{settings.port}: another program does; take another port with --port"
+    return f"cannot listen on {settings.host}:{settings.port}: {reason}"

@@ -16,7 +16,7 @@ from streamer.cli.remote import ask, client
 if TYPE_CHECKING:
     from streamer.client.client import Client, Message, Stream
     from streamer.model.state import RunState
-    from streamer.terminal.display import Display
+    from streamer.terminal.held_display import HeldDisplay
 
 #: Log lines from before the command began that `watch` shows.
 _EARLIER_LINES: Final = 10
@@ -39,11 +39,12 @@ async def _watch(arguments: argparse.Namespace) -> int:
             )
 
 
-def display(arguments: argparse.Namespace) -> Display:
+def display(arguments: argparse.Namespace) -> HeldDisplay:
     """Return the display that fits the standard output and `--json`."""
     from streamer.terminal.display import choose_display
+    from streamer.terminal.held_display import HeldDisplay
 
-    return choose_display(sys.stdout, as_json=arguments.json)
+    return HeldDisplay(choose_display(sys.stdout, as_json=arguments.json))
 
 
 def is_interactive(arguments: argparse.Namespace) -> bool:
@@ -84,7 +85,7 @@ class Signals:
 class Viewer:
     """Shows one run until it ends or the user leaves. Used in one event loop."""
 
-    def __init__(self, streamer: Client, run_id: str, shown: Display, stream: Stream[Message]) -> None:
+    def __init__(self, streamer: Client, run_id: str, shown: HeldDisplay, stream: Stream[Message]) -> None:
         self._streamer = streamer
         self._run_id = run_id
         self._display = shown
@@ -112,8 +113,11 @@ class Viewer:
                     return INTERRUPTED
                 answer = "c"
                 if interactive and number == signal.SIGINT:
-                    self._display.pause()
-                    answer = await self._question(reading, signals)
+                    self._display.hold()
+                    try:
+                        answer = await self._question(reading, signals)
+                    finally:
+                        self._display.release()
                 if answer == "l":
                     self._display.say(f"run {self._run_id} goes on: streamer watch {self._run_id}")
                     return INTERRUPTED
@@ -154,17 +158,28 @@ class Viewer:
             self._display.show(line, snapshot.state)
 
     async def _question(self, reading: asyncio.Future[RunState], signals: Signals) -> str:
-        """Ask what Ctrl-C means: "c" cancels, "l" leaves, "" goes on. A second Ctrl-C cancels."""
-        print("\nCancel the run (c), leave it running (l), or go on watching (Enter)? ", end="", flush=True)
-        async with _typed_line() as line:
-            answering = asyncio.ensure_future(line)
-            try:
-                number = await _first(answering, signals.queue.get(), reading)
-                if number is not None:
-                    return "c"
-                return answering.result().strip().lower()[:1] if answering.done() else ""
-            finally:
-                answering.cancel()
+        """Ask what Ctrl-C means: "c" cancels, "l" leaves, "" goes on.
+
+        The question stays until it is answered or the run has ended. Another Ctrl-C asks it again; SIGTERM cancels.
+        """
+        while True:
+            print(
+                "\nCancel the run (c), leave it running (l), or go on watching (Enter)? ", end="", flush=True
+            )
+            async with _typed_line() as line:
+                answering = asyncio.ensure_future(line)
+                try:
+                    number = await _first(answering, signals.queue.get(), reading)
+                    if number == signal.SIGTERM:
+                        return "c"
+                    if number is None and not answering.done():
+                        print(flush=True)
+                        return ""
+                    answer = answering.result().strip().lower()[:1] if answering.done() else "?"
+                finally:
+                    answering.cancel()
+            if answer in ("c", "l", ""):
+                return answer
 
     async def _cancel(self) -> None:
         from streamer.client.client import Conflict, StreamerError

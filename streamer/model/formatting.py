@@ -16,6 +16,11 @@ NOT_KNOWN = "—"
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
+def plural(number: float, noun: str) -> str:
+    """Return the noun for a number of things: ``warning`` for 1, ``warnings`` for any other."""
+    return noun if number == 1 else f"{noun}s"
+
+
 def count(value: float | None) -> str:
     """Write a count with thousands separated; fractions with as many digits as matter."""
     if value is None or not math.isfinite(value):

@@ -73,6 +73,8 @@ class Mapper:
             items = self._failed_of(again, items, label)
         elif total is None and size is None:
             total = total_of(items)
+        if again is None and self.again is not None and self.again.concerns(run.current_phase):
+            items = self._all_of(self.again, items, label)
         results = []
         thread = threading.get_ident()
         with (
@@ -106,6 +108,20 @@ class Mapper:
                 yield item
                 if not again.left(phase):
                     return
+
+    def _all_of(self, again: FailedItems, items: Iterable[T], label: Callable[[T], str]) -> Iterator[T]:
+        """Yield all items, and say that it is all: a map that stops at the first failure did not reach the others."""
+        phase = self._run.current_phase
+        assert phase is not None
+        self._run.log.info(
+            'phase %s does all of its items again, not only the %s that failed: on_error="raise" ended it there',
+            phase,
+            f"{again.left(phase):,}",
+        )
+        for item in items:
+            with self._run._lock:
+                again.take(phase, label_of(label, item))
+            yield item
 
 
 class _Restored:

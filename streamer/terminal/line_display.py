@@ -14,8 +14,8 @@ from streamer.terminal.wording import clock_time, closing, entry_lines
 class LineDisplay:
     """Writes one line for each change, without colour.
 
-    Progress is a change when the percentage that is shown changes. While the total is not known, it is one once in a
-    second.
+    Progress is a change when the percentage that is shown changes, and while the total is not known; at most once in
+    a second.
     """
 
     def __init__(self, output: TextIO) -> None:
@@ -45,7 +45,7 @@ class LineDisplay:
 
     def _is_news(self, entry: Entry, state: RunState) -> bool:
         shown = percent(state)
-        if shown == self._percent and not (state.indeterminate and entry.time - self._said_at >= 1):
+        if entry.time - self._said_at < 1 or (shown == self._percent and not state.indeterminate):
             return False
         self._percent, self._said_at = shown, entry.time
         return True

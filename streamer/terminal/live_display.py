@@ -158,7 +158,7 @@ def _results(summary: Summary) -> Text | None:
         for count, word, style in (
             (summary.succeeded, "succeeded", ""),
             (summary.failed, "failed", TERMINAL["bad"]),
-            (summary.warnings, "warnings", TERMINAL["warn"]),
+            (summary.warnings, formatting.plural(summary.warnings, "warning"), TERMINAL["warn"]),
         )
         if count
     ]

@@ -341,6 +341,26 @@ def test_a_secret_of_the_command_is_in_nothing_that_the_streamer_keeps(server: S
     assert "refused: …" in run.json()["error"]["traceback"]
 
 
+@pytest.mark.slow
+def test_a_notice_stands_on_a_line_of_its_own_in_a_terminal(server: ServerProcess) -> None:
+    pid, master = pty.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            words = exec_command("--", "sh", "-c", "printf begun; sleep 1; echo ' and done'")
+            os.execve(words[0], words, environment(server, PYTHONPATH=str(ROOT)))
+        os._exit(99)
+    seen = b""
+    with contextlib.suppress(OSError):
+        while data := os.read(master, 4096):
+            seen += data
+    os.waitpid(pid, 0)
+    os.close(master)
+    lines = seen.split(b"\r\n")
+    (notice,) = [line for line in lines if b"streamer:" in line]
+    assert notice.startswith(b"streamer: http")
+    assert b"\n" not in seen.replace(b"\r\n", b"")
+
+
 # -- words -------------------------------------------------------------------------------------------------------------
 
 

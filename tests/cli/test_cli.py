@@ -237,6 +237,29 @@ def test_ctrl_c_asks_and_leaving_lets_the_run_go_on(server):
 
 
 @pytest.mark.slow
+def test_the_question_of_ctrl_c_stays_until_it_is_answered(server):
+    with terminal(server, "run", "Count", "-p", "n=100000", "-p", "delay=0.01", "-p", "fail_at=1") as shown:
+        shown.wait_for("of 100,000 items")
+        shown.type("\x03")
+        shown.wait_for("Cancel the run (c)")
+        asked = len(shown.raw)
+        # Another Ctrl-C and an answer that is none ask it again. Nothing is drawn over it meanwhile.
+        for keys in ("\x03", "x\r", "\x03"):
+            before = shown.raw.count(b"Cancel the run (c)")
+            shown.type(keys)
+            wait_until(lambda before=before: shown.raw.count(b"Cancel the run (c)") > before)
+        assert b"of 100,000 items" not in shown.raw[asked:]
+        assert shown.lines[-1].startswith("Cancel the run (c)") or "Cancel the run (c)" in shown.text
+        shown.type("\r")
+        wait_until(lambda: b"of 100,000 items" in shown.raw[asked:])
+        shown.type("\x03")
+        wait_until(lambda: shown.raw.count(b"Cancel the run (c)") == 5)
+        shown.type("c\r")
+        assert 130 == shown.wait()
+    assert "cancelled" in shown.text
+
+
+@pytest.mark.slow
 def test_failed_items_stand_above_the_bars_and_once_more_at_the_end(server):
     with terminal(server, "run", "Count", "-p", "n=5", "-p", "delay=0.01", "-p", "fail_at=3") as shown:
         assert 0 == shown.wait()

@@ -16,6 +16,7 @@ from streamer.model.events import (
     ErrorInfo,
     Event,
     ItemFailed,
+    Logged,
     decode_event,
     encode_event,
 )
@@ -131,6 +132,11 @@ def test_a_map_that_stops_at_the_first_error_and_a_loop_run_as_always():
     with again.run.phase("load"):
         assert [1, 2, 3] == again.run.map(int, ["1", "2", "3"])
         assert ["1", "2"] == list(again.run.track(["1", "2"]))
+    # It says so, and no item is missed.
+    lines = [event.message for event in again.events if isinstance(event, Logged)]
+    assert [
+        'phase load does all of its items again, not only the 1 that failed: on_error="raise" ended it there'
+    ] == lines
 
 
 def test_the_progress_of_a_retry_counts_the_failed_items_alone():

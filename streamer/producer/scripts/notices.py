@@ -13,11 +13,26 @@ from streamer.protocol.registration import Created
 printing: Final = threading.RLock()
 
 
+class Surroundings:
+    """How a notice fits into a terminal that another program writes to. Whoever holds `printing` may change it."""
+
+    def __init__(self) -> None:
+        #: Whether the other program's last line has no end yet.
+        self.line_open = False
+        #: The end of a line. A terminal that hands on single keys needs a carriage return, too.
+        self.newline = "\n"
+
+
+surroundings: Final = Surroundings()
+
+
 def say(text: str) -> None:
     """Print one line of at most 1,000 characters on standard error, after the word ``streamer:``."""
     if sys.stderr is not None:
         with printing:
-            sys.stderr.write(f"streamer: {cut(text, 1000)}\n")
+            begin = surroundings.newline if surroundings.line_open else ""
+            sys.stderr.write(f"{begin}streamer: {cut(text, 1000)}{surroundings.newline}")
+            surroundings.line_open = False
 
 
 class Notices:
