@@ -17,14 +17,14 @@ import tempfile
 import threading
 import time as _time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from streamer.adoption.messages import BarMessage, Record, decode
-from streamer.adoption.totals import BARS, Rate, Totals
+from streamer.adoption.totals import BARS, Before, Rate, Totals
 from streamer.model.bounds import BARS_LIMIT, bounded, counted
 from streamer.model.events import Bar, Progressed
 from streamer.producer.publishing.publisher import THREAD_PREFIX
@@ -104,6 +104,7 @@ class Collector:
         self._restart = False
         self._rate = Rate()
         self._reported_at = -1.0
+        self._told: tuple[float | None, float | None] = (None, None)
         self._due = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{THREAD_PREFIX}adopt", daemon=True)
@@ -142,7 +143,7 @@ class Collector:
         self._take_here()
         for connection in tuple(self._connections):
             self._leave(connection)
-        self._flush()
+        self._flush(is_last=True)
         self._selector.close()
         self._listener.close()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -234,8 +235,13 @@ class Collector:
         if not connection.known:
             connection.known = hmac.compare_digest(message.secret.encode(), self._secret.encode())
             return connection.known
-        for bar in message.bars:
-            self._bar(connection, bar)
+        self._note(
+            [
+                (bar, Before(told.starts, counted(told.earlier) or 0))
+                for told in message.bars
+                if (bar := self._bar(connection, told))
+            ]
+        )
         if message.printed and self._printed is not None:
             with contextlib.suppress(Exception):
                 self._printed(message.printed)
@@ -250,10 +256,11 @@ class Collector:
         with contextlib.suppress(Exception):
             self._record(record)
 
-    def _bar(self, connection: _Connection, told: BarMessage) -> None:
+    def _bar(self, connection: _Connection, told: BarMessage) -> Bar | None:
+        """Return a bar as the run shows it; None when its process has too many."""
         if told.id not in connection.open:
             if len(connection.open) >= BARS:
-                return
+                return None
             connection.seen += 1
         prefix = connection.number
         bar = Bar(
@@ -269,22 +276,26 @@ class Collector:
             connection.open[told.id] = bar
         else:
             connection.open.pop(told.id, None)
-        self._note(bar)
+        return bar
 
-    def _note(self, bar: Bar) -> None:
+    def _note(self, bars: Sequence[tuple[Bar, Before | None]]) -> None:
+        """Note bars that were read at the same time, each with what it counted before it started over."""
         if self._restart:
             self._restart = False
             self._totals.restart()
-        self._totals.take(bar)
-        self._changed[bar.id] = bar
-        if len(self._changed) >= BARS_LIMIT:
-            self._flush()
+        self._totals.take(bars, _time.monotonic())
+        for bar, _ in bars:
+            self._changed[bar.id] = bar
+            if len(self._changed) >= BARS_LIMIT:
+                self._flush()
 
     def _leave(self, connection: _Connection) -> None:
         """End the bars of a process that has ended."""
+        ended: list[tuple[Bar, Before | None]] = []
         for bar in connection.open.values():
             whole = bar.done is not None and bar.total is not None and bar.done >= bar.total
-            self._note(replace(bar, status="finished" if whole else "stopped"))
+            ended.append((replace(bar, status="finished" if whole else "stopped"), None))
+        self._note(ended)
         connection.open.clear()
         self._connections.discard(connection)
         if connection.link is not None:
@@ -292,13 +303,14 @@ class Collector:
                 self._selector.unregister(connection.link)
             connection.link.close()
 
-    def _flush(self) -> None:
-        if not self._changed:
+    def _flush(self, *, is_last: bool = False) -> None:
+        now = _time.monotonic()
+        done, total = self._totals.read(now, is_last=is_last)
+        if not self._changed and (done, total) == self._told:
             return
         bars = tuple(self._changed.values())
         self._changed.clear()
-        self._reported_at = _time.monotonic()
-        done, total = self._totals.read()
+        self._reported_at, self._told = now, (done, total)
         rate = None if done is None else self._rate.add(done, self._reported_at)
         event = Progressed(done=done, total=total, unit=self._totals.unit, rate=rate, bars=bars)
         with contextlib.suppress(Exception):

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from types import FrameType, GeneratorType, ModuleType
     from typing import Any
 
+    #: A frame, and the instruction in it where a loop was begun.
+    _Place = tuple[tuple[int, int], int]
+
 #: Seconds between two readings.
 SAMPLE_SECONDS = 0.1
 #: Seconds that the end of a process may wait until its last messages are sent.
@@ -55,12 +58,20 @@ class _Bar:
     def __init__(self, number: int, target: Any, unit: str = "") -> None:
         self.id = str(number)
         self.target = weakref.ref(target)
-        self.thread = threading.get_ident()
+        self.lane = _lane()
         self.parent: _Bar | None = None
         self.generator: weakref.ref[GeneratorType[Any, Any, Any]] | None = None
+        #: Where the loop over it, or its `with` statement, stands; see `_places`.
+        self.places: list[_Place] = []
         self.entered = False
         self.unit = unit
         self.over = False
+        #: Its loop came to the end of the items, whatever its total says.
+        self.used_up = False
+        #: How many times its count began again at 0; the most that it counted since, and all that it counted before.
+        self.starts = 0
+        self.most: float = 0
+        self.earlier: float = 0
         self.last: dict[str, Any] | None = None
 
     def frame(self) -> FrameType | None:
@@ -68,10 +79,27 @@ class _Bar:
         generator = self.generator() if self.generator is not None else None
         return generator.gi_frame if generator is not None else None
 
-    @property
-    def holds_others(self) -> bool:
-        """Whether a bar that begins now in the same thread is inside of this one."""
-        return not self.over and (self.entered or self.under_way())
+    def holds(self, stack: dict[tuple[int, int], int]) -> bool:
+        """Tell whether a bar that begins now is inside of this one: its loop's body is what runs.
+
+        A generator's body that waits for its next item does not run; two of them stand side by side under `zip`.
+        """
+        generator = self.generator() if self.generator is not None else None
+        if self.over or (generator is not None and generator.gi_running):
+            return False  # the new bar belongs to the items themselves
+        if not self.entered and not self.under_way():
+            return False
+        for place, at in self.places:
+            if place in stack:
+                return stack[place] != at
+        return False
+
+    def start_over(self) -> None:
+        """Note that its count begins again at 0."""
+        self.starts += 1
+        self.earlier += self.most
+        self.most = 0
+        self.used_up = False
 
     def under_way(self) -> bool:
         """Whether a loop over the bar has begun and not ended."""
@@ -82,7 +110,10 @@ class _Bar:
         raise NotImplementedError  # a subclass knows where its library keeps the count
 
     def told(self, name: object, done: object, total: object, unit: object) -> dict[str, Any]:
-        done, total = _number(done), _number(total)
+        # A total of 0 is an idiom for one that is not known.
+        done, total = _number(done), _number(total) or None
+        if self.used_up and self.over and total is not None and done is not None and done < total:
+            total = done or None
         whole = done is not None and total is not None and done >= total
         # A bar without a total is finished when it is closed.
         status = "started" if not self.over else "finished" if whole or total is None else "stopped"
@@ -95,6 +126,8 @@ class _Bar:
             "total": total,
             "unit": _text(unit)[:40],
             "status": status,
+            "starts": self.starts,
+            "earlier": _number(self.earlier) or 0,
         }
 
 
@@ -112,12 +145,22 @@ class _Tqdm(_Bar):
         if frame is not None:
             # During a loop, `bar.n` is the count that was last drawn. The loop's own variable has the current one.
             done = max(done, frame.f_locals.get("n", 0))
+        if self.generator is not None:
+            # A loop that counts by hand as well is thrown back to its items; then this is what was drawn last.
+            done = max(done, bar.last_print_n)
+        elif done < 0.5 * self.most:
+            self.start_over()
+        # No other step back means less work.
+        done = self.most = max(done, self.most)
         scale = bar.unit_scale
         total = bar.total
         if scale not in (True, False, None, 1) and isinstance(scale, (int, float)):
             done, total = done * scale, None if total is None else total * scale
         name = (bar.desc or "").strip().rstrip(":") or _process_name()
-        return self.told(name, done, total, bar.unit)
+        told = self.told(name, done, total, bar.unit)
+        if self.earlier and done:
+            told["earlier"] = _number(self.earlier * done / self.most) or 0
+        return told
 
 
 class _RichTask(_Bar):
@@ -129,7 +172,10 @@ class _RichTask(_Bar):
         rich_text = sys.modules.get(type(task).__module__.replace(".progress", ".text"))
         if rich_text is not None and "[" in name:
             name = rich_text.Text.from_markup(name).plain
-        told = self.told(_text(name).strip() or _process_name(), task.completed, task.total, self.unit)
+        if task.completed < 0.5 * self.most:
+            self.start_over()
+        self.most = max(task.completed, self.most)
+        told = self.told(_text(name).strip() or _process_name(), self.most, task.total, self.unit)
         if task.finished:
             told["status"] = "finished"
         return told
@@ -217,6 +263,49 @@ def _record_text(record: Any) -> str:
     if len(message) > room:
         message = f"{message[: room - 60]} … [cut: {len(message):,} characters in all]"
     return message + trace
+
+
+#: Flags of the code of generators, and of asynchronous ones.
+_GENERATORS = 0x20 | 0x200
+#: Modules whose frames stand between a bar and the loop over it.
+_LIBRARIES = frozenset(("tqdm", "rich", "contextlib", __name__))
+
+
+def _lane() -> int:
+    """Return a number for the work at hand: the asyncio task, or the thread outside of one."""
+    events = sys.modules.get("asyncio.events")
+    loop = events._get_running_loop() if events is not None else None
+    if loop is not None:
+        with contextlib.suppress(Exception):
+            task = sys.modules["asyncio.tasks"].current_task()
+            if task is not None:
+                return id(task)
+    return threading.get_ident()
+
+
+def _stack(frame: FrameType | None) -> dict[tuple[int, int], int]:
+    """Return the frames on the stack, each with the instruction where it stands."""
+    found: dict[tuple[int, int], int] = {}
+    while frame is not None:
+        found[id(frame), id(frame.f_code)] = frame.f_lasti
+        frame = frame.f_back
+    return found
+
+
+def _places(frame: FrameType | None) -> list[_Place]:
+    """Return where a loop stands: the frame, and while that is a generator's, the frame that iterates it.
+
+    Frames of the libraries themselves are passed over. Numbers, not frames: a frame keeps a program's objects alive.
+    """
+    found: list[_Place] = []
+    while frame is not None:
+        parts = frame.f_globals.get("__name__", "").split(".")
+        if not _LIBRARIES.intersection(parts):
+            found.append(((id(frame), id(frame.f_code)), frame.f_lasti))
+            if not frame.f_code.co_flags & _GENERATORS:
+                break
+        frame = frame.f_back
+    return found
 
 
 def _gil() -> bool:
@@ -389,8 +478,9 @@ class Inside:
         """Follow a bar. `inner`: the program declared it to be inside of another one."""
         if len(self.bars) >= BARS:
             return
+        stack = _stack(sys._getframe(1)) if self.bars else {}
         for other in reversed(tuple(self.bars.values())):
-            if other.thread == bar.thread and not other.over and (inner or other.holds_others):
+            if other.lane == bar.lane and not other.over and (inner or other.holds(stack)):
                 bar.parent = other
                 break
         self.bars[bar.id] = bar
@@ -574,22 +664,37 @@ def patch_tqdm(module: ModuleType) -> None:
         _inside.began(followed, inner=bar.leave is False)
 
     @_quiet
-    def iterated(bar: Any, generator: Any) -> None:
+    def iterated(bar: Any, generator: Any, caller: FrameType) -> None:
         followed = getattr(bar, _KEY, None)
         if followed is not None:
             followed.generator = weakref.ref(generator)
+            followed.places = _places(caller)
 
     @_quiet
-    def entered(bar: Any) -> None:
+    def entered(bar: Any, caller: FrameType) -> None:
         followed = getattr(bar, _KEY, None)
         if followed is not None:
             followed.entered = True
+            followed.places = followed.places or _places(caller)
 
     @_quiet
     def over(bar: Any) -> None:
         followed = getattr(bar, _KEY, None)
         if followed is not None and _inside is not None and not bar.disable:
+            generator = followed.generator() if followed.generator is not None else None
+            error = sys.exc_info()[0]
+            # tqdm closes a bar itself when its items are used up; a loop that is left closes its generator.
+            followed.used_up = (generator is not None and generator.gi_running and error is None) or (
+                error is not None and issubclass(error, (StopIteration, StopAsyncIteration))
+            )
             _inside.over(followed)
+
+    @_quiet
+    def again(bar: Any) -> None:
+        followed = getattr(bar, _KEY, None)
+        if followed is not None:
+            followed.read()
+            followed.start_over()
 
     def init(original: Any) -> Any:
         def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807
@@ -602,14 +707,14 @@ def patch_tqdm(module: ModuleType) -> None:
         def __iter__(self: Any) -> Any:  # noqa: N807
             # The library's own generator: an item costs what it cost before.
             generator = original(self)
-            iterated(self, generator)
+            iterated(self, generator, sys._getframe(1))
             return generator
 
         return __iter__
 
     def enter(original: Any) -> Any:
         def __enter__(self: Any) -> Any:  # noqa: N807
-            entered(self)
+            entered(self, sys._getframe(1))
             return original(self)
 
         return __enter__
@@ -621,7 +726,20 @@ def patch_tqdm(module: ModuleType) -> None:
 
         return close
 
-    for name, make in (("__init__", init), ("__iter__", iterate), ("__enter__", enter), ("close", close)):
+    def reset(original: Any) -> Any:
+        def reset(self: Any, *arguments: Any, **named: Any) -> Any:
+            again(self)
+            return original(self, *arguments, **named)
+
+        return reset
+
+    for name, make in (
+        ("__init__", init),
+        ("__iter__", iterate),
+        ("__enter__", enter),
+        ("close", close),
+        ("reset", reset),
+    ):
         _patch(module.tqdm, name, make)
 
 
@@ -641,6 +759,7 @@ def patch_rich(module: ModuleType) -> None:
         for generator in tuple(tracking):
             if generator.gi_frame is caller:
                 followed.generator = weakref.ref(generator)
+                followed.places = _places(caller)
 
     @_quiet
     def over(progress: Any, task_ids: Any) -> None:
@@ -648,6 +767,13 @@ def patch_rich(module: ModuleType) -> None:
         for task_id in tuple(followed) if task_ids is None else task_ids:
             if task_id in followed and _inside is not None:
                 _inside.over(followed.pop(task_id))
+
+    @_quiet
+    def again(progress: Any, task_id: Any) -> None:
+        followed = progress.__dict__.get(_KEY, {}).get(task_id)
+        if followed is not None:
+            followed.read()
+            followed.start_over()
 
     def track(original: Any) -> Any:
         def track(self: Any, *arguments: Any, **named: Any) -> Any:
@@ -672,6 +798,13 @@ def patch_rich(module: ModuleType) -> None:
 
         return remove_task
 
+    def reset(original: Any) -> Any:
+        def reset(self: Any, task_id: Any, *arguments: Any, **named: Any) -> Any:
+            again(self, task_id)
+            return original(self, task_id, *arguments, **named)
+
+        return reset
+
     def stop(original: Any) -> Any:
         def stop(self: Any) -> Any:
             over(self, None)
@@ -683,6 +816,7 @@ def patch_rich(module: ModuleType) -> None:
         ("track", track),
         ("add_task", add_task),
         ("remove_task", remove_task),
+        ("reset", reset),
         ("stop", stop),
     ):
         _patch(module.Progress, name, make)

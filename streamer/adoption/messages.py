@@ -24,7 +24,10 @@ class Record(Struct, frozen=True):
 
 
 class BarMessage(Struct, frozen=True):
-    """A bar as its process counts it. `id` and `parent` are names within that process."""
+    """A bar as its process counts it. `id` and `parent` are names within that process.
+
+    `starts` is how many times it has started over: its count began again at 0. `earlier` is what it counted before.
+    """
 
     id: str
     parent: str | None = None
@@ -33,6 +36,8 @@ class BarMessage(Struct, frozen=True):
     total: float | int | None = None
     unit: str = ""
     status: BarStatus = "started"
+    starts: int = 0
+    earlier: float | int = 0
 
 
 class Message(Struct, frozen=True):
