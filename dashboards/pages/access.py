@@ -37,8 +37,8 @@ def refusal(request: Any, served: PagesAddress | None) -> str:
     if _is_own(name) or name in allowed or "*" in "".join(served.given):
         return ""
     return (
-        f"Nobody allowed the name “{name[:100]}” for these pages. Serve them with "
-        f"--allow-websocket-origin={name[:100]}:{served.port}, if it is theirs."
+        f"The name “{name[:100]}” is not allowed for these pages. If it is this server's name, serve them with "
+        f"--allow-websocket-origin={name[:100]}:{served.port}"
     )
 
 

@@ -45,7 +45,10 @@ def viewer() -> str:
 
 def _refused_page(reason: str) -> None:
     model = Runs(connection="missing", connection_message=reason)
-    show(Notice(model, home_href=""), make_where([("Not served", "")], "Not served", owner="", query=""))
+    show(
+        Notice(model, home_href="", page=True),
+        make_where([("Not served", "")], "Not served", owner="", query=""),
+    )
 
 
 # -- the three pages ---------------------------------------------------------------------------------------------------

@@ -299,10 +299,8 @@ def test_a_page_says_that_it_lost_its_server_and_comes_back_with_it(tmp_path, op
 
 def test_a_page_whose_address_its_server_refuses_says_with_what_it_has_to_be_started(server, open_page):
     page = open_page(server.page_url.replace("127.0.0.1", "team.localhost"))
-    page.get_by_text("The page is loaded anew when its server answers.").wait_for()
-    page.reload()
-    page.get_by_text(f"--allow-websocket-origin=team.localhost:{server.port}", exact=True).wait_for()
-    page.get_by_role("button", name="Load anew").wait_for()
+    page.get_by_role("heading", name="Not served").wait_for()
+    page.get_by_text(f"--allow-websocket-origin=team.localhost:{server.port}").wait_for()
     page.goto(server.page_url)
     page.get_by_role("heading", name="Runs", exact=True).wait_for()
 
