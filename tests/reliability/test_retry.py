@@ -20,6 +20,7 @@ from streamer.model.events import (
     decode_event,
     encode_event,
 )
+from streamer.model.text.cleaning import cleaned
 from streamer.producer.run import Run
 from streamer.protocol.failed_items import FailedItems, write
 from streamer.server.execution.base import Exit
@@ -82,7 +83,7 @@ class Work:
 
     def failures(self) -> list[ItemFailed]:
         """Return the failed items as the log has them."""
-        stored = [decode_event(encode_event(bounded(event))) for event in self.events]
+        stored = [decode_event(encode_event(bounded(cleaned(event)))) for event in self.events]
         return [event for event in stored if isinstance(event, ItemFailed)]
 
 
