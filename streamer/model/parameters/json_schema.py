@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -17,10 +17,19 @@ import msgspec
 import param
 
 from streamer.model.bounds import cut
+from streamer.model.parameters.declared import (
+    Kinds,
+    fill,
+    has_factory,
+    is_required,
+    kinds_of,
+    read_value,
+    watched_names,
+)
 from streamer.model.parameters.interrupt import is_interrupt
-from streamer.model.parameters.kinds import Kind, kind_of, or_null
+from streamer.model.parameters.kinds import Kind, or_null
 from streamer.model.parameters.secret import is_secret, texts_of
-from streamer.model.parameters.values import Refused, plain, type_name
+from streamer.model.parameters.values import Refused, plain, same, type_name
 from streamer.model.pipeline import Pipeline, doc_of, title_of
 from streamer.model.text.secrets import HIDDEN
 
@@ -28,8 +37,6 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 #: Most problems that are listed of one set of values, not counting those of parameters that are missing.
 PROBLEMS_LIMIT: Final = 100
 _TEXT_LIMIT: Final = 200
-#: As Panel orders a form: a parameter without precedence comes after those of 0, before all the others.
-_DEFAULT_PRECEDENCE: Final = 1e-8
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -59,13 +66,15 @@ def schema_of(pipeline: type[Pipeline]) -> dict[str, Any]:
     Besides the standard's keywords: ``x-step``, ``x-soft-minimum``, ``x-soft-maximum`` of a number; ``x-minimum`` and
     ``x-maximum`` of a date; ``x-path`` ("file", "folder" or "any") and ``x-exists`` of a path. Formats are date,
     date-time, path and color. A pattern that only Python understands is ``x-pattern``.
+    ``x-watched``: a method of the class sets other parameters, or their choices, after this one changed.
     """
-    return _schema(pipeline, _kinds(pipeline))
+    return _schema(pipeline, kinds_of(pipeline))
 
 
-def _schema(pipeline: type[Pipeline], kinds: _Kinds) -> dict[str, Any]:
+def _schema(pipeline: type[Pipeline], kinds: Kinds) -> dict[str, Any]:
     properties = {}
     required = []
+    watched = watched_names(pipeline)
     for name, (parameter, kind) in kinds.items():
         schema: dict[str, Any] = {"title": parameter.label or name}
         if parameter.doc:
@@ -78,12 +87,14 @@ def _schema(pipeline: type[Pipeline], kinds: _Kinds) -> dict[str, Any]:
             schema["writeOnly"] = True
             if isinstance(parameter, param.String):
                 schema["format"] = "password"
-        if _is_required(parameter, kind):
+        if is_required(parameter, kind):
             required.append(name)
-        elif not (_has_factory(parameter) or (hides and parameter.default)):
+        elif not (has_factory(parameter) or (hides and parameter.default)):
             # A default that JSON cannot carry is used all the same when no value is given.
             with suppress(TypeError, ValueError):
                 schema["default"] = kind.write(parameter.default)
+        if name in watched:
+            schema["x-watched"] = True
         properties[name] = schema
     return {
         "$schema": DIALECT,
@@ -105,36 +116,48 @@ def build(pipeline: type[Pipeline], values: object) -> Pipeline:
     if not isinstance(values, Mapping):
         message = f"must be an object, not {type_name(values)}"
         raise ParametersRefused((Problem("", message, _received(values), "a JSON object"),))
-    kinds = _kinds(pipeline)
-    problems: list[Problem] = []
+    kinds = kinds_of(pipeline)
+    problems: dict[str, Problem] = {}
     arguments: dict[str, Any] = {}
+    refused: dict[str, Exception] = {}
     for name, value in values.items():
-        if len(problems) >= PROBLEMS_LIMIT:
+        if len(problems) + len(refused) >= PROBLEMS_LIMIT:
             break
         if name not in kinds:
-            problems.append(_unknown(name, value, kinds))
+            problems[name] = _unknown(name, value, kinds)
             continue
-        parameter, kind = kinds[name]
         try:
-            arguments[name] = _read(parameter, kind, value)
+            arguments[name] = read_value(*kinds[name], value)
         except Exception as error:  # noqa: BLE001 - param has more than one type for "refused", and users add parameters
-            problems.append(
-                _hiding(Problem(name, _clean(error), _received(value), kind.expected), kinds, values)
-            )
-    for name, (parameter, kind) in kinds.items():
-        if name not in values and _is_required(parameter, kind):
-            problems.append(Problem(name, "is required", "nothing", kind.expected))
-    if problems:
-        raise ParametersRefused(tuple(problems))
+            refused[name] = error
+    missing = [
+        Problem(name, "is required", "nothing", kind.expected)
+        for name, (parameter, kind) in kinds.items()
+        if name not in values and is_required(parameter, kind)
+    ]
+    built = None
     with _choices_kept(kinds):
         try:
-            built = pipeline(**arguments)
+            if refused and watched_names(pipeline):
+                # Choices and bounds of the class are those of its defaults: watchers say which hold for these values.
+                built = pipeline(**arguments)
+                given = {name: value for name, value in values.items() if name in kinds}
+                refused = fill(built, given)
+            elif not (refused or problems or missing):
+                built = pipeline(**arguments)
         except BaseException as error:
             if is_interrupt(error):
                 raise
             problem = _hiding(_of_constructor(error, values, kinds), kinds, values)
             raise ParametersRefused((problem,)) from error
-    built._given = arguments
+    problems |= {name: _refusal(name, error, values, kinds) for name, error in refused.items()}
+    if built is None or problems or missing:
+        raise ParametersRefused((*(problems[name] for name in values if name in problems), *missing))
+    now = kinds_of(pipeline, built) if arguments.keys() != values.keys() else {}
+    built._given = {
+        name: arguments[name] if name in arguments else read_value(*now[name], values[name])
+        for name in values
+    }
     return built
 
 
@@ -145,7 +168,9 @@ def secret_names(pipeline: type[Pipeline]) -> frozenset[str]:
         pipeline: The class.
 
     """
-    return frozenset(name for name, (parameter, _) in _kinds(pipeline).items() if is_secret(name, parameter))
+    return frozenset(
+        name for name, (parameter, _) in kinds_of(pipeline).items() if is_secret(name, parameter)
+    )
 
 
 def secrets_of(pipeline: Pipeline) -> set[str]:
@@ -174,7 +199,10 @@ def values_of(pipeline: Pipeline) -> dict[str, Any]:
     """
     values = {}
     given = pipeline._given or {}
-    for name, (parameter, kind) in _kinds(type(pipeline)).items():
+    cls = type(pipeline)
+    # Choices that depend on another value are the pipeline's own.
+    kinds = kinds_of(cls, pipeline if watched_names(cls) else None)
+    for name, (parameter, kind) in kinds.items():
         if name not in given and is_secret(name, parameter) and parameter.default:
             # The class has it; nothing else needs it.
             continue
@@ -189,73 +217,89 @@ def values_of(pipeline: Pipeline) -> dict[str, Any]:
 
 def changed(
     pipeline: type[Pipeline], values: Mapping[str, Any], names: Sequence[str]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[dict[str, Any], dict[str, Any], tuple[Problem, ...]]:
     """Set parameters one after another, as a person fills in a form, and let the class's watchers answer.
 
     Args:
         pipeline: The class. Its watchers run in this process.
-        values: The values so far, as JSON. A value that does not fit (any more) is left out.
+        values: The values so far, as JSON.
         names: The parameters that were changed last. They are set after the others.
 
     Returns:
-        The values as JSON, and the schema with the choices and bounds that hold now.
+        The values as JSON, without secrets; the schema with the choices and bounds that hold now; and why values do
+        not fit these. A value that was refused is as it came.
 
     Raises:
         Exception: Whatever the class's constructor or a watcher raises.
 
     """
     made = pipeline()
-    order = [name for name in _kinds(pipeline) if name in values]
-    for name in sorted(order, key=lambda name: name in names):
-        parameter, kind = _kinds(pipeline, made)[name]
-        try:
-            value = _read(parameter, kind, values[name])
-        except (ValueError, TypeError, OSError):
-            continue
-        setattr(made, name, value)
-    kinds = _kinds(pipeline, made)
+    refused = fill(made, values, names)
+    declared = kinds_of(pipeline)
+    kinds = kinds_of(pipeline, made)
     now = {}
     for name, (parameter, kind) in kinds.items():
-        if name not in values and is_secret(name, parameter):
+        if is_secret(name, parameter):
             continue
-        with suppress(TypeError, ValueError):
-            now[name] = kind.write(getattr(made, name))
-    return now, _schema(pipeline, kinds)
+        if name in refused:
+            now[name] = values[name]
+            continue
+        value = _present(made, name, kind)
+        if value is _ABSENT:
+            continue
+        now[name] = value
+        # A watcher may set choices that do not have the value.
+        try:
+            read_value(parameter, kind, value)
+        except Exception as error:  # noqa: BLE001 - as in `build`
+            refused[name] = error
+    schema = _schema(pipeline, kinds)
+    needed = {name for name, (parameter, kind) in declared.items() if is_required(parameter, kind)}
+    schema["required"] = [name for name in schema["required"] if name in needed]
+    problems = tuple(
+        _refusal(name, error, {**values, **now}, kinds)
+        for name, error in refused.items()
+        if not _is_own_default(name, {**values, **now}[name], declared, kinds)
+    )
+    return now, schema, problems[:PROBLEMS_LIMIT]
 
 
 # -- inside --------------------------------------------------------------------------------------------------
 
-_Kinds = dict[str, tuple[param.Parameter[Any], Kind]]
+
+_ABSENT: Final = object()
 
 
-def _kinds(pipeline: type[Pipeline], made: Pipeline | None = None) -> _Kinds:
-    """Return the parameters that JSON can carry, in the order of a form; those of `made`, with its own choices."""
-    existing = pipeline.param.objects("existing") if made is None else made.param.objects("existing")
-    declared = {
-        name: existing[name] for base in reversed(pipeline.__mro__) for name in vars(base) if name in existing
-    }
-    found = {}
-    for name, parameter in declared.items():
-        hidden = parameter.precedence is not None and parameter.precedence < 0
-        if name == "name" or name.startswith("_") or hidden or parameter.constant or parameter.readonly:
-            continue
-        kind = kind_of(parameter)
-        if kind is not None:
-            found[name] = (parameter, kind)
-
-    def precedence(item: tuple[str, tuple[param.Parameter[Any], Kind]]) -> float:
-        value = item[1][0].precedence
-        return _DEFAULT_PRECEDENCE if value is None else float(value)
-
-    return dict(sorted(found.items(), key=precedence))
+def _present(made: Pipeline, name: str, kind: Kind) -> Any:
+    """Return a parameter's value as JSON; `_ABSENT` for one that JSON cannot carry."""
+    try:
+        return kind.write(getattr(made, name))
+    except (TypeError, ValueError, OSError):
+        return _ABSENT
 
 
-def _unknown(name: Any, value: Any, kinds: _Kinds) -> Problem:
+def _is_own_default(name: str, value: Any, declared: Kinds, kinds: Kinds) -> bool:
+    """Tell whether a value is the class's default, which needs not be of its own parameter's kind."""
+    if name not in declared or declared[name][1].schema != kinds[name][1].schema:
+        return False
+    try:
+        return same(declared[name][1].write(declared[name][0].default), value)
+    except (TypeError, ValueError):
+        return False
+
+
+def _refusal(name: str, error: Exception, values: Mapping[str, Any], kinds: Kinds) -> Problem:
+    return _hiding(
+        Problem(name, _clean(error), _received(values[name]), kinds[name][1].expected), kinds, values
+    )
+
+
+def _unknown(name: Any, value: Any, kinds: Kinds) -> Problem:
     known = f"one of {', '.join(kinds)}" if kinds else "no parameters: this pipeline has none"
     return Problem(_text(str(name)), "is not a parameter of this pipeline", _received(value), known)
 
 
-def _hiding(problem: Problem, kinds: _Kinds, values: Mapping[str, Any]) -> Problem:
+def _hiding(problem: Problem, kinds: Kinds, values: Mapping[str, Any]) -> Problem:
     """Return a problem without the secrets that were received."""
     names = [name for name in values if name in kinds and is_secret(name, kinds[name][0])]
     message, received = problem.message, HIDDEN if problem.field in names else problem.received
@@ -266,7 +310,7 @@ def _hiding(problem: Problem, kinds: _Kinds, values: Mapping[str, Any]) -> Probl
     return Problem(problem.field, message, received, problem.expected)
 
 
-def _of_constructor(error: BaseException, values: Mapping[str, Any], kinds: _Kinds) -> Problem:
+def _of_constructor(error: BaseException, values: Mapping[str, Any], kinds: Kinds) -> Problem:
     """Return what a constructor raised; of one parameter when param's message names it, else of all together."""
     found = _FIELD.search(_str(error))
     name = found[1] if found else ""
@@ -275,22 +319,11 @@ def _of_constructor(error: BaseException, values: Mapping[str, Any], kinds: _Kin
     return Problem("", _clean(error), _received(dict(values)))
 
 
-def _read(parameter: param.Parameter[Any], kind: Kind, value: Any) -> Any:
-    if value is None and kind.nullable:
-        return None
-    converted = kind.read(value)
-    if kind.checked:
-        # Why not by setting it on an instance: that would run the class's watchers before it is whole.
-        validate: Callable[[Any], None] = parameter._validate
-        validate(converted)
-    return converted
-
-
 def _value(pipeline: Pipeline, name: str, parameter: param.Parameter[Any]) -> Any:
     # Why not the present value of one that was built: a constructor that changes it would change it once more.
     if pipeline._given is not None and name in pipeline._given:
         return pipeline._given[name]
-    is_default = pipeline._given is not None and not _has_factory(parameter)
+    is_default = pipeline._given is not None and not has_factory(parameter)
     try:
         return getattr(type(pipeline) if is_default else pipeline, name)
     except OSError:
@@ -298,16 +331,8 @@ def _value(pipeline: Pipeline, name: str, parameter: param.Parameter[Any]) -> An
         return param.Parameter.__get__(parameter, None if is_default else pipeline, type(pipeline))
 
 
-def _is_required(parameter: param.Parameter[Any], kind: Kind) -> bool:
-    return not (parameter.default is not None or kind.nullable or _has_factory(parameter))
-
-
-def _has_factory(parameter: param.Parameter[Any]) -> bool:
-    return getattr(parameter, "default_factory", None) is not None
-
-
 @contextmanager
-def _choices_kept(kinds: _Kinds) -> Iterator[None]:
+def _choices_kept(kinds: Kinds) -> Iterator[None]:
     """Undo what setting an open selector does: param adds the value to the choices of the class, for good."""
     lists = [p._objects for p, kind in kinds.values() if isinstance(p, param.Selector) and not kind.checked]
     before = [list(objects) for objects in lists]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
 
-from streamer.server.execution.form import FORMS_AT_ONCE, FormFailed, form_after
+from streamer.server.execution.form import FORM_SECONDS, FormFailed, Forms, FormsBusy
 from streamer.server.http.errors import ApiError, not_valid
 from streamer.server.http.handler import BaseHandler
 from streamer.server.runs.start import UnknownPipeline
@@ -46,7 +45,7 @@ class FormBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FormHandler(BaseHandler):
-    """``POST /api/pipelines/NAME/form``: the form's values and schema after a change."""
+    """``POST /api/pipelines/NAME/form``: the form's values and schema after a change, and which values do not fit."""
 
     async def post(self, name: str) -> None:
         body = self.json_object()
@@ -57,8 +56,11 @@ class FormHandler(BaseHandler):
         offer = await self.parts.runs.read(lambda: self.parts.catalog.get(name))
         if offer is None:
             raise UnknownPipeline(f"no pipeline {name[:100]!r} is on offer")
-        room = self.application.settings.setdefault("forms", asyncio.Semaphore(FORMS_AT_ONCE))
+        forms: Forms = self.application.settings.setdefault("forms", Forms())
+        left = max(FORM_SECONDS - self.request.request_time(), 0.0)
         try:
-            self.answer(await form_after(offer.reference, asked.values, asked.changed, room=room))
+            self.answer(await forms.after(offer.reference, asked.values, asked.changed, seconds=left))
         except FormFailed as error:
             raise ApiError(422, "invalid", str(error)) from error
+        except FormsBusy as error:
+            raise ApiError(503, "too_many_forms", str(error), retry=True) from error

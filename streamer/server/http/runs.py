@@ -29,12 +29,18 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{20,200}", re.ASCII)
 
 
 class StartHandler(StreamHandler):
-    """``POST /api/pipelines/NAME/runs``: start a run; the answer is its id, or with the right `Accept` its stream."""
+    """``POST /api/pipelines/NAME/runs``: start a run; the answer is its id, or with the right `Accept` its stream.
+
+    With ``?check=true`` the parameters are checked, and nothing is started.
+    """
 
     async def post(self, name: str) -> None:
         streaming = "text/event-stream" in self.request.headers.get("Accept", "").lower()
         on_disconnect = self.choice("on_disconnect", {"": False, "cancel": True}, "")
         style = self.stream_style()
+        if self.choice("check", {"": False, "true": True}, ""):
+            self.answer({"parameters": await self.or_leave(self.parts.runs.check(name, self.json_object()))})
+            return
         if streaming:
             # Before there is a run that nobody would learn of.
             self.check_room()

@@ -213,6 +213,23 @@ class Runs:
         """
         return await self._start.start(pipeline, values, owner=owner, time_limit_seconds=time_limit_seconds)
 
+    async def check(self, pipeline: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Check parameters as a start does, and start nothing.
+
+        Args:
+            pipeline: Name of the pipeline.
+            values: Its parameters; those that are missing have their defaults.
+
+        Returns:
+            All parameters, as they are shown.
+
+        Raises:
+            UnknownPipeline: No pipeline of that name is on offer.
+            ParametersRefused: The pipeline does not take these values.
+
+        """
+        return await self._start.check(pipeline, values)
+
     async def retry(
         self,
         run_id: str,

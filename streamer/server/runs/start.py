@@ -81,6 +81,18 @@ class Start:
         """
         return await self._start(pipeline, values, owner, time_limit_seconds)
 
+    async def check(self, pipeline: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters that a start with these values would have, as they are shown; see `Runs.check`.
+
+        Args:
+            pipeline: The pipeline's name.
+            values: Its parameters, as JSON.
+
+        """
+        offer = await self._journal.read(lambda: self._offer(pipeline))
+        whole = await self._journal.read(lambda: _checked_values(offer.pipeline, values))
+        return divide(whole, secret_names(offer.pipeline))[0]
+
     async def retry(
         self,
         run_id: str,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streamer.server.execution.form import FormFailed, form_after
+from streamer.server.execution.form import FormFailed, Forms, FormsBusy
 
 CODE = """
 import os
@@ -47,10 +47,7 @@ def ask(folder: Path, values: dict[str, Any], changed: list[str], seconds: float
     path = folder / "trip.py"
     path.write_text(CODE)
 
-    async def asked() -> dict[str, Any]:
-        return await form_after(f"{path}:Trip", values, changed, room=asyncio.Semaphore(1), seconds=seconds)
-
-    return asyncio.run(asked())
+    return asyncio.run(Forms().after(f"{path}:Trip", values, changed, seconds=seconds))
 
 
 @pytest.mark.slow
@@ -69,5 +66,10 @@ def test_code_that_fails_is_told(tmp_path: Path, nights: int, message: str) -> N
 
 @pytest.mark.slow
 def test_code_that_hangs_is_killed(tmp_path: Path) -> None:
-    with pytest.raises(FormFailed, match=r"longer than 1\.5 s"):
+    with pytest.raises(FormFailed, match="longer than 2 s"):
         ask(tmp_path, {"nights": 9}, ["nights"], seconds=1.5)
+
+
+async def test_no_form_is_computed_where_there_is_no_room() -> None:
+    with pytest.raises(FormsBusy):
+        await Forms(at_once=0).after("trip:Trip", {}, [])

@@ -90,6 +90,11 @@ def paths(epoch: str) -> dict[str, Any]:
                         "`cancel`: cancel the run when this client leaves.",
                         {"type": "string", "enum": ["", "cancel"]},
                     ),
+                    query(
+                        "check",
+                        "`true`: check the parameters as a start does, and start nothing.",
+                        {"type": "string", "enum": ["", "true"]},
+                    ),
                     FORMAT,
                     TIME_LIMIT,
                     OWNER,
@@ -131,7 +136,14 @@ def paths(epoch: str) -> dict[str, Any]:
                 },
                 "responses": {
                     "200": answer(
-                        "The form.", structure({"values": {"type": "object"}, "schema": {"type": "object"}})
+                        "The form.",
+                        structure(
+                            {
+                                "values": {"type": "object"},
+                                "schema": {"type": "object"},
+                                "problems": array({"type": "object"}),
+                            }
+                        ),
                     ),
                     **errors("404", "415", "422"),
                 },
