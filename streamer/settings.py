@@ -175,6 +175,11 @@ class Settings:
                 "the port could run pipelines on this machine; set a token, or listen on 127.0.0.1"
             )
 
+    @property
+    def is_own_folder(self) -> bool:
+        """Whether the data folder is one of the user's own, and not the platform's."""
+        return self.data != _default_data()
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **changes: Any) -> Settings:
         """Read the settings from the environment; `changes` win; empty counts as not set. Raises `SettingError`."""

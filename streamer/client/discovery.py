@@ -5,19 +5,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
-from streamer.settings import Settings
+from streamer.settings import Settings, is_loopback
 
 #: The file in the data folder in which a streamer notes where it is reached: ``{"url", "pid", "page"}``.
 ADDRESS_FILE: Final = "streamer.json"
 #: More than any such file has; what is larger is not one.
 _LARGEST_FILE: Final = 10_000
 _DEFAULT_PORT: Final = 5007
+#: The URL of no streamer: nothing can listen on port 0.
+NOWHERE: Final = "http://127.0.0.1:0"
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -52,16 +56,53 @@ def read_address(data: Path) -> Address | None:
 
 
 def find_streamer(settings: Settings) -> str:
-    """Return a streamer's URL, without a slash at its end: STREAMER_URL, else what the local one noted, else a default.
+    """Return a streamer's URL, without a slash at its end.
 
-    The default is the port of the settings, 5007 unless it was changed, on this machine.
+    Args:
+        settings: The settings.
+
+    Returns:
+        STREAMER_URL, else the address that the streamer of the data folder noted, else the port of the settings, 5007
+        unless it was changed, on this machine. A data folder of the user's own has no other streamer than its own:
+        without one, and without a port of the settings, it is `NOWHERE`.
+
     """
     if settings.url:
         return settings.url.rstrip("/")
     address = read_address(settings.data)
-    if address is not None:
+    if address is not None and _may_live(address):
         return address.url.rstrip("/")
+    if settings.is_own_folder and settings.port in (0, _DEFAULT_PORT):
+        return NOWHERE
     return f"http://127.0.0.1:{settings.port or _DEFAULT_PORT}"
+
+
+def _may_live(address: Address) -> bool:
+    """Return whether the process that noted an address may be there; another one may have its port since."""
+    if not address.pid or not is_loopback(urlsplit(address.url).hostname or ""):
+        return True
+    try:
+        os.kill(address.pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def nobody_at(url: str, data: Path) -> str:
+    """Return the words for a streamer that does not answer.
+
+    Args:
+        url: Its URL, or `NOWHERE`.
+        data: The data folder of the settings.
+
+    """
+    return (
+        f"no streamer uses the data folder {data} (STREAMER_DATA)"
+        if url == NOWHERE
+        else f"no streamer at {url}"
+    )
 
 
 def whereabouts(data: Path, first: str) -> Callable[[], str]:
@@ -81,7 +122,7 @@ def whereabouts(data: Path, first: str) -> Callable[[], str]:
     def where() -> str:
         nonlocal last
         address = read_address(data)
-        known = address.url.rstrip("/") if address is not None else None
+        known = address.url.rstrip("/") if address is not None and _may_live(address) else None
         # The folder's address may be left over from a killed streamer, so it is not the last word either.
         last = known if known is not None and last == first else first
         return last

@@ -18,7 +18,7 @@ import httpx
 import msgspec
 
 from streamer.client.addresses import checked_url, plain
-from streamer.client.discovery import find_streamer
+from streamer.client.discovery import NOWHERE, find_streamer, nobody_at
 from streamer.client.stream import MAX_EVENT_BYTES
 from streamer.protocol.api import (
     MAX_ANSWER_BYTES,
@@ -170,7 +170,10 @@ class Transport:
                     await response.aclose()
         except httpx.TransportError as error:
             self._found = None
-            raise StreamerAway(url, reason_of(error)) from error
+            away = StreamerAway(url, reason_of(error))
+            if url == NOWHERE:
+                away.args = (nobody_at(url, self.settings.data),)
+            raise away from error
         except TimeoutError as error:
             raise StreamerAway(url, f"no whole answer within {_ANSWER_SECONDS:g} s") from error
         if not is_good:

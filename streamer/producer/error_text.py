@@ -82,6 +82,22 @@ def leaves(error: BaseException) -> list[BaseException]:
     return found
 
 
+def leave_out_our_end(error: BaseException) -> None:
+    """Let the traceback of a Ctrl-C end in the user's code, which it interrupted, and not in our handler of the signal.
+
+    Args:
+        error: The exception. One that no code of this package raised stays as it is.
+
+    """
+    last, trace = None, error.__traceback__
+    while trace is not None:
+        if not _is_own(trace.tb_frame.f_code.co_filename):
+            last = trace
+        trace = trace.tb_next
+    if last is not None:
+        last.tb_next = None
+
+
 def _is_own(filename: str) -> bool:
     if filename.startswith("<frozen importlib"):
         return True

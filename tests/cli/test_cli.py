@@ -267,6 +267,44 @@ def test_failed_items_stand_above_the_bars_and_once_more_at_the_end(server):
         assert "failed in count: 3: " in shown.text
 
 
+# -- mistakes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("runs", "--status", "over"), "streamer: status: expected some of queued, "),
+        (("runs", "--outcome", "over"), "streamer: outcome: expected some of complete, partial, "),
+        (("run", "Count", "-p", "n=-1"), "streamer: n: "),
+    ],
+)
+def test_a_mistake_has_one_message_that_names_its_field_once(server, words, said):
+    ended = call(server, *words)
+    assert 2 == ended.returncode
+    assert ended.stderr.startswith(said)
+    assert 1 == len(ended.stderr.splitlines())
+    assert 1 == ended.stderr.count(f"{said.split()[1]} ")
+
+
+@pytest.mark.slow
+def test_serve_says_whether_the_port_or_the_folder_cannot_be_used(server, tmp_path):
+    port = server.url.rpartition(":")[2]
+    ended = call(server, "serve", "--port", port, "--data", str(tmp_path / "data"))
+    assert (
+        2,
+        f"streamer: cannot listen on 127.0.0.1:{port}: another program does; take another port with --port\n",
+    ) == (
+        ended.returncode,
+        ended.stderr,
+    )
+    (tmp_path / "file").write_text("")
+    ended = call(server, "serve", "--port", "0", "--data", str(tmp_path / "file" / "data"))
+    assert 2 == ended.returncode
+    assert ended.stderr.startswith(f"streamer: cannot use {tmp_path / 'file' / 'data'}: ")
+    assert "listen" not in ended.stderr
+
+
 # -- parameters --------------------------------------------------------------------------------------------------------
 
 OFFER = Offer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from streamer.client.client import (
     StreamReset,
     Unavailable,
 )
-from streamer.client.discovery import Address, find_streamer, read_address
+from streamer.client.discovery import NOWHERE, Address, find_streamer, read_address, whereabouts
 from streamer.model.events import Completed, Entry, PhaseSpec
 from streamer.model.reducer import apply, fold
 from streamer.model.state import RunState
@@ -158,15 +159,37 @@ def test_what_cannot_be_a_token_is_refused(token) -> None:
 # -- finding the streamer ----------------------------------------------------------------------------------------------
 
 
-def test_the_streamer_is_where_the_settings_say_then_where_it_noted_then_the_default(tmp_path) -> None:
+def test_the_streamer_is_where_the_settings_say_then_where_it_noted_then_the_default(
+    tmp_path, monkeypatch
+) -> None:
     local = Settings(data=tmp_path)
-    assert "http://127.0.0.1:5007" == find_streamer(local)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    assert "http://127.0.0.1:5007" == find_streamer(Settings())
     assert "http://127.0.0.1:6007" == find_streamer(Settings(data=tmp_path, port=6007))
-    assert "http://127.0.0.1:5007" == find_streamer(Settings(data=tmp_path, port=0))
+    assert "http://127.0.0.1:5007" == find_streamer(Settings(port=0))
     (tmp_path / "streamer.json").write_text('{"url": "http://127.0.0.1:7007/", "pid": 1, "page": "p"}')
     assert Address("http://127.0.0.1:7007/", 1, "p") == read_address(tmp_path)
     assert "http://127.0.0.1:7007" == find_streamer(local)
     assert "https://ops.example" == find_streamer(Settings(data=tmp_path, url="https://ops.example/"))
+
+
+async def test_a_folder_of_its_own_without_a_streamer_is_no_other_folders(tmp_path) -> None:
+    local = Settings(data=tmp_path)
+    assert NOWHERE == find_streamer(local) == find_streamer(Settings(data=tmp_path, port=0))
+    async with Client(settings=local) as client:
+        with pytest.raises(StreamerAway, match=r"no streamer uses the data folder .* \(STREAMER_DATA\)"):
+            await client.runs()
+
+
+def test_the_note_of_a_streamer_that_has_died_is_no_address(tmp_path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / "streamer.json").write_text(f'{{"url": "http://127.0.0.1:7007", "pid": {ended.pid}}}')
+    assert NOWHERE == find_streamer(Settings(data=tmp_path))
+    assert "http://first" == whereabouts(tmp_path, "http://first")()
+    # A streamer on another machine has its own numbers.
+    (tmp_path / "streamer.json").write_text(f'{{"url": "http://ops:7007", "pid": {ended.pid}}}')
+    assert "http://ops:7007" == find_streamer(Settings(data=tmp_path))
 
 
 @pytest.mark.parametrize(

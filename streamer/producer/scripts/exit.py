@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from streamer.client import identity
+from streamer.producer.error_text import leave_out_our_end
 from streamer.producer.scripts.notices import printing, say
 from streamer.producer.scripts.session import lock, publishers, sessions
 
@@ -41,6 +42,9 @@ def _excepthook(kind: type[BaseException], error: BaseException, trace: Tracebac
     global _interrupted  # noqa: PLW0603 - the interpreter's own flag is global as well
     _note(error)
     _interrupted = kind is KeyboardInterrupt
+    if isinstance(error, KeyboardInterrupt):
+        leave_out_our_end(error)
+        trace = error.__traceback__
     # A traceback is written piece by piece; no notice comes between.
     with printing:
         _hooked[0](kind, error, trace)
@@ -60,7 +64,12 @@ def _note(error: BaseException) -> None:
 
 
 def _at_exit() -> None:
-    leave()
+    global _interrupted  # noqa: PLW0603 - the interpreter's own flag is global as well
+    try:
+        leave()
+    except KeyboardInterrupt:
+        # Nobody waits any longer. The events that were not sent are in the spools.
+        _interrupted = True
     if _interrupted:
         # An import after Ctrl-C, as in `leave`, makes Python forget that Ctrl-C ended it (exit code 130).
         with contextlib.suppress(KeyboardInterrupt):

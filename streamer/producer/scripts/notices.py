@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
+from pathlib import Path
 from typing import Final
 
+from streamer.client.discovery import NOWHERE, nobody_at, read_address
 from streamer.model.bounds import cut
 from streamer.protocol.registration import Created
 
@@ -41,12 +43,14 @@ class Notices:
     Args:
         base: The streamer's URL.
         run_id: The run.
+        data: The data folder; its streamer may come later, at another address.
         waits: Whether events wait in a spool on this machine while the streamer is away.
     """
 
-    def __init__(self, base: str, run_id: str, *, waits: bool) -> None:
+    def __init__(self, base: str, run_id: str, data: Path, *, waits: bool) -> None:
         self._base = base
         self._run_id = run_id
+        self._data = data
         self._waits = waits
         #: Whether the streamer has the run; None: the streamer was not reached yet.
         self.known: bool | None = None
@@ -54,7 +58,9 @@ class Notices:
     def registered(self, answer: Created) -> None:
         """Print the URL of the run's page."""
         self.known = True
-        say(answer.page or f"{self._base}/api/runs/{self._run_id}")
+        address = read_address(self._data) if self._base == NOWHERE else None
+        base = self._base if address is None else address.url.rstrip("/")
+        say(answer.page or f"{base}/api/runs/{self._run_id}")
 
     def away(self, reason: str) -> None:
         """Print that there is no streamer, unless something was printed about this run before."""
@@ -65,7 +71,8 @@ class Notices:
                 if self._waits
                 else "it is not shown"
             )
-            say(f"no streamer at {self._base} for this run: {then} ({reason})")
+            why = "" if self._base == NOWHERE else f" ({reason})"
+            say(f"{nobody_at(self._base, self._data)} for this run: {then}{why}")
 
     def refused(self, reason: str) -> None:
         """Print that the streamer refuses the run's events."""

@@ -9,6 +9,7 @@ import socket
 import threading
 import time as _time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -106,7 +107,7 @@ class Session:
         self._state = RunState(run=new_run_id())
         self._display: Display | None = None
         self._show = show
-        self._told = Notices("", "", waits=False)
+        self._told = Notices("", "", Path(), waits=False)
         self._publisher = self._publisher_of(specs, parameters)
         # A signal interrupts the main thread only. Another thread learns of a cancel when it next reports something.
         main = threading.current_thread() is threading.main_thread()
@@ -260,7 +261,7 @@ class Session:
         remote = bool(self.url or settings.url)
         run_id, token = self._state.run, secrets.token_urlsafe(24)
         header = Header(run=run_id, token=token, to=base if remote else "", registration=described)
-        told = self._told = Notices(base, run_id, waits=settings.spool_bytes > 0)
+        told = self._told = Notices(base, run_id, settings.data, waits=settings.spool_bytes > 0)
         return Publisher(
             (lambda: base) if remote else whereabouts(settings.data, base),
             run_id,

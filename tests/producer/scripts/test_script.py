@@ -529,3 +529,31 @@ def test_a_script_that_is_killed_by_its_end_tells_all(ingest: FakeIngest, tmp_pa
 def test_the_name_run_is_the_function_whatever_was_imported_before() -> None:
     code = "import streamer, streamer.producer.worker, streamer.producer.scripts.script; assert callable(streamer.run)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "body",
+    [
+        "for _ in streamer.track(range(1000), 'Loop'): work()",
+        "with streamer.run('Body'):\n    work()",
+        "for _ in streamer.track((n for n in range(1000)), 'Generator'): work()",
+    ],
+)
+def test_the_traceback_of_a_ctrl_c_ends_in_the_users_code(tmp_path: Path, body: str) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, signal, threading, time\nimport streamer\n"
+        "def work():\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(30)\n" + body
+    )
+    ended = subprocess.run(
+        [sys.executable, str(script)],
+        env={**os.environ, "STREAMER_DATA": str(tmp_path / "data"), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    trace = ended.stderr.partition("Traceback")[2].partition("KeyboardInterrupt\n")[0]
+    assert "in work" in trace
+    assert str(ROOT / "streamer") not in trace
+    assert "no streamer uses the data folder" in ended.stderr
