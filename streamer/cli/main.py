@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from streamer.cli.completion import ASKED, complete
 from streamer.cli.errors import INTERRUPTED, UsageError
 from streamer.cli.output import complain
 from streamer.cli.parser import build_parser
@@ -34,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(output, "reconfigure"):
             output.reconfigure(errors="backslashreplace")
     parser = build_parser()
+    if asked := os.environ.pop(ASKED, ""):
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        # The shell hands over the program's name, too.
+        print("\n".join(complete(parser, words[1:], int(asked) - 1)))
+        return 0
     parsed, rest = parser.parse_known_args(arguments)
     if rest and not parsed.takes_rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import streamer
+from streamer.cli.completion import Completion
 from streamer.cli.dashboards import HOST, PORT, dashboards_command
 from streamer.cli.delivery import send_command
 from streamer.cli.exec import exec_command
@@ -29,6 +30,13 @@ def build_parser() -> argparse.ArgumentParser:
         prog="streamer", description="Live progress for batch work.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"panel-streamer {streamer.__version__}")
+    for option, words in (
+        ("--install-completion", "install the completion of a shell: bash, zsh or fish ($SHELL)"),
+        ("--show-completion", "print the completion of a shell"),
+    ):
+        parser.add_argument(
+            option, action=Completion, nargs="?", metavar="SHELL", dest="completion", help=words
+        )
     parser.set_defaults(call=None, takes_rest=False)
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
 
