@@ -65,13 +65,13 @@ def done_of(done: float | None, total: float | None, unit: str = "") -> str:
 
     Args:
         done: The count so far, in `unit`; None: not known.
-        total: The count at the end; None: not known.
+        total: The count at the end; None: not known, and so is one below `done`.
         unit: The unit of both.
 
     """
     if done is None:
         return ""
-    if total is None:
+    if total is None or done > total:
         return amount(done, unit)
     if in_bytes(unit):
         power = _power(total)

@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterable
 from typing import Any, Final
 
-from streamer.model.state import PhaseState
+from streamer.model.state import PhaseState, RunState
 
 #: The rate is an exponential mean over about this long.
 RATE_SECONDS: Final = 3.0
+#: A percentage that was reached is shown while it is at most so many points above the count that it stands beside.
+AGREES: Final = 5.0
 #: Until a run has completed its progress stays below this, in percent.
 ALMOST: Final = 99.99
 
@@ -47,7 +49,7 @@ def rated(phase: PhaseState, started: float | None, done: float, time: float) ->
 def percent(done: float | None, total: float | None, said: float | None) -> float | None:
     """Return a progress in percent, 0 to 100: from the counts where both are known, else what the producer `said`.
 
-    A total of 0 is 100 percent. The result is None when nothing is known.
+    A total of 0 is 100 percent. A total that was passed is not known. The result is None when nothing is known.
 
     Args:
         done: The count so far; None: not known.
@@ -55,8 +57,8 @@ def percent(done: float | None, total: float | None, said: float | None) -> floa
         said: Percent, as the producer says it.
 
     """
-    if done is not None and total is not None:
-        return min(round(done / total * 100, 2), 100.0) if total > 0 else 100.0
+    if done is not None and total is not None and done <= total:
+        return round(done / total * 100, 2) if total > 0 else 100.0
     if said is not None and math.isfinite(said):
         return min(max(round(said, 2), 0.0), 100.0)
     return None
@@ -79,3 +81,41 @@ def overall(phases: Iterable[PhaseState], reached: float) -> dict[str, Any]:
     if weight > 0:
         reached = max(reached, min(round(done / weight * 100, 2), ALMOST))
     return {"overall_progress": reached, "progress": min(int(reached), 99)}
+
+
+def has_outgrown(phase: PhaseState) -> bool:
+    """Tell whether so much work came up in a phase that its count contradicts the percentage that it had reached.
+
+    Args:
+        phase: The phase.
+    """
+    if phase.progress is None or phase.done is None or phase.status in ("finished", "skipped"):
+        return False
+    now = percent(phase.done, phase.total, None)
+    return phase.total is not None and (now is None or phase.progress - now > AGREES)
+
+
+def is_outgrown(state: RunState) -> bool:
+    """Tell whether so much work came up in a run that its counts contradict the percentage that it had reached.
+
+    The percentage never falls, so until the counts have caught up it is not shown: it is not known.
+
+    Args:
+        state: The run's state.
+    """
+    if not state.phases:
+        count = state.outside
+        if count is None or count.progress is None or count.done is None:
+            return False
+        now = percent(count.done, count.total, None)
+        return now is None or state.overall_progress - now > AGREES
+    weight = done = 0.0
+    is_changed = False
+    for phase in state.phases:
+        weight += phase.weight
+        fraction = phase.fraction
+        is_changed = is_changed or phase.joined or has_outgrown(phase)
+        if has_outgrown(phase):
+            fraction = (percent(phase.done, phase.total, None) or 0.0) / 100
+        done += phase.weight * fraction
+    return is_changed and weight > 0 and state.overall_progress - min(done / weight * 100, ALMOST) > AGREES

@@ -265,9 +265,13 @@ def _progressed(state: RunState, event: Progressed, time: float, headline: dict[
     if phase is None:
         if len(phases) >= PHASES_LIMIT:
             return replace(state, **headline)
-        phase = PhaseState(name)
+        phase = PhaseState(name, joined=True)
         phases = (*phases, phase)
+    had_total = phase.total is not None
     phase = _moved_on(phase, event, time)
+    if had_total and phase.total is None and event.phase_progress is None:
+        # Its work goes on, and nobody knows how far.
+        phase = replace(phase, progress=None)
     # A late sample of a phase that is over must not take the run's headline back to it.
     if phase.status == "started" or name == state.phase:
         headline.update(phase=name, done=phase.done, total=phase.total, unit=phase.unit, rate=phase.rate)
@@ -382,7 +386,7 @@ def _with_phase(state: RunState, name: str, weight: float | None) -> RunState:
     """Return the state with that phase in it; a phase that was never declared joins at the end, within the bound."""
     if state.find_phase(name) is not None or len(state.phases) >= PHASES_LIMIT:
         return state
-    return replace(state, phases=(*state.phases, PhaseState(name, _weight(weight))))
+    return replace(state, phases=(*state.phases, PhaseState(name, _weight(weight), joined=True)))
 
 
 def _put(phases: tuple[PhaseState, ...], phase: PhaseState) -> tuple[PhaseState, ...]:

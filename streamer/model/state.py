@@ -70,7 +70,10 @@ def _halved(points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float
 
 
 class PhaseState(Struct, frozen=True, rename="camel"):
-    """A phase: `progress` in percent (None: not known), `done` of `total` in `unit`, `rate` in units per second."""
+    """A phase: `progress` in percent (None: not known), `done` of `total` in `unit`, `rate` in units per second.
+
+    `joined`: the run did not declare it at its start, so the other phases were a larger share of the run before.
+    """
 
     name: str
     weight: float = 1.0
@@ -86,6 +89,7 @@ class PhaseState(Struct, frozen=True, rename="camel"):
     rate_time: float | None = None
     rate_done: int | float = 0
     curve: Curve = Curve()
+    joined: bool = False
 
     @property
     def fraction(self) -> float:

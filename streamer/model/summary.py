@@ -16,6 +16,7 @@ from streamer.model import formatting
 from streamer.model.estimate import Estimate
 from streamer.model.events import Outcome
 from streamer.model.palette import Tone
+from streamer.model.percentages import has_outgrown, is_outgrown
 from streamer.model.state import PhaseState, RunState
 
 #: How a run ended. `partial`: it completed, but items of it failed.
@@ -259,8 +260,8 @@ def percent(state: RunState, estimate: Estimate | None = None) -> int | None:
         estimate: The estimate of its remaining time; None: there is none, and the declared weights count.
 
     Returns:
-        The percentage from 0 to 99; 100 for a run that completed. None where it is not known: the run is queued, or
-        nobody said how much there is to do.
+        The percentage from 0 to 99; 100 for a run that completed. None where it is not known: the run is queued,
+        nobody said how much there is to do, or more work came up, and the counts contradict the percentage reached.
     """
     if state.status == "complete":
         return 100
@@ -268,7 +269,7 @@ def percent(state: RunState, estimate: Estimate | None = None) -> int | None:
         return None
     if estimate is not None and not state.is_over:
         return min(max(int(estimate.fraction * 100), 0), 99)
-    if not state.overall_progress and not _is_measured(state):
+    if (not state.overall_progress and not _is_measured(state)) or is_outgrown(state):
         return None
     return min(max(int(state.overall_progress), 0), 99)
 
@@ -276,7 +277,7 @@ def percent(state: RunState, estimate: Estimate | None = None) -> int | None:
 def _is_measured(state: RunState) -> bool:
     """Tell whether 0 percent is a fact: something says how much there is to do."""
     if state.total is not None:
-        return True
+        return (state.done or 0) <= state.total
     phase = state.find_phase(state.phase)
     if phase is None:
         return bool(state.phases)
@@ -311,7 +312,9 @@ def summarise(
     """
     shown = percent(state, estimate)
     unit = formatting.cut(state.unit, UNIT_SHOWN)
-    counts = formatting.done_of(state.done, state.total, unit)
+    # Of a complete run nothing is left to do: the rest of a loop that was left is no work.
+    is_short = state.status == "complete" and state.total is not None and (state.done or 0) < state.total
+    counts = formatting.done_of(state.done, None if is_short else state.total, unit)
     rate = "" if state.is_over or state.status == "stalled" else formatting.rate(state.rate, unit)
     number, of = _number(state, shown, unit)
     live = state.status in ("running", "cancelling") and away_seconds is None
@@ -395,6 +398,8 @@ def _now(state: RunState, shown: int | None, counts: str, rate: str) -> str:
     if state.indeterminate and state.done is not None:
         # The count is the large number then, unless earlier phases gave a percentage.
         parts[0] = "total not known" if shown is None else f"{counts}, total not known"
+    elif shown is None and counts and is_outgrown(state):
+        parts[0] = f"{counts}, more work came up"
     if any(parts):
         return " · ".join(part for part in parts if part)
     if state.status == "stalled":
@@ -435,9 +440,9 @@ def _phase(phase: PhaseState, state: RunState, now: float, whole: float, live: b
         mark=MARKS[kind],
         tone=PHASE_TONES[kind],
         share=share,
-        fraction=0.0 if kind == "skipped" else phase.fraction,
+        fraction=0.0 if kind == "skipped" or (shown is None and has_outgrown(phase)) else phase.fraction,
         percent=shown,
-        moving=live and kind == "active" and phase.progress is None,
+        moving=live and kind == "active" and shown is None,
         counts=counts,
         seconds=seconds,
         words=_phase_words(phase, kind, shown, seconds, state),
@@ -461,7 +466,7 @@ def _done(state: RunState) -> PhaseKind:
 
 def _phase_percent(phase: PhaseState, kind: PhaseKind) -> int | None:
     """Return the whole percent of a phase that is not done; None where it is not known or not begun."""
-    if kind in ("waiting", "skipped") or phase.progress is None:
+    if kind in ("waiting", "skipped") or phase.progress is None or has_outgrown(phase):
         return None
     return int(phase.progress)
 

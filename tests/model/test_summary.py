@@ -8,8 +8,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streamer.model.estimate import Estimate
-from streamer.model.events import ProcessInfo, Results
-from streamer.model.reducer import fold
+from streamer.model.events import (
+    Completed,
+    Entry,
+    PhaseChanged,
+    ProcessInfo,
+    Progressed,
+    Results,
+    StatusChanged,
+)
+from streamer.model.reducer import apply, fold
 from streamer.model.state import PhaseState, RunState
 from streamer.model.summary import PHASE_TONES, Summary, outcome, percent, summarise
 from tests.model.test_reducer import histories, history
@@ -214,3 +222,51 @@ def test_a_summary_is_never_better_than_the_run(drawn, later, share):
     assert not summary.phases or abs(sum(phase.share for phase in summary.phases) - 1) < 1e-9
     if summary.percent is not None and state.status != "complete":
         assert f"{summary.percent} %" in summary.headline
+
+
+def grown(*events, status="running"):
+    state = apply(RunState("r"), Entry(1, "r", 1, NOW - 9, StatusChanged(status="running", title="t")))
+    for number, event in enumerate(events, 2):
+        state = apply(state, Entry(number, "r", number, NOW - 9 + number / 10, event))
+    return state
+
+
+def test_a_percentage_that_more_work_contradicts_is_not_known_until_the_counts_caught_up():
+    events = [Progressed(done=19, total=20, unit="it"), Progressed(done=20, total=60, unit="it")]
+    summary = said(grown(*events))
+    assert (None, 0.0, True, "20") == (summary.percent, summary.fraction, summary.moving, summary.number)
+    assert summary.now.startswith("20 of 60 it, more work came up")
+    assert 95 == said(grown(*events, Progressed(done=55, total=60, unit="it"))).percent
+    assert 95.0 == grown(*events).overall_progress
+
+
+def test_a_phase_whose_total_grew_shows_its_counts():
+    started = PhaseChanged(phase="load", phase_status="started")
+    events = Progressed(done=19, total=20, unit="it"), Progressed(done=20, total=60, unit="it")
+    (phase,) = said(grown(started, *events)).phases
+    assert (None, True, "20 of 60 it", 0.0) == (phase.percent, phase.moving, phase.counts, phase.fraction)
+
+
+def test_a_phase_whose_total_is_lost_is_not_known():
+    started = PhaseChanged(phase="load", phase_status="started")
+    state = grown(started, Progressed(done=20, total=20, unit="it"), Progressed(done=25, unit="it"))
+    assert (None, True) == (state.phases[0].progress, state.indeterminate)
+
+
+def test_a_phase_that_joins_takes_its_share_of_the_percentage():
+    first = [PhaseChanged(phase="a", phase_status=one) for one in ("started", "finished")]
+    second = [
+        PhaseChanged(phase="b", phase_status="started"),
+        Progressed(phase="b", done=5, total=100, unit="it"),
+    ]
+    summary = said(grown(*first, *second))
+    assert (None, "5 of 100 it, more work came up") == (summary.percent, summary.now.partition(" · ")[0])
+
+
+def test_a_total_that_was_passed_is_not_known():
+    summary = said(grown(Progressed(done=12, total=10, unit="it")))
+    assert (None, "12 it") == (summary.percent, summary.counts)
+
+
+def test_the_rest_of_a_loop_that_was_left_is_no_part_of_a_complete_run():
+    assert "23 it" == said(grown(Progressed(done=23, total=29, unit="it"), Completed())).counts
