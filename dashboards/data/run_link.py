@@ -6,7 +6,7 @@ import functools
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from dashboards.data.feed import INTERVAL_SECONDS, Update, log_line
 from dashboards.data.place import Place
@@ -177,11 +177,14 @@ class RunLink:
         except StreamerError as error:
             raise command_error(error) from error
 
-    async def retry(self) -> str:
-        """Start a run of exactly the failed items and return its id. Raises `CommandError`."""
+    async def retry(self, *, rest: bool = False) -> str:
+        """Start a run of the failed items, and of the rest if asked, and return its id. Raises `CommandError`."""
         client, model = self._source.client, self._model
         try:
-            created = await self._place.ask(lambda: client.retry(model.run_id, owner=self._by or None))
+            items: Literal["failed", "rest"] = "rest" if rest else "failed"
+            created = await self._place.ask(
+                lambda: client.retry(model.run_id, items=items, owner=self._by or None)
+            )
         except StreamerError as error:
             raise command_error(error) from error
         return created.run

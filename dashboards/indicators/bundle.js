@@ -688,8 +688,9 @@ function RunControls(page) {
       h("button", {class: "btn solid-danger", type: "button", onclick: () => { dialog.close(); page.send({type: "cancel"}) }}, "Cancel run")))
   const cancel = h("button", {class: "btn danger", type: "button", onclick: () => dialog.showModal()}, "Cancel")
   const retry = h("button", {class: "btn", type: "button", onclick: () => page.send({type: "retry"})})
+  const rest = h("button", {class: "btn", type: "button", onclick: () => page.send({type: "rest"})})
   const again = h("a", {class: "btn"}, "Run again…")
-  const node = h("div", {class: "controls row"}, copy, retry, again, cancel, copied, dialog)
+  const node = h("div", {class: "controls row"}, copy, retry, rest, again, cancel, copied, dialog)
   const words = {ask: "Cancel", disabled: "Cancel", asked: "Cancel asked…", cancelling: "Cancelling…"}
   const show = (state) => {
     link = state.link
@@ -703,6 +704,9 @@ function RunControls(page) {
     retry.disabled = state.retry !== "ask"
     retry.replaceChildren(...(state.retry === "busy" ? [h("span", {class: "spin"}), "Starting…"] : ["Retry failed items"]))
     set_attribute(retry, "title", state.why_retry || null)
+    rest.style.display = state.rest === "" ? "none" : ""
+    set_text(rest, state.rest)
+    set_attribute(rest, "title", state.why_rest || null)
     again.style.display = state.again === "" ? "none" : ""
     set_attribute(again, "href", state.again || null)
   }

@@ -10,10 +10,13 @@ import param
 
 from dashboards.indicators.base import Indicator
 from dashboards.session import RunModel
+from streamer.model import formatting
 from streamer.model.state import RunState
 
 #: The words for a cancel that no run has answered.
 SENT = "The cancel was sent. The run has not acknowledged it yet."
+
+_NO_RETRY = {"retry": "none", "why_retry": "", "rest": "", "why_rest": ""}
 
 
 class RunControls(Indicator):
@@ -31,16 +34,16 @@ class RunControls(Indicator):
 
     def looks_at(self) -> tuple[Any, ...]:
         state, model = self.model.state, self.model
-        cancel = state and state.cancel
-        known = (state and state.status, state and state.managed, state and state.results.failed, cancel)
+        known: tuple[Any, ...] = (None,)
+        if state is not None:
+            known = (state.status, state.managed, state.results.failed, state.cancel, state.unreached)
         asked = (model.cancel_asked, model.retry_busy, model.retry_run, model.connection, model.link)
         return (*known, *asked, model.run_id, model.commands is None, self.copy_link, self.again_href)
 
     def present(self) -> dict[str, Any]:
         model, state = self.model, self.model.state
         if state is None:
-            nothing = {"cancel": "none", "why": "", "retry": "none", "why_retry": "", "again": ""}
-            return {"copy": False, "link": "", **nothing}
+            return {"copy": False, "link": "", "cancel": "none", "why": "", **_NO_RETRY, "again": ""}
         return {
             "copy": self.copy_link,
             "link": model.link,
@@ -64,13 +67,26 @@ class RunControls(Indicator):
 
     def _retry(self, state: RunState) -> dict[str, str]:
         model = self.model
-        if not (state.is_over and state.managed and state.results.failed):
-            return {"retry": "none", "why_retry": ""}
+        failed, unreached = state.results.failed, state.never_reached
+        if not (state.is_over and state.managed and (failed or state.unreached)):
+            return _NO_RETRY
         if model.retry_busy or model.retry_run:
-            return {"retry": "busy", "why_retry": ""}
-        if why := self._why_not():
-            return {"retry": "disabled", "why_retry": why}
-        return {"retry": "ask", "why_retry": "Starts a run of exactly the items that failed."}
+            return {**_NO_RETRY, "retry": "busy"}
+        why = self._why_not()
+        found = _NO_RETRY
+        if failed:
+            left = f" {unreached:,} others were never reached." if unreached else ""
+            said = f"Starts a run of exactly the items that failed.{left}"
+            found = {**found, "retry": "disabled" if why else "ask", "why_retry": why or said}
+        if state.unreached and not why:
+            number = f"{unreached:,} unreached" if unreached else "the unreached"
+            words = f"{failed:,} failed and {number}" if failed else number
+            found = {
+                **found,
+                "rest": f"Do {words} {formatting.plural(failed + unreached, 'item')}",
+                "why_rest": "The run ended before it reached them. What succeeded is not done again.",
+            }
+        return found
 
     def _why_not(self) -> str:
         """Return why nothing can be asked for; empty when it can."""
@@ -89,3 +105,5 @@ class RunControls(Indicator):
                 self.model.run(self.model.cancel)
             case "retry":
                 self.model.run(self.model.retry)
+            case "rest":
+                self.model.run(lambda: self.model.retry(rest=True))

@@ -63,12 +63,13 @@ class Status(Indicator):
         }
 
     def _facts(self, state: RunState) -> list[dict[str, Any]]:
-        return [*_limit(state, self.model.now), *_cancel(state), *self._retries(state)]
+        return [*_limit(state, self.model.now), *_cancel(state), *_unreached(state), *self._retries(state)]
 
     def _retries(self, state: RunState) -> list[dict[str, Any]]:
         facts = []
         if state.retry_of is not None:
-            what = "the failed items of" if state.retry_items == "failed" else "all of"
+            whats = {"failed": "the failed items of", "rest": "the failed and the unreached items of"}
+            what = whats.get(state.retry_items, "all of")
             facts.append(_fact("Retry", [f"of {what} run ", self._link(state.retry_of)]))
         if state.retried_by:
             parts: list[Any] = ["by run "]
@@ -128,6 +129,16 @@ def _limit(state: RunState, now: float) -> list[dict[str, Any]]:
             "Time limit", [f"{text}, but about {formatting.duration(expected)} needed at this pace"], "warn"
         )
     ]
+
+
+def _unreached(state: RunState) -> list[dict[str, Any]]:
+    """Return the facts about items that a run left when it was cancelled or failed."""
+    facts = []
+    for one in state.unreached:
+        number = "" if one.total is None else f"{max(one.total - one.reached, 0):,} of {one.total:,} items"
+        words = number or f"all after the first {one.reached:,} items"
+        facts.append(_fact("Never reached", [f"{words} in {one.phase}"]))
+    return facts
 
 
 def _cancel(state: RunState) -> list[dict[str, Any]]:

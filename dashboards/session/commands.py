@@ -20,7 +20,7 @@ class RunCommands(Protocol):
 
     async def cancel(self) -> None: ...
 
-    async def retry(self) -> str:
+    async def retry(self, *, rest: bool = False) -> str:
         """Start a run of exactly the failed items and return its id."""
 
     async def log_window(

@@ -153,14 +153,19 @@ class RunModel(Session):
         except CommandError as error:
             self.update(cancel_asked=False, notice=f"Cancel did not go through: {error}")
 
-    async def retry(self) -> None:
-        """Start a run of exactly the failed items, once; `retry_run` becomes its id."""
+    async def retry(self, *, rest: bool = False) -> None:
+        """Start a run of exactly the failed items, once; `retry_run` becomes its id.
+
+        Args:
+            rest: Whether it does the items that were never reached, too.
+
+        """
         # The second click of a double click comes before the first is answered.
         if self.commands is None or self.retry_busy or self.retry_run:
             return
         self.update(retry_busy=True, notice="")
         try:
-            run_id = await self.commands.retry()
+            run_id = await self.commands.retry(rest=rest)
         except CommandError as error:
             self.update(retry_busy=False, notice=f"The failed items could not be started again: {error}")
         else:

@@ -8,7 +8,7 @@ from getpass import getpass
 from typing import TYPE_CHECKING, Any
 
 from streamer.cli.errors import UsageError
-from streamer.cli.output import json_line, say
+from streamer.cli.output import complain, json_line, say
 from streamer.cli.parameters import read_parameters, read_value
 from streamer.cli.remote import ask, client
 from streamer.cli.viewer import Signals, Viewer, display, is_interactive, page_of
@@ -52,9 +52,13 @@ async def _retry(arguments: argparse.Namespace) -> int:
                     raise UsageError(f"the pipeline of run {arguments.run}, {old.pipeline}, is not on offer")
                 parameters = read_parameters(offers[old.pipeline], arguments.param)
                 parameters |= _asked(offers[old.pipeline], old.parameters, parameters)
+            if old.never_reached and not (arguments.all or arguments.rest) and old.results.failed:
+                complain(
+                    f"{old.never_reached:,} items of run {old.run} were never reached; --rest does them, too"
+                )
             created = await streamer.retry(
                 arguments.run,
-                items="all" if arguments.all else "failed",
+                items="all" if arguments.all else "rest" if arguments.rest else "failed",
                 params=parameters,
                 time_limit_seconds=arguments.time_limit,
             )

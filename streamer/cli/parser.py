@@ -64,7 +64,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     retry = command("retry", retry_command, "repeat a run's failed items as a new run, and show it")
     retry.add_argument("run", metavar="RUN_ID")
-    retry.add_argument("--all", action="store_true", help="repeat all items, not only the failed ones")
+    which = retry.add_mutually_exclusive_group()
+    which.add_argument(
+        "--rest", action="store_true", help="the failed items, and those that were never reached"
+    )
+    which.add_argument("--all", action="store_true", help="repeat all items, not only the failed ones")
     _add_start(retry)
     _add_client(retry)
 

@@ -180,7 +180,7 @@ class Client(Transport):
         self,
         run_id: str,
         *,
-        items: Literal["failed", "all"] = "failed",
+        items: Literal["failed", "rest", "all"] = "failed",
         params: Mapping[str, Any] | None = None,
         owner: str | None = None,
         time_limit_seconds: float | None = None,
@@ -189,7 +189,7 @@ class Client(Transport):
 
         Args:
             run_id: The run to repeat.
-            items: ``failed`` or ``all``.
+            items: ``failed``; ``rest``: those and the ones that it never reached; or ``all``.
             params: The parameters that differ from the old run's.
             owner: The name that the run's page shows; None: the streamer's own user.
             time_limit_seconds: The time limit; None: the old run's; 0: no limit.

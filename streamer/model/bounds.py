@@ -28,6 +28,7 @@ from streamer.model.events import (
     RunCancelled,
     RunFailed,
     StatusChanged,
+    Unreached,
     type_of_level,
 )
 
@@ -129,6 +130,7 @@ def bounded(event: Event) -> Event:
                 message=cut(event.message, MESSAGE_LIMIT),
                 error=None if event.error is None else _bounded_error(event.error),
                 results=_bounded_results(event.results),
+                unreached=_bounded_unreached(event.unreached),
             )
         case RunCancelled():
             return _replaced(
@@ -136,6 +138,7 @@ def bounded(event: Event) -> Event:
                 message=cut(event.message, MESSAGE_LIMIT),
                 reason=cut(event.reason, NAME_LIMIT),
                 results=_bounded_results(event.results),
+                unreached=_bounded_unreached(event.unreached),
             )
 
 
@@ -272,6 +275,17 @@ def _bounded_error(error: ErrorInfo) -> ErrorInfo:
 def _bounded_results(results: FinalResults) -> FinalResults:
     errors = tuple(brief(error) for error in results.errors[:ERRORS_LISTED])
     return FinalResults(_number(results.success), _number(results.failed), errors)
+
+
+def _bounded_unreached(unreached: tuple[Unreached, ...]) -> tuple[Unreached, ...]:
+    return tuple(
+        Unreached(
+            cut(one.phase, NAME_LIMIT),
+            _number(one.reached),
+            None if one.total is None else _number(one.total),
+        )
+        for one in unreached[:PHASES_LIMIT]
+    )
 
 
 def counted(value: float | None) -> float | None:

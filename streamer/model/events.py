@@ -96,6 +96,14 @@ class ProcessInfo(Struct, frozen=True):
     doing: str = ""
 
 
+class Unreached(Struct, frozen=True, gc=False):
+    """A phase whose `map` ended before its last item: `reached` of `total` items (None: not known) were done."""
+
+    phase: str
+    reached: int
+    total: int | None = None
+
+
 class _Event(Struct, frozen=True, gc=False, tag_field="event", rename="camel"):
     """Base of all events; the JSON key ``event`` holds the kind.
 
@@ -107,8 +115,8 @@ class StatusChanged(_Event, frozen=True, kw_only=True, tag="status"):
     """The run came to be queued, running, stalled or cancelling. The first one of a run describes it.
 
     `program` is the script, notebook or command that it is. `managed`: the streamer executes it, so that it can be run
-    again. `retry_of` is the run of which this one does the
-    failed items again, or all of them: `retry_items`. `time_limit_seconds` count from when it is running.
+    again. `retry_of` is the run of which this one does items again: the failed ones, those and the ones that it never
+    reached (rest), or all, as `retry_items` says. `time_limit_seconds` count from when it is running.
 
     Of a cancel `step` says how far it is, `by` who asked, `reason` why if nobody did; `phase` and `item` are where the
     producer was when it acknowledged.
@@ -125,7 +133,7 @@ class StatusChanged(_Event, frozen=True, kw_only=True, tag="status"):
     program: str | UnsetType = UNSET
     managed: bool | UnsetType = UNSET
     retry_of: str | UnsetType = UNSET
-    retry_items: Literal["failed", "all"] | UnsetType = UNSET
+    retry_items: Literal["failed", "rest", "all"] | UnsetType = UNSET
     time_limit_seconds: float | UnsetType = UNSET
     process: ProcessInfo | UnsetType = UNSET
     step: CancelStep | UnsetType = UNSET
@@ -205,13 +213,17 @@ class Completed(_Event, frozen=True, kw_only=True, tag="complete"):
 
 
 class RunFailed(_Event, frozen=True, kw_only=True, tag="failed"):
-    """Terminal: the run ended with an error, or its process is gone. `progress` is what it had reached, in percent."""
+    """Terminal: the run ended with an error, or its process is gone. `progress` is what it had reached, in percent.
+
+    `unreached` are the phases of which items were left, as far as the producer could tell; so of a cancelled run.
+    """
 
     status: Literal["error"] = "error"
     progress: int = 0
     message: str = ""
     error: ErrorInfo | None = None
     results: FinalResults = FinalResults()
+    unreached: tuple[Unreached, ...] = ()
     duration: float | None = None
 
 
@@ -229,6 +241,7 @@ class RunCancelled(_Event, frozen=True, kw_only=True, tag="cancelled"):
     how: CancelOutcome = ""
     reason: str = ""
     results: FinalResults = FinalResults()
+    unreached: tuple[Unreached, ...] = ()
     duration: float | None = None
 
 

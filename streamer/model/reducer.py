@@ -349,7 +349,7 @@ def _ended(state: RunState, event: Completed | RunFailed | RunCancelled, time: f
     phases = tuple(
         replace(p, ended=time, status="failed") if p.status == "started" else p for p in state.phases
     )
-    state = replace(state, phases=phases)
+    state = replace(state, phases=phases, unreached=event.unreached)
     if isinstance(event, RunFailed):
         return replace(state, status="failed", error=event.error)
     return _cancelled(state, event)

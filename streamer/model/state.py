@@ -22,6 +22,7 @@ from streamer.model.events import (
     ProcessInfo,
     Results,
     RunStatus,
+    Unreached,
 )
 
 #: A throughput curve holds at most this many points; when it is full its step doubles.
@@ -129,6 +130,8 @@ class RunState(Struct, frozen=True, rename="camel"):
     without that while the run was under way. `last_sign` is its last sign of life: also a progress event that says the
     same again. The streamer's own events about a silent run count for neither.
 
+    `unreached` are the phases of which a run that was cancelled or failed left items.
+
     `managed`: the streamer executes it. `retry_of` is the run that this one repeats, `retried_by` are those that repeat
     it: the newest `RETRIES_LISTED`; these alone are no fact of this run's own entries.
     """
@@ -170,6 +173,7 @@ class RunState(Struct, frozen=True, rename="camel"):
     process: ProcessInfo | None = None
     time_limit_seconds: float | None = None
     cancel: CancelState | None = None
+    unreached: tuple[Unreached, ...] = ()
     retry_of: str | None = None
     retry_items: str = ""
     retried_by: tuple[str, ...] = ()
@@ -185,6 +189,11 @@ class RunState(Struct, frozen=True, rename="camel"):
         if self.status == "complete":
             return "partial" if self.results.failed else "complete"
         return self.status if self.status in ("failed", "cancelled") else None
+
+    @property
+    def never_reached(self) -> int:
+        """How many items were never reached, as far as it is known."""
+        return sum(max(one.total - one.reached, 0) for one in self.unreached if one.total is not None)
 
     @property
     def is_over(self) -> bool:

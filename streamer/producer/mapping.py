@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from streamer.model.bounds import cut_name
+from streamer.model.events import Unreached
 from streamer.model.pipeline import MapOptions, SkipPhase
 from streamer.producer.counting import total_of
 from streamer.producer.process_calls import submit
@@ -19,6 +20,9 @@ from streamer.producer.process_calls import submit
 if TYPE_CHECKING:
     from streamer.producer.run import Run
     from streamer.protocol.failed_items import FailedItems
+
+#: Maps of a run that are kept one by one.
+_REACHES = 100
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,6 +41,8 @@ class Mapper:
         self._at: dict[int, tuple[Any, Callable[[Any], str]]] = {}
         #: The failed items of another run that this run does again; None: it does all items.
         self.again: FailedItems | None = None
+        self._reaches: list[_Reach] = []
+        self._lock = threading.Lock()
 
     def item_here(self) -> str | None:
         """Return the name of the item that this thread works on; None when it is in no `map`."""
@@ -67,14 +73,22 @@ class Mapper:
                 f"received {options.workers!r}"
             )
         run, label, size, total = self._run, options.label, options.size, options.total
-        again = self.again if options.on_error == "collect" else None
-        if again is not None and again.concerns(run.current_phase):
-            total = again.left(run.current_phase) if size is None else None
+        number = total_of(items) if size is not None or total is None else int(total)
+        if total is None and size is None:
+            total = number
+        again, phase = self.again, run.current_phase
+        if again is not None and again.has_rest(phase):
+            assert phase is not None
+            number = None if number is None else max(number - again.reached(phase), 0) + again.left(phase)
+            total = number if size is None else None
+            items = self._rest_of(again, items, label)
+        elif again is not None and again.concerns(phase) and options.on_error == "collect":
+            number = again.left(phase)
+            total = number if size is None else None
             items = self._failed_of(again, items, label)
-        elif total is None and size is None:
-            total = total_of(items)
-        if again is None and self.again is not None and self.again.concerns(run.current_phase):
-            items = self._all_of(self.again, items, label)
+        elif again is not None and again.concerns(phase):
+            items = self._all_of(again, items, label)
+        reach = self._reach(phase, number)
         results = []
         thread = threading.get_ident()
         with (
@@ -91,12 +105,53 @@ class Mapper:
                     raise
                 except Exception as error:
                     run.item_failed(label_of(label, item), error)
+                    reach.done += options.on_error == "collect"
                     if options.on_error == "raise":
                         raise
                 else:
                     run.item_succeeded()
+                    reach.done += 1
                 counter.advance(amount)
+            # The items may have been fewer, or more, than their number said.
+            reach.ended = True
         return results
+
+    def unreached(self) -> tuple[Unreached, ...]:
+        """Return the phases of which a `map` ended before its last item."""
+        phases: dict[str, list[_Reach]] = {}
+        for reach in self._reaches:
+            phases.setdefault(reach.phase, []).append(reach)
+        return tuple(
+            Unreached(
+                phase,
+                sum(one.done for one in maps),
+                None
+                if any(one.total is None and not one.ended for one in maps)
+                else sum(one.done if one.ended else max(one.total or 0, one.done) for one in maps),
+            )
+            for phase, maps in phases.items()
+            if not all(one.ended for one in maps)
+        )
+
+    def _reach(self, phase: str | None, total: int | None) -> _Reach:
+        reach = _Reach(phase or "", total)
+        # A retry counts what it does again, and says nothing of the items that it passes over.
+        if phase is not None and self.again is None:
+            with self._lock:
+                self._reaches.append(reach)
+                if len(self._reaches) > _REACHES:
+                    self._reaches = _joined(self._reaches)
+        return reach
+
+    def _rest_of(self, again: FailedItems, items: Iterable[T], label: Callable[[T], str]) -> Iterator[T]:
+        """Yield those items that failed in the run that is done again, and those that it never reached."""
+        phase = self._run.current_phase
+        assert phase is not None
+        for item in items:
+            self._run.checkpoint()
+            passes = again.passes(phase)
+            if again.take(phase, label_of(label, item)) or not passes:
+                yield item
 
     def _failed_of(self, again: FailedItems, items: Iterable[T], label: Callable[[T], str]) -> Iterator[T]:
         """Yield those items that failed in the run that is done again, and stop after the last of them."""
@@ -119,9 +174,30 @@ class Mapper:
             f"{again.left(phase):,}",
         )
         for item in items:
-            with self._run._lock:
-                again.take(phase, label_of(label, item))
+            again.take(phase, label_of(label, item))
             yield item
+
+
+class _Reach:
+    """How many items of one `map` are done, of how many. Its own thread writes it."""
+
+    __slots__ = ("done", "ended", "phase", "total")
+
+    def __init__(self, phase: str, total: int | None) -> None:
+        self.phase = phase
+        self.total = total
+        self.done = 0
+        self.ended = False
+
+
+def _joined(reaches: list[_Reach]) -> list[_Reach]:
+    """Return the maps with those that have ended added up for each phase: a run may have a million small ones."""
+    ended: dict[str, _Reach] = {}
+    for reach in reaches:
+        if reach.ended:
+            joined = ended.setdefault(reach.phase, _Reach(reach.phase, None))
+            joined.done, joined.ended = joined.done + reach.done, True
+    return [*ended.values(), *(reach for reach in reaches if not reach.ended)]
 
 
 class _Restored:

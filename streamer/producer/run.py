@@ -1,10 +1,8 @@
 """`Run`: the object that running code reports to. It makes events and hands them to `emit`; it sends nothing itself.
 
-The module is long because `Run` has every method that a user calls. Its parts are in `progress`, `mapping`, `sampler`,
+Why one module: `Run` has every method that a user calls. Its parts are in `progress`, `mapping`, `sampler`,
 `counting`, `cancellation` and `log_capture`. The code that works may use any number of threads. A sampler thread
 reads its counts some ten times a second.
-
-Why one module: it has every method that running code calls.
 """
 
 from __future__ import annotations
@@ -161,11 +159,11 @@ class Run:
     def fail(self, error: BaseException | ErrorInfo, message: str = "") -> bool:
         """End the run as failed with `error`; `message` empty: the error in one line. Returns as `complete`."""
         info = error if isinstance(error, ErrorInfo) else describe_error(error)
-        return self._end(RunFailed(message=message or brief_error(info), error=info, results=self._results()))
+        return self._end(RunFailed(message=message or brief_error(info), error=info, **self._left()))
 
     def cancelled(self, message: str = "") -> bool:
         """End the run as cancelled, with a reason in `message`. Returns as `complete`."""
-        return self._end(RunCancelled(message=message, results=self._results()))
+        return self._end(RunCancelled(message=message, **self._left()))
 
     def conclude(self, error: BaseException | None, result: Any = None) -> bool:
         """End the run by the exception that its code raised.
@@ -207,6 +205,9 @@ class Run:
 
     def _results(self) -> FinalResults:
         return FinalResults(self._progress.success, self._progress.failed)
+
+    def _left(self) -> dict[str, Any]:
+        return {"results": self._results(), "unreached": self._mapper.unreached()}
 
     # -- cancelling ----------------------------------------------------------------------------------------------------
 
@@ -549,8 +550,7 @@ class Run:
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Replace these texts, too, by an ellipsis in all that is reported from now on; see `Redaction`."""
-        redaction = Redaction((*secrets, *(self._redaction.secrets if self._redaction else ())))
-        self._redaction = redaction or None
+        self._redaction = Redaction((*secrets, *(self._redaction.secrets if self._redaction else ()))) or None
 
     def _emit(self, event: Event, age: float = 0.0) -> None:
         if not self._ended and not self._is_copy:

@@ -94,8 +94,11 @@ def execute(spec: WorkerSpec, run: Run) -> Any:
     phases = phases_of(cls)
     pipeline._reporter = run
     run.declare(phases)
-    if spec.retry:
-        run.retry(FailedItems.read(Path(spec.retry)))
+    if spec.retry or spec.reached:
+        again = FailedItems.read(Path(spec.retry)) if spec.retry else FailedItems()
+        for name, reached in spec.reached.items():
+            again.add_rest(name, reached)
+        run.retry(again)
     run.report(StatusChanged(status="running", process=ProcessInfo(os.getpid(), socket.gethostname())))
     result = None
     for number, phase in enumerate(phases, 1):

@@ -30,6 +30,37 @@ class FailedItems:
         self._lock = threading.Lock()
         self._phases: dict[str, Counter[tuple[str, str]]] = {}
         self._left: dict[str, int] = {}
+        self._reached: dict[str, int] = {}
+
+    def add_rest(self, phase: str, reached: int) -> None:
+        """Let the items of a phase that were never reached be done, too.
+
+        Args:
+            phase: The phase's name.
+            reached: How many items of its maps were done, in their order.
+
+        """
+        self._reached[cut_name(phase)] = reached
+
+    def has_rest(self, phase: str | None) -> bool:
+        """Tell whether items of that phase were never reached."""
+        return phase is not None and cut_name(phase) in self._reached
+
+    def passes(self, phase: str) -> bool:
+        """Tell whether the next item of a phase was reached before; count it.
+
+        Args:
+            phase: The phase's name.
+
+        """
+        phase = cut_name(phase)
+        with self._lock:
+            self._reached[phase] -= 1
+            return self._reached[phase] >= 0
+
+    def reached(self, phase: str) -> int:
+        """Return how many more items of a phase were reached before."""
+        return max(self._reached.get(cut_name(phase), 0), 0)
 
     def add(self, phase: str, item: str, key: str = "") -> None:
         """Add an item that failed, as its event names it.
@@ -45,7 +76,7 @@ class FailedItems:
 
     def concerns(self, phase: str | None) -> bool:
         """Tell whether items of that phase failed, whether or not they were taken meanwhile."""
-        return phase is not None and cut_name(phase) in self._phases
+        return phase is not None and (cut_name(phase) in self._phases or self.has_rest(phase))
 
     def left(self, phase: str | None) -> int:
         """Return how many of a phase's items were not taken yet."""

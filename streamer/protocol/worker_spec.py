@@ -16,7 +16,9 @@ class WorkerSpec(Struct, frozen=True, kw_only=True):
     ``path.py:qualname``; `parameters` are plain JSON values. `paths` are appended to the worker's import path.
     `spool_bytes`: how much may wait on disk for a streamer that is away; 0: nothing, and then a worker that has
     finished waits for it `wait_seconds`. `retry` is the path of the `FailedItems` that are to be done again; empty: all
-    there is. `secrets` are the parameters that `parameters` hold hidden; they are in no log.
+    there is.
+    `reached`: how many items of a phase's maps were done before, where the rest is to be done, too. `secrets` are the
+    parameters that `parameters` hold hidden; they are in no log.
     """
 
     run_id: str
@@ -31,6 +33,7 @@ class WorkerSpec(Struct, frozen=True, kw_only=True):
     wait_seconds: float = 600.0
     spool_bytes: int = 0
     retry: str = ""
+    reached: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return f"WorkerSpec(run_id={self.run_id!r}, pipeline={self.pipeline!r})"

@@ -29,7 +29,7 @@ class LiteralRun:
     async def cancel(self) -> None:
         raise CommandError("this run is only shown here, it is a picture")
 
-    async def retry(self) -> str:
+    async def retry(self, *, rest: bool = False) -> str:
         raise CommandError("this run is only shown here, it is a picture")
 
     async def log_window(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,24 @@ from streamer.model.events import (
     Event,
     ItemFailed,
     Logged,
+    RunCancelled,
+    RunFailed,
+    Unreached,
     decode_event,
     encode_event,
 )
 from streamer.model.text.cleaning import cleaned
+from streamer.producer.cancellation import Cancelled
 from streamer.producer.run import Run
 from streamer.protocol.failed_items import FailedItems, write
 from streamer.server.execution.base import Exit
 from streamer.server.log.base import Draft
 from streamer.server.runs.retry import NotRetryable
 from tests.api_support import error_of, running
+from tests.pipeline_files import write as pipeline_file
 from tests.server.runs.test_runs import Bench
 from tests.server.test_survival import with_processes
+from tests.support import wait_until_async
 
 PIPELINES = str(Path(__file__).with_name("pipelines.py"))
 #: Few of them, so that names occur more than once; some that are cut to the same, and some that are awkward to store.
@@ -124,6 +131,37 @@ def test_items_that_do_not_come_up_again_are_named_in_a_warning():
     assert Counter({("load", "here"): 1, ("load", "gone"): 1}) == again.done
     (line,) = [event for event in again.events if getattr(event, "level", "") == "WARNING"]
     assert "1 of the items that failed in phase load did not come up again: 'gone'" == line.message
+
+
+@pytest.mark.parametrize(("on_error", "workers"), [("collect", 0), ("raise", 0), ("collect", 2)])
+def test_a_run_that_ends_early_says_what_it_never_reached_and_its_rest_is_done(on_error, workers):
+    first = Work()
+
+    def work(name: str) -> str:
+        if name == "2":
+            raise ValueError(name)
+        if name == "6" and on_error == "collect":
+            raise Cancelled
+        return name
+
+    with suppress(Cancelled, ValueError), first.run:
+        with first.run.phase("small"):
+            first.run.map(str, ["a", "b"])
+        with first.run.phase("load"):
+            first.run.map(str, ["x", "y"])
+            first.run.map(work, map(str, range(10)), total=10, on_error=on_error, workers=workers)
+    (end,) = [event for event in first.events if isinstance(event, RunCancelled | RunFailed)]
+    reached = 6 if on_error == "collect" else 2
+    assert (Unreached("load", 2 + reached, 12),) == end.unreached
+    again = FailedItems()
+    again.add("load", "2")
+    again.add_rest("load", 2 + reached)
+    rest = Work(again)
+    with rest.run.phase("load"):
+        assert [] == rest.run.map(str, ["x", "y"])
+        done = rest.run.map(str, map(str, range(10)), on_error=on_error, workers=workers)
+    left = [str(number) for number in range(reached, 10)]
+    assert (["2", *left] if reached > 2 else left) == done
 
 
 def test_a_map_that_stops_at_the_first_error_and_a_loop_run_as_always():
@@ -288,3 +326,45 @@ async def test_a_retry_of_a_real_run_does_what_failed_and_can_be_done_again_itse
     async with with_processes(tmp_path):
         # What a run kept that ended while no streamer was there goes when one is.
         assert [] == list((tmp_path / "data" / "retry").iterdir())
+
+
+@pytest.mark.slow
+async def test_the_rest_of_a_cancelled_run_is_offered_and_done(tmp_path):
+    before = f"""
+        import time
+        from pathlib import Path
+        class Stops(Pipeline):
+            @phase
+            def load(self):
+                return {{"done": self.map(self.item, range(20), on_error="collect")}}
+            def item(self, number):
+                if number == 3 and not Path({str(tmp_path / "go")!r}).exists():
+                    raise ValueError("no date")
+                while number == 8 and not Path({str(tmp_path / "go")!r}).exists():
+                    self.message("waits")
+                    time.sleep(0.01)
+                return number
+    """
+    path = pipeline_file(tmp_path / "jobs.py", "Fine", before=before)
+    async with with_processes(tmp_path, pipelines=(path,)) as api:
+        run = await api.start("Stops")
+
+        async def waits() -> bool:
+            return (await api.state(run))["message"] == "waits" or (await api.state(run))["done"] == 8
+
+        await wait_until_async(waits)
+        await api.http.post(f"/api/runs/{run}/cancel")
+        state = await api.status(run, "cancelled")
+        assert [{"phase": "load", "reached": 8, "total": 20}] == state["unreached"]
+        (tmp_path / "go").write_text("")
+        answer = await api.http.post(f"/api/runs/{run}/retry", json={"items": "rest"})
+        assert 201 == answer.status_code, answer.text
+        state = await api.status(answer.json()["run"], "complete")
+        assert {"done": [3, *range(8, 20)]} == state["result"]
+        assert ("rest", run, 13) == (state["retryItems"], state["retryOf"], state["total"])
+        # Nothing is left of this one.
+        error_of(
+            await api.http.post(f"/api/runs/{state['run']}/retry", json={"items": "rest"}),
+            409,
+            "nothing_left",
+        )

@@ -184,18 +184,18 @@ class RunHandler(GlanceHandler):
 class RetrySpec(msgspec.Struct, forbid_unknown_fields=True):
     """Body of ``POST /api/runs/ID/retry``."""
 
-    items: Literal["failed", "all"] = "failed"
+    items: Literal["failed", "rest", "all"] = "failed"
     parameters: dict[str, Any] = {}
 
 
 class RetryHandler(StartHandler):
-    """``POST /api/runs/ID/retry``: a new run, linked to the old one, of its failed items or of everything."""
+    """``POST /api/runs/ID/retry``: a new run, linked to the old one, of its failed items, the rest or everything."""
 
     async def post(self, name: str) -> None:
         try:
             spec = msgspec.convert(self.json_object(), RetrySpec)
         except msgspec.ValidationError as error:
-            raise not_valid(error, "items (failed or all) and parameters") from error
+            raise not_valid(error, "items (failed, rest or all) and parameters") from error
         state = await self.or_leave(
             self.parts.runs.retry(
                 name,

@@ -22,13 +22,15 @@ class Note(Struct):
     """The streamer's own note about a run, beside its state: a restarted streamer finds the run again by it.
 
     `process`: the streamer executes the run; `external`: its producer does. `identity` is the handle's, of the process.
-    `hidden`: the names of the parameters whose values are in the `SecretStore`.
+    `reached`: how many items of its phases the run had reached whose rest this one does. `hidden`: the names of the
+    parameters whose values are in the `SecretStore`.
     """
 
     kind: Literal["process", "external"]
     token_hash: str = ""
     reference: str = ""
     hidden: list[str] = []
+    reached: dict[str, int] = {}
     identity: dict[str, Any] | None = None
     limit_warned: bool = False
 
@@ -112,7 +114,7 @@ class LiveRuns:
         live = self._runs.pop(run_id, None)
         if live is None:
             return
-        if live.state.retry_items == "failed":
+        if live.state.retry_items in ("failed", "rest"):
             self._retries.forget(run_id)
         if live.note.hidden:
             self._secrets.forget(run_id)

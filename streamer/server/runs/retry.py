@@ -15,7 +15,7 @@ from streamer.protocol import failed_items
 from streamer.server.log.base import EventLog, LogUnavailable
 
 #: The items of a run that its retry does again.
-Items = Literal["failed", "all"]
+Items = Literal["failed", "rest", "all"]
 #: Failed items that are read from the log at a time.
 _FAILURES_READ: Final = 1000
 
@@ -52,7 +52,14 @@ def check_retryable(old: RunState, items: Items) -> str:
             "run_not_over", f"run {old.run} is {old.status}; it can be run again when it is over"
         )
     if items == "failed" and not old.results.failed:
-        raise NotRetryable("nothing_failed", f"no item of run {old.run} failed")
+        left = (
+            f"; {old.never_reached:,} were never reached, which a retry of the rest does"
+            if old.unreached
+            else ""
+        )
+        raise NotRetryable("nothing_failed", f"no item of run {old.run} failed{left}")
+    if items == "rest" and not (old.results.failed or old.unreached):
+        raise NotRetryable("nothing_left", f"no item of run {old.run} failed, and none is known to be left")
     return old.pipeline
 
 

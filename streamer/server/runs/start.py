@@ -139,6 +139,8 @@ class Start:
             whole = await self._journal.read(lambda: _checked_values(offer.pipeline, values))
             parameters, hidden = divide(whole, secret_names(offer.pipeline))
             note = Note("process", reference=offer.reference, hidden=list(hidden))
+            if old is not None and items == "rest":
+                note.reached = {one.phase: one.reached for one in old.unreached}
             limit = offer.time_limit_seconds if time_limit_seconds is None else time_limit_seconds
             event = StatusChanged(
                 status="queued",
@@ -163,7 +165,7 @@ class Start:
         self, event: StatusChanged, note: Note, old: RunState | None, items: Items, hidden: Mapping[str, Any]
     ) -> RunState:
         run_id = self._journal.new_id()
-        if old is not None and items == "failed":
+        if old is not None and items in ("failed", "rest") and old.results.failed:
             # Before there is a run: the log may remove the failed items while the run waits.
             await self._journal.read(lambda: self._retries.write(old, run_id))
         try:

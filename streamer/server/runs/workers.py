@@ -71,7 +71,8 @@ class Workers:
             parameters=live.state.parameters,
             secrets=hidden,
             spool_bytes=self._settings.spool_bytes,
-            retry=str(self._retries.path(run_id)) if live.state.retry_items == "failed" else "",
+            retry=str(self._retries.path(run_id)) if self._retries.path(run_id).exists() else "",
+            reached=live.note.reached,
         )
         journal = self._journal
         if lost := [name for name in live.note.hidden if name not in hidden]:

@@ -76,7 +76,7 @@ def schemas() -> dict[str, Any]:
         "Retry": structure(
             {},
             {
-                "items": {"enum": ["failed", "all"], "default": "failed"},
+                "items": {"enum": ["failed", "rest", "all"], "default": "failed"},
                 "parameters": {
                     "type": "object",
                     "description": "Those that are to differ from the old run's.",
