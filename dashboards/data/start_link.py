@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from dashboards.data.feed import Update
 from dashboards.data.place import Place
@@ -20,7 +20,8 @@ from streamer.client.client import ApiError, Refused, StreamerError
 class StartLink:
     """Keeps a `StartModel` up to date until it is closed, and is its commands. `owner` is who starts.
 
-    `wanted` is the pipeline that is chosen at first; `again` a run of it whose values the form is filled with.
+    `wanted` is the pipeline that is chosen at first; `again` a run of it whose values the form is filled with,
+    and `items` those of its items that are done again: failed, rest or all.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class StartLink:
         owner: str | None = None,
         wanted: str = "",
         again: str = "",
+        items: str = "all",
     ) -> None:
         self._model = model
         self._source = source
@@ -39,6 +41,7 @@ class StartLink:
         self._owner = owner
         self._wanted = wanted
         self._again = again
+        self._items = items
         self._asking = False
         self._pauses = Pauses()
         # The notice about the pipelines; it goes when it is no longer true.
@@ -122,6 +125,7 @@ class StartLink:
         return {
             "chosen": state.pipeline,
             "again": run_id,
+            "items": self._items,
             "values": dict(state.parameters),
             "time_limit": state.time_limit_seconds,
         }
@@ -132,15 +136,16 @@ class StartLink:
         parameters: dict[str, Any],
         *,
         again: str = "",
+        items: Literal["failed", "rest", "all"] = "all",
         time_limit_seconds: float | None = None,
     ) -> str:
-        """Start a run, which repeats the run `again` if any; return its id. Raises `StartRefused` or `CommandError`."""
+        """Start a run, or repeat items of the run `again`; return its id. Raises `StartRefused` or `CommandError`."""
         client = self._source.client
         how: dict[str, Any] = {"owner": self._owner, "time_limit_seconds": time_limit_seconds}
         try:
             if again:
                 created = await self._place.ask(
-                    lambda: client.retry(again, items="all", params=parameters, **how)
+                    lambda: client.retry(again, items=items, params=parameters, **how)
                 )
             else:
                 created = await self._place.ask(lambda: client.create(pipeline, parameters, **how))

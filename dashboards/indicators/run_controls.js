@@ -15,13 +15,17 @@ function RunControls(page) {
       h("button", {class: "btn", type: "button", onclick: () => dialog.close()}, "Keep running"),
       h("button", {class: "btn solid-danger", type: "button", onclick: () => { dialog.close(); page.send({type: "cancel"}) }}, "Cancel run")))
   const cancel = h("button", {class: "btn danger", type: "button", onclick: () => dialog.showModal()}, "Cancel")
-  const retry = h("button", {class: "btn", type: "button", onclick: () => page.send({type: "retry"})})
-  const rest = h("button", {class: "btn", type: "button", onclick: () => page.send({type: "rest"})})
+  let asks = ""
+  // Secrets were not kept: the form asks for them.
+  const ask = (type, items) => { if (asks === "") { page.send({type}) } else { location.assign(`${asks}&items=${items}`) } }
+  const retry = h("button", {class: "btn", type: "button", onclick: () => ask("retry", "failed")})
+  const rest = h("button", {class: "btn", type: "button", onclick: () => ask("rest", "rest")})
   const again = h("a", {class: "btn"}, "Run again…")
   const node = h("div", {class: "controls row"}, copy, retry, rest, again, cancel, copied, dialog)
   const words = {ask: "Cancel", disabled: "Cancel", asked: "Cancel asked…", cancelling: "Cancelling…"}
   const show = (state) => {
     link = state.link
+    asks = state.asks
     copy.style.display = state.copy ? "" : "none"
     cancel.style.display = state.cancel === "none" ? "none" : ""
     set_text(cancel, words[state.cancel] ?? "Cancel")

@@ -11,6 +11,7 @@ import param
 from dashboards.indicators.base import Indicator
 from dashboards.session import RunModel
 from streamer.model import formatting
+from streamer.model.parameters.secret import is_hidden
 from streamer.model.state import RunState
 
 #: The words for a cancel that no run has answered.
@@ -43,13 +44,22 @@ class RunControls(Indicator):
     def present(self) -> dict[str, Any]:
         model, state = self.model, self.model.state
         if state is None:
-            return {"copy": False, "link": "", "cancel": "none", "why": "", **_NO_RETRY, "again": ""}
+            return {
+                "copy": False,
+                "link": "",
+                "cancel": "none",
+                "why": "",
+                **_NO_RETRY,
+                "again": "",
+                "asks": "",
+            }
         return {
             "copy": self.copy_link,
             "link": model.link,
             **self._cancel(state),
             **self._retry(state),
             "again": self._again(state),
+            "asks": self._asks(state),
         }
 
     def _cancel(self, state: RunState) -> dict[str, str]:
@@ -98,6 +108,12 @@ class RunControls(Indicator):
         if not (state.is_over and state.managed and state.pipeline):
             return ""
         return self.again_href.format(quote(state.pipeline, safe=""), quote(state.run, safe=""))
+
+    def _asks(self, state: RunState) -> str:
+        """Return the address of the form that asks for the run's secrets; empty when it has none."""
+        values = state.parameters.values()
+        secret = any(is_hidden(value, is_secret=either) for value in values for either in (True, False))
+        return self._again(state) if secret else ""
 
     def receive(self, message: Mapping[str, Any]) -> None:
         match message["type"]:

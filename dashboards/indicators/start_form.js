@@ -63,7 +63,7 @@ function StartForm(page) {
   }
   const show = (state) => {
     set_attribute(back, "href", state.runs)
-    set_text(about, state.again ? `Filled with the values of run ${state.again}; the two runs will show each other.` :
+    set_text(about, state.again ? `Filled with the values of run ${state.again}${{failed: ", of which the failed items are done again", rest: ", of which the failed and the unreached items are done"}[state.items] ?? ""}; the two runs will show each other.` :
       "Choose what to run; its page opens as soon as it is started.")
     grid.style.display = state.pipelines.length ? "" : "none"
     nothing.style.display = state.pipelines.length ? "none" : ""

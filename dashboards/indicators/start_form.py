@@ -34,6 +34,7 @@ class StartForm(Indicator):
         "connection",
         "run_id",
         "again",
+        "items",
         "time_limit",
     )
     model_class = StartModel
@@ -61,6 +62,7 @@ class StartForm(Indicator):
                 _limit_field(spec, model.time_limit, model.typed),
             ],
             "again": model.again,
+            "items": model.items,
             "errors": {str(name): str(text) for name, text in model.errors.items()},
             "busy": model.busy or bool(model.run_id),
             "notice": self._notice(),

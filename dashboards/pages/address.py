@@ -18,13 +18,14 @@ VALUE_LIMIT: Final = 300
 class Address:
     """A viewer's choices: a `run`, or the form to `start` a pipeline (None: not that), or else the list of runs.
 
-    `level`, `search` and `tab` belong to a run, `status`, `pipeline` and `search` to the list, `again` to the form: the
-    run whose values fill it. Empty is each one's default.
+    `level`, `search` and `tab` belong to a run, `status`, `pipeline` and `search` to the list, `again` and `items`
+    to the form: the run whose values fill it, and the items that are done again. Empty is each one's default.
     """
 
     run: str = ""
     start: str | None = None
     again: str = ""
+    items: str = ""
     level: str = ""
     search: str = ""
     tab: str = ""
@@ -41,7 +42,12 @@ class Address:
             if name in names and first is not None:
                 text = first.decode("utf-8", "replace").replace("\0", "")
                 values[name] = text[: SEARCH_LIMIT if name == "search" else VALUE_LIMIT]
-        for name, allowed in (("level", LEVELS), ("tab", TABS), ("status", FILTERS)):
+        for name, allowed in (
+            ("level", LEVELS),
+            ("tab", TABS),
+            ("status", FILTERS),
+            ("items", ("failed", "rest")),
+        ):
             if values.get(name) not in allowed:
                 values.pop(name, None)
         return cls(**values)

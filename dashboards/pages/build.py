@@ -87,11 +87,11 @@ def _start_page(address: Address) -> None:
     model = Start(connection="connecting")
     where = OfStart(model, owner, address)
     view = StartForm(model, runs_href=RUNS_HREF, page=True)
-    wanted, again = address.start or "", address.again[:100]
+    wanted, again, items = address.start or "", address.again[:100], address.items or "all"
     connect(
         model,
         lambda source, place: StartLink(
-            model, source, place, owner=owner or None, wanted=wanted, again=again
+            model, source, place, owner=owner or None, wanted=wanted, again=again, items=items
         ),
     )
     show(view, where, form=True)

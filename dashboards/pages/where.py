@@ -92,6 +92,7 @@ class OfStart(Where):
         query = Address(
             start=model.chosen or self.address.start or "",
             again=model.again if model.chosen else self.address.again,
+            items="" if model.chosen and model.items == "all" else self.address.items,
         ).query()
         return make_where(
             [("Runs", RUNS_HREF), ("Start a pipeline", "")],

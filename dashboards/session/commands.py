@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from dashboards.session.values import (
     FailuresPage,
@@ -49,9 +49,10 @@ class StartCommands(Protocol):
         parameters: dict[str, Any],
         *,
         again: str = "",
+        items: Literal["failed", "rest", "all"] = "all",
         time_limit_seconds: float | None = None,
     ) -> str:
-        """Start a run, which repeats the run `again` if any; return its id. Raises `StartRefused` or `CommandError`."""
+        """Start a run, or repeat items of the run `again`; return its id. Raises `StartRefused` or `CommandError`."""
 
 
 class CommandError(Exception):

@@ -25,6 +25,9 @@ class StartModel(Session):
     busy = param.Boolean(default=False, doc="Whether the run is being started.")
     run_id = param.String(default="", doc="The run that was started.")
     again = param.String(default="", doc="The run that is done again, of which the form has the values.")
+    items: Any = param.Selector(
+        default="all", objects=["all", "failed", "rest"], doc="The items of that run that are done again."
+    )
     time_limit = param.Number(
         default=None,
         allow_None=True,
@@ -45,7 +48,9 @@ class StartModel(Session):
     def choose(self, name: str) -> None:
         """Turn the form to another pipeline; unknown names are ignored."""
         if name != self.chosen and any(spec.name == name for spec in self.pipelines):
-            self.update(chosen=name, values={}, typed={}, errors={}, notice="", again="", time_limit=None)
+            self.update(
+                chosen=name, values={}, typed={}, errors={}, notice="", again="", items="all", time_limit=None
+            )
 
     async def start(self, values: Mapping[str, Any], *, time_limit_seconds: float | None = None) -> None:
         """Start the chosen pipeline, once; `run_id` becomes the run's id, or `errors` and `notice` say what is wrong.
@@ -58,10 +63,11 @@ class StartModel(Session):
         known = set(spec.schema.get("properties") or {})
         parameters = {name: value for name, value in values.items() if name in known}
         self.update(busy=True, errors={}, notice="")
+        how: dict[str, Any] = {"again": self.again, "time_limit_seconds": time_limit_seconds}
+        if self.again and self.items != "all":
+            how["items"] = self.items
         try:
-            run_id = await self.commands.start(
-                spec.name, parameters, again=self.again, time_limit_seconds=time_limit_seconds
-            )
+            run_id = await self.commands.start(spec.name, parameters, **how)
         except StartRefused as refused:
             fields = {name: text for name, text in refused.fields.items() if name in known}
             self.update(busy=False, errors=fields, notice=str(refused))

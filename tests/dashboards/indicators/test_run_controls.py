@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from dashboards.indicators import RunControls, Status
+from dashboards.pages.address import Address
+from dashboards.session import PipelineSpec, StartModel
 from streamer.model.events import Results, Unreached
 from tests.gallery.models import model as live
 from tests.gallery.states import running
@@ -75,3 +78,33 @@ def test_the_rest_is_asked_for_once() -> None:
 
     asyncio.run(twice())
     assert ([True], "again") == (commands.rests, model.retry_run)
+
+
+def test_a_retry_of_a_run_with_secrets_leads_to_the_form_that_asks_for_them() -> None:
+    model = live(running())
+    assert model.state is not None
+    over = replace(model.state, status="failed", managed=True, pipeline="Load")
+    for parameters, asks in (
+        ({"password": "…"}, f"?start=Load&again={over.run}"),
+        ({"url": "db://ada:…@x"}, f"?start=Load&again={over.run}"),
+        ({"password": ""}, ""),
+    ):
+        model.update(state=replace(over, parameters=parameters))
+        assert asks == RunControls(model, again_href="?start={}&again={}").present()["asks"]
+
+
+def test_the_form_does_those_items_again_that_its_address_names() -> None:
+    address = Address.parse({"start": [b"Load"], "again": [b"r1"], "items": [b"rest"]})
+    assert "rest" == address.items
+    assert "" == Address.parse({"items": [b"some"]}).items
+    asked: list[dict[str, Any]] = []
+
+    class Starter:
+        async def start(self, pipeline: str, parameters: dict[str, Any], **how: Any) -> str:
+            asked.append(how)
+            return "new"
+
+    spec = PipelineSpec("Load", schema={"properties": {}})
+    form = StartModel(pipelines=(spec,), commands=Starter(), again="r1", items="rest")
+    asyncio.run(form.start({}))
+    assert [{"again": "r1", "items": "rest", "time_limit_seconds": None}] == asked
