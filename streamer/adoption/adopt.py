@@ -12,6 +12,7 @@ from streamer.adoption.collector import Collector
 from streamer.adoption.stack import stack
 from streamer.producer.run import Run
 from streamer.producer.scripts import script
+from streamer.producer.scripts.hosting import host
 
 
 class adopt:  # noqa: N801 - used as a function: ``streamer.adopt()``
@@ -22,16 +23,22 @@ class adopt:  # noqa: N801 - used as a function: ``streamer.adopt()``
 
     Args:
         title: The title of the new run.
-        run: An open run that gets the bars; None makes a new one.
+        run: An open run that gets the bars; None: the pipeline's in a pipeline's phase, else a new one.
         url: The streamer's URL; None means the configured one.
     """
 
     def __init__(self, title: str = "", *, run: Run | None = None, url: str | None = None) -> None:
+        run = host() if run is None and url is None else run
         self._context: AbstractContextManager[Run] = (
             script.run(title, url=url, show=False) if run is None else contextlib.nullcontext(run)
         )
         self.run = self._context.__enter__()
-        self._collector = Collector(self.run.report, lambda record: record.report(self.run), inside.look)
+        self._collector = Collector(
+            self.run.report,
+            lambda record: record.report(self.run),
+            inside.look,
+            where=lambda: self.run.current_phase,
+        )
         self._collector.start()
         self._closed = False
         self._seen_error = _last_error()

@@ -70,6 +70,7 @@ class Collector:
         record: Called with each log record.
         printed: Called with the text that handlers of log records wrote to a process's outputs; None: nobody asks.
         look: See above; None where only other processes report.
+        where: Returns the phase that is under way, for which bars count that begin; None: the run's own.
 
     The collector's thread calls all of them; `close` calls `report` once more.
     """
@@ -81,11 +82,14 @@ class Collector:
         look: Callable[[str], object] | None = None,
         *,
         printed: Callable[[str], object] | None = None,
+        where: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._report = report
         self._record = record
         self._look = look
         self._printed = printed
+        self._where = where
+        self._phase = where()
         self._secret = secrets.token_hex(16)
         self._folder = _make_folder()
         self._path = str(self._folder / "s")
@@ -98,7 +102,7 @@ class Collector:
         self._count = 0
         self._connections: set[_Connection] = set()
         self._here: _Connection | None = None
-        self._taken: deque[bytes] = deque(maxlen=MESSAGES)
+        self._taken: deque[tuple[bytes, str | None]] = deque(maxlen=MESSAGES)
         self._changed: dict[str, Bar] = {}
         self._totals = Totals()
         self._restart = False
@@ -131,7 +135,7 @@ class Collector:
 
     def take(self, message: bytes) -> None:
         """Take a message of this process; an empty one ends its bars. Any thread may call it."""
-        self._taken.append(message)
+        self._taken.append((message, self._where()))
 
     def close(self) -> None:
         """Take the messages on their way, end all bars, and remove the socket. Idempotent."""
@@ -203,7 +207,9 @@ class Collector:
             if self._here is None:
                 self._here = self._connected(None)
                 self._here.known = True
-            if message := self._taken.popleft():
+            message, phase = self._taken.popleft()
+            self._enter(phase)
+            if message:
                 self._understand(self._here, message)
             else:
                 self._leave(self._here)
@@ -211,6 +217,7 @@ class Collector:
 
     def _read(self, connection: _Connection) -> None:
         assert connection.link is not None
+        self._enter(self._where())
         try:
             data = connection.link.recv(65_536)
         except BlockingIOError:
@@ -289,6 +296,13 @@ class Collector:
             if len(self._changed) >= BARS_LIMIT:
                 self._flush()
 
+    def _enter(self, phase: str | None) -> None:
+        """Count for a phase from now on."""
+        if phase != self._phase:
+            self._flush(is_last=True)
+            self._totals.restart()
+            self._phase, self._told = phase, (None, None)
+
     def _leave(self, connection: _Connection) -> None:
         """End the bars of a process that has ended."""
         ended: list[tuple[Bar, Before | None]] = []
@@ -312,7 +326,9 @@ class Collector:
         self._changed.clear()
         self._reported_at, self._told = now, (done, total)
         rate = None if done is None else self._rate.add(done, self._reported_at)
-        event = Progressed(done=done, total=total, unit=self._totals.unit, rate=rate, bars=bars)
+        event = Progressed(
+            phase=self._phase, done=done, total=total, unit=self._totals.unit, rate=rate, bars=bars
+        )
         with contextlib.suppress(Exception):
             self._report(_checked(event))
 

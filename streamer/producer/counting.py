@@ -1,4 +1,7 @@
-"""Counting: `Tally` for loops, `Counter` for the rest, `Meter` adds them up. Reports nothing and reads no clock.
+"""Counting: `Tally` for loops, `Counter` for the rest, `Meter` adds them up. It reads no clock.
+
+Odd numbers never raise into the job: a total that is none is not known, a step that is none counts nothing, and the
+log says so.
 
 Another thread reads the counts at any time; a loop's own thread takes no lock and no time for it.
 """
@@ -6,6 +9,7 @@ Another thread reads the counts at any time; a loop's own thread takes no lock a
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import operator
 import sys
@@ -16,7 +20,10 @@ from typing import Any, Final, Protocol, TypeVar
 
 from msgspec import Struct
 
+from streamer.model.text.cutting import text_of
+
 T = TypeVar("T")
+_log: Final = logging.getLogger(__name__)
 
 #: A loop inside a loop refines the outer one's count by less than one item.
 _ALMOST: Final = 0.99
@@ -51,16 +58,23 @@ def total_of(items: Iterable[Any]) -> int | None:
 
 
 def number_of(total: float | None) -> float | None:
-    """Return a total as a plain number. Raises `ValueError` unless it is one of 0 or more, or None."""
-    if total is None:
-        return None
-    try:
-        number = float(total)
-    except (TypeError, ValueError, OverflowError):
-        number = -1.0
-    if not 0 <= number < math.inf:
-        raise ValueError(f"total: expected a number of 0 or more, or None, received {str(total)[:100]!r}")
+    """Return a total as a plain number; None for anything but a number of 0 or more, which the log says."""
+    number = None if total is None else _plain_number(total)
+    if total is not None and number is None:
+        _log.warning(
+            "total: expected a number of 0 or more, or None, received %.100r: it counts as not known",
+            text_of(total),
+        )
     return number
+
+
+def _plain_number(value: Any) -> float | None:
+    """Return a number of 0 or more, whatever class of number it is of; None for everything else."""
+    try:
+        number = float(value)
+    except Exception:  # noqa: BLE001 - somebody else's __float__
+        return None
+    return number if 0 <= number < math.inf else None
 
 
 class Count(Protocol):
@@ -190,11 +204,12 @@ class Counter:
         self.complete = False
         self.ended = False
         self._done: float = 0
+        self._is_warned = False
         self._lock = threading.Lock()
 
     @property
     def total(self) -> float | None:
-        """How much there is to do; None: not known. Setting it raises `ValueError` as `number_of`."""
+        """How much there is to do; None: not known. Setting it does as `number_of`."""
         return self._total
 
     @total.setter
@@ -212,11 +227,18 @@ class Counter:
         return not self.ended
 
     def advance(self, amount: float = 1) -> None:
-        """Count `amount` more. Raises `ValueError` unless it is a number of 0 or more."""
-        if not 0 <= amount < math.inf:
-            raise ValueError(f"advance(amount): expected a number of 0 or more, received {amount!r}")
+        """Count `amount` more. A step back, and anything but a number, counts nothing; the log says so once."""
+        step = _plain_number(amount)
+        if step is None:
+            if not self._is_warned:
+                self._is_warned = True
+                _log.warning(
+                    "advance(amount): expected a number of 0 or more, received %.100r: it counts nothing",
+                    text_of(amount),
+                )
+            return
         with self._lock:
-            self._done += amount
+            self._done += step
 
     def end(self, *, complete: bool) -> None:
         """Count no more; `complete` says that nothing was left to do."""
@@ -251,7 +273,7 @@ class _Entry:
     def done(self) -> float:
         """Return what is done, refined by the loop inside the item in hand; never less for the same item."""
         whole = self.count.done
-        total = self.count.total
+        total = self.total
         if self.inner is None or total is None or self.count.ended or whole != self.inner_item:
             return whole
         item, best = self.best
@@ -259,8 +281,14 @@ class _Entry:
         self.best = (whole, fraction)
         return whole + fraction
 
-    def fraction(self) -> float:
+    @property
+    def total(self) -> float | None:
+        """How much there is to do; None: not known, as when more was done than there was said to be."""
         total = self.count.total
+        return None if total is not None and self.count.done > total else total
+
+    def fraction(self) -> float:
+        total = self.total
         if self.count.complete:
             return _ALMOST
         if total is None or total <= 0:
@@ -325,10 +353,10 @@ class Meter:
             done += own
             if entry.count.complete:
                 total += own
-            elif entry.count.total is None:
+            elif entry.total is None:
                 known = False
             else:
-                total += entry.count.total
+                total += entry.total
         return Reading(_plain(done), _plain(total) if known else None, self._unit)
 
     def outer(self, thread: int) -> _Entry | None:

@@ -19,11 +19,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 from msgspec import UNSET
 
-from streamer.model.bounds import (
-    MESSAGE_LIMIT,
-    cut,
-    item_key,
-)
+from streamer.model.bounds import MESSAGE_LIMIT, cut, item_key
 from streamer.model.events import (
     Completed,
     ErrorInfo,
@@ -443,14 +439,15 @@ class Run:
             count: The loop's count.
             unit: The count's unit.
             name: The loop's name.
-            as_phase: Whether the loop is a phase, unless it is inside another loop.
+            as_phase: Whether the loop is a phase, unless it is inside another loop or in a phase that is no loop.
 
         Returns:
             The phase, for `end_loop`; None for a loop that is no phase.
         """
         with self._section, self._lock:
             phase = None
-            if as_phase and self._progress.home(lane()) is None:
+            current = self._progress.current
+            if as_phase and self._progress.home(lane()) is None and (current.name is None or current.loops):
                 phase = self._progress.find(name)
                 if phase is None:
                     phase = Phase(name)
@@ -588,7 +585,7 @@ class _RunCounter(Counter):
         self._run._count_ended()
 
     def advance(self, amount: float = 1) -> None:
-        """Count `amount` more. Raises `ValueError` unless that is a number of 0 or more, and `Cancelled`."""
+        """Count `amount` more. Raises `Cancelled` if the run was cancelled."""
         super().advance(amount)
         self._run.checkpoint()
 

@@ -40,6 +40,7 @@ from streamer.producer.output import Output
 from streamer.producer.publishing.publisher import Publisher
 from streamer.producer.reference import load
 from streamer.producer.run import Run
+from streamer.producer.scripts.hosting import hosting
 from streamer.protocol.failed_items import FailedItems
 from streamer.protocol.spool import FOLDER, Header, Spool
 from streamer.protocol.worker_spec import WorkerSpec, decode_spec
@@ -103,7 +104,7 @@ def execute(spec: WorkerSpec, run: Run) -> Any:
     result = None
     for number, phase in enumerate(phases, 1):
         try:
-            with run.phase(phase.name):
+            with run.phase(phase.name), hosting(run):
                 result = None
                 result = getattr(pipeline, phase.name)()
         except SystemExit as error:

@@ -172,12 +172,47 @@ def test_a_loop_that_is_left_does_not_look_complete(run: Run, told: Recorder) ->
     assert [(2, 4)] == [(e.done, e.total) for e in told.of(Progressed)]
 
 
-@pytest.mark.parametrize("total", [-1, float("nan"), float("inf"), "many"])
-def test_a_total_that_is_none_is_refused(total: Any, run: Run) -> None:
-    with pytest.raises(ValueError, match="total"):
-        run.track("abc", total=total)
-    with pytest.raises(ValueError, match="total"):
-        run.counter(total)
+class Odd:
+    """Some other people's number: whatever is asked of it fails."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("no number")
+
+    __str__ = __float__  # type: ignore[assignment]  # that fails, too
+
+
+@pytest.mark.parametrize("total", [-1, float("nan"), float("inf"), "many", [3], 10**400, Odd()], ids=range(7))
+def test_a_total_that_is_none_is_not_known_and_never_raises(
+    total: Any, run: Run, told: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert ["a", "b", "c"] == list(run.track("abc", total=total))
+    with run.counter(total) as counter:
+        counter.advance(2)
+        assert None is counter.total  # type: ignore[attr-defined]  # it may be read and set
+        counter.total = total  # type: ignore[attr-defined]
+    run.sample()
+    assert 5 == told.of(Progressed)[-1].done
+    assert [True] * 3 == ["it counts as not known" in message for message in caplog.messages]
+
+
+def test_a_step_back_counts_nothing_and_is_a_warning_once(
+    run: Run, told: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    with run.counter(10) as counter:
+        for amount in (4, -1, float("nan"), "x", None, Odd(), 2):
+            counter.advance(amount)  # type: ignore[arg-type]  # that is the question
+    run.sample()
+    assert (6, 10) == (told.of(Progressed)[-1].done, told.of(Progressed)[-1].total)
+    assert [True] == ["it counts nothing" in message for message in caplog.messages]
+
+
+def test_more_than_the_total_is_a_total_that_is_not_known(run: Run, told: Recorder) -> None:
+    with run.counter(10) as counter:
+        counter.advance(12)
+        run.sample()
+        assert (12, None) == (told.of(Progressed)[-1].done, told.of(Progressed)[-1].total)
+    run.sample()
+    assert (12, 12) == (told.of(Progressed)[-1].done, told.of(Progressed)[-1].total)
 
 
 def test_the_main_threads_loop_has_no_python_frame_for_each_item(interrupted: Run) -> None:

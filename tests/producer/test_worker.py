@@ -440,3 +440,56 @@ async def test_the_streamers_death_does_not_touch_it(stage: Stage, tmp_path: Pat
     (tmp_path / "go").touch()
     await asyncio.wait_for(handle.wait(), 30)
     assert (stage.ingest.terminal() or {})["event"] == "complete"
+
+
+# -- loops and bars of other kinds in a phase --------------------------------------------------------------------------
+
+
+@slow
+async def test_streamer_track_in_a_phase_counts_for_the_phase(stage: Stage, ingest: FakeIngest) -> None:
+    body = """
+import streamer
+for _ in streamer.track(range(4), "Loading", unit="rows"):
+    for _ in streamer.track(range(2), "inner"):
+        pass
+"""
+    more = """
+@phase
+def after(self):
+    import streamer
+    for _ in streamer.track(iter(range(3)), total=3):
+        pass
+"""
+    _, end = await stage.play(body, more=more)
+    assert "complete" == end["event"]
+    phases = {event["phase"]: event for event in ingest.of(kind="progress")}
+    assert {"work": (4, 4, "rows"), "after": (3, 3, "items")} == {
+        name: (event["done"], event["total"], event["unit"]) for name, event in phases.items()
+    }
+    assert {"work", "after"} == {event["phase"] for event in ingest.of(kind="phase")}
+
+
+@slow
+async def test_adopted_bars_in_a_phase_count_for_the_phase(stage: Stage, ingest: FakeIngest) -> None:
+    body = """
+import streamer
+from tqdm import tqdm
+self._adoption = streamer.adopt()
+for _ in tqdm(range(40), unit="rows"):
+    time.sleep(0.02)
+"""
+    more = """
+@phase
+def after(self):
+    from tqdm import tqdm
+    for _ in tqdm(range(30), unit="rows"):
+        time.sleep(0.02)
+    self._adoption.close()
+"""
+    _, end = await stage.play(body, more=more)
+    assert "complete" == end["event"]
+    counts: dict[str, Any] = {}
+    for event in ingest.of(kind="progress"):
+        if event.get("done") is not None:
+            counts[event["phase"]] = event["done"], event["total"]
+    assert {"work": (40, 40), "after": (30, 30)} == counts

@@ -11,14 +11,18 @@ from streamer.model.bounds import (
     cut_name,
 )
 from streamer.producer.counting import Tally
+from streamer.producer.run import Run
 from streamer.producer.scripts.exit import install_hooks
+from streamer.producer.scripts.hosting import host
 from streamer.producer.scripts.session import Session, lock, sessions
 
 T = TypeVar("T")
 
 
 class Loop:
-    """One call of `track`. It joins a session when its first item is asked for. The iterating thread calls it.
+    """One call of `track`. It joins a run when its first item is asked for. The iterating thread calls it.
+
+    In a pipeline's phase that is the pipeline's run, else the run of a session.
 
     Args:
         description: The loop's name on the page; empty: the loop has no phase of its own inside a `run`.
@@ -32,6 +36,7 @@ class Loop:
         self._unit = unit
         self._url = url
         self._session: Session | None = None
+        self._run: Run | None = None
         self._phase: Any = None
         #: For how many samples the loop is known to have been left.
         self.left = 0
@@ -47,15 +52,20 @@ class Loop:
 
     def _checked(self, items: Iterator[T]) -> Iterator[T]:
         for item in items:
-            if self._session is not None:
-                self._session.run.checkpoint()
+            if self._run is not None:
+                self._run.checkpoint()
             yield item
 
     def _begin(self) -> None:
         # `Cancelled` is a KeyboardInterrupt and passes. No other error in here may reach the user's loop.
         with contextlib.suppress(Exception):
+            self._run = host() if self._url is None else None
+            if self._run is not None:
+                self._run.begin_loop(self.tally, self._unit, self._description, as_phase=False)
+                return
             self._session = _session_for(self, self._description, self._url)
-            self._phase = self._session.run.begin_loop(
+            self._run = self._session.run
+            self._phase = self._run.begin_loop(
                 self.tally,
                 self._unit,
                 self._description or (self._session.title if self._session.is_loops else ""),

@@ -184,7 +184,8 @@ def track(
 
     It draws a progress bar in the terminal or cell and prints the run's URL, both on standard error.
 
-    Inside a `run` the loop belongs to that run, and is a phase of it if it has a description. Otherwise the program's
+    In a phase, of a pipeline or of a `run`, the loop counts for the phase. Inside a `run` and outside of its phases it
+    belongs to that run, and is a phase of it if it has a description. Otherwise the program's
     loops make one run, if they overlap or follow one another at once. Loops side by side are its phases; loops inside
     a loop are bars. A loop that is left before its end is shown as stopped, with the exception that ended the program.
 
