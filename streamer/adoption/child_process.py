@@ -319,7 +319,7 @@ def _is_open(fd: int) -> bool:
         os.fstat(fd)
     except OSError:
         return False
-    # What we opened since our start may have the number of a descriptor that was closed.
+    # A file that we opened since our start may have the number of a descriptor that was closed.
     return (sys.__stdin__, sys.__stdout__, sys.__stderr__)[fd] is not None
 
 

@@ -182,7 +182,7 @@ class _RichTask(_Bar):
 
 
 class _Handling:
-    """What the handlers of a thread do with one log record."""
+    """The doings of a thread's handlers with one log record."""
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()

@@ -10,6 +10,7 @@ import streamer
 from streamer.cli.completion import Completion
 from streamer.cli.dashboards import HOST, PORT, dashboards_command
 from streamer.cli.delivery import send_command
+from streamer.cli.estimate import estimate_command
 from streamer.cli.exec import exec_command
 from streamer.cli.launch import retry_command, run_command
 from streamer.cli.lists import cancel_command, pipelines_command, runs_command
@@ -99,6 +100,19 @@ def build_parser() -> argparse.ArgumentParser:
     cancel = command("cancel", cancel_command, "cancel a run")
     cancel.add_argument("run", metavar="RUN_ID")
     _add_client(cancel)
+
+    estimate = command(
+        "estimate", estimate_command, "say how long recorded runs would have been said to take"
+    )
+    estimate.add_argument(
+        "--replay",
+        type=Path,
+        metavar="FOLDER",
+        required=True,
+        help="recorded runs, with a manifest.json that names them in their order",
+    )
+    estimate.add_argument("--workers", type=int, default=2, help="processes that compute (2)")
+    estimate.add_argument("--json", action="store_true", help="JSON for programs, one object a line")
 
     send = command("send", send_command, "send events that runs kept on disk while their streamer was away")
     send.add_argument("--data", type=Path, metavar="FOLDER", help="the data folder (STREAMER_DATA)")

@@ -6,7 +6,7 @@ from typing import Final
 
 #: For each extra: how a sentence names it, and the modules that are missing without it.
 EXTRAS: Final = {
-    "server": ("the server", ("tornado", "prometheus_client")),
+    "server": ("the server", ("tornado", "prometheus_client", "numpy")),
     "dashboards": (
         "the pages",
         ("panel", "bokeh", "panel_material_ui", "jinja2", "tornado", "prometheus_client"),
