@@ -8,7 +8,7 @@ from dashboards.data.feed import Update
 from dashboards.data.place import Place
 from dashboards.data.streamers import Live, command_error
 from dashboards.data.timers import RETRY_SECONDS, Pauses
-from dashboards.fields import wrong_fields
+from dashboards.form_fields import wrong_fields
 from dashboards.session import (
     PipelineSpec,
     StartModel,

@@ -7,7 +7,7 @@ from typing import Any
 
 import param
 
-from dashboards.fields import fields_of, read_values
+from dashboards.form_fields import fields_of, read_values
 from dashboards.indicators.base import Indicator, text_of
 from dashboards.session import PipelineSpec, StartModel
 from streamer.model import formatting

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
-from dashboards.fields import read_values, wrong_fields
+from dashboards.form_fields import read_values, wrong_fields
 from dashboards.notebook.cell import TICK_SECONDS, Cell, Frame, Message, Painter
 from dashboards.notebook.forms import Asked, described_html, form_html, form_text
 from dashboards.notebook.record import LINES_SHOWN, Seen, run_html, run_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from dashboards.fields import fields_of
+from dashboards.form_fields import fields_of
 from dashboards.notebook.markup import Markup, tag
 from dashboards.notebook.record import SOFT, beside, box, foot, note, stamp
 from streamer.model import formatting

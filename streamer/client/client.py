@@ -59,7 +59,8 @@ from streamer.protocol.api import (
     entries_of,
     state_of,
 )
-from streamer.protocol.frames import Cursor, Snapshot
+from streamer.protocol.cursor import Cursor
+from streamer.protocol.frames import Snapshot
 from streamer.protocol.registration import Created, Registration
 
 __all__ = [

@@ -27,7 +27,8 @@ from streamer.protocol.api import (
     read_body,
     reason_of,
 )
-from streamer.protocol.frames import Cursor, Removed, Reset, Snapshot, SnapshotOfAll, WireError, read_frame
+from streamer.protocol.cursor import Cursor
+from streamer.protocol.frames import Removed, Reset, Snapshot, SnapshotOfAll, WireError, read_frame
 
 #: The messages that `Client.follow` yields.
 Message = Entry | Snapshot | SnapshotOfAll | Reset | Removed

@@ -25,6 +25,7 @@ from streamer.model.events import (
 from streamer.model.state import RunState
 from streamer.model.timestamps import format_time, parse_time
 from streamer.protocol import sse
+from streamer.protocol.cursor import Cursor
 
 SNAPSHOT: Final = "snapshot"
 RESET: Final = "reset"
@@ -36,24 +37,6 @@ _NAMES: Final = {name: name.encode() for name in KINDS}
 
 class WireError(ValueError):
     """The received data does not have the contract's form. The message says what was received and what was expected."""
-
-
-class Cursor(Struct, frozen=True):
-    """A position in the log: everything up to and with `offset` is known to the reader."""
-
-    epoch: str
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.epoch}-{self.offset}"
-
-    @classmethod
-    def parse(cls, text: str) -> Cursor | None:
-        """Read ``EPOCH-OFFSET``; None when it has another form (such a cursor belongs to no log)."""
-        epoch, dash, offset = text.strip().rpartition("-")
-        if not dash or not epoch or not offset.isascii() or not offset.isdigit() or len(offset) > 18:
-            return None
-        return cls(epoch, int(offset))
 
 
 class Snapshot(Struct, frozen=True):

@@ -15,12 +15,8 @@ from typing import Any, Self
 
 from streamer.model.events import Completed, Entry, Event, Logged
 from streamer.model.state import RunState
-from streamer.protocol.frames import (
-    Cursor,
-    Snapshot,
-    frame_of,
-    snapshot_frame,
-)
+from streamer.protocol.cursor import Cursor
+from streamer.protocol.frames import Snapshot, frame_of, snapshot_frame
 from tests.support import wait_until_async
 
 EPOCH = "e1"

@@ -17,15 +17,8 @@ from streamer.client.client import (
 )
 from streamer.model.events import Completed
 from streamer.model.state import RunState
-from streamer.protocol.frames import (
-    Cursor,
-    Reset,
-    Snapshot,
-    SnapshotOfAll,
-    frame_of,
-    reset_frame,
-    snapshot_frame,
-)
+from streamer.protocol.cursor import Cursor
+from streamer.protocol.frames import Reset, Snapshot, SnapshotOfAll, frame_of, reset_frame, snapshot_frame
 from streamer.settings import Settings
 from tests.client.scripted import (
     EPOCH,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dashboards.fields import read_values
+from dashboards.form_fields import read_values
 from dashboards.indicators import StartForm
 from dashboards.session import PipelineSpec, StartModel
 from tests.gallery.forms import PIPELINES, STARTS

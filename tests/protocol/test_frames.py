@@ -12,8 +12,8 @@ from streamer.model.events import Entry, Logged, PhaseChanged, PhaseSpec, Progre
 from streamer.model.reducer import fold
 from streamer.model.state import RunState
 from streamer.protocol import sse
+from streamer.protocol.cursor import Cursor
 from streamer.protocol.frames import (
-    Cursor,
     Removed,
     Reset,
     Snapshot,

@@ -18,7 +18,8 @@ from streamer.model.events import Completed, Event, Logged, Progressed
 from streamer.model.reducer import apply
 from streamer.model.state import RunState, encode_state
 from streamer.protocol import sse
-from streamer.protocol.frames import Cursor, Entry, Removed, Reset, Snapshot, SnapshotOfAll, read_frame
+from streamer.protocol.cursor import Cursor
+from streamer.protocol.frames import Entry, Removed, Reset, Snapshot, SnapshotOfAll, read_frame
 from streamer.server.fan_out.subscriber import prepare
 from streamer.server.log.base import Draft
 from streamer.server.log.sqlite import SqliteLog

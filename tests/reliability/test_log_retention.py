@@ -21,7 +21,8 @@ from streamer.model.events import (
     StatusChanged,
 )
 from streamer.model.state import RunState, encode_state
-from streamer.protocol.frames import Cursor, read_frame
+from streamer.protocol.cursor import Cursor
+from streamer.protocol.frames import read_frame
 from streamer.server.log import retention
 from streamer.server.log.base import Draft, EntriesGone, UnknownRun
 from streamer.server.log.retention import Retention

@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 from tornado.iostream import IOStream
 
 from streamer.protocol.frames import Removed, removed_frame
+from streamer.server.fan_out.heartbeat import Heartbeat
 from streamer.server.fan_out.relay import relay
 from streamer.server.fan_out.subscriber import End, Style, Subscriber, prepare
 from streamer.server.fan_out.tail import ENTRIES_PER_WRITE, TERMINAL_KINDS, Frames, Tail, fitting
@@ -78,7 +79,7 @@ class Hub:
         self._fanned_out: frozenset[str] = frozenset()
         self._fan_out_handle: asyncio.Handle | None = None
         self._rests_until = 0.0
-        self._sweep_handle: asyncio.TimerHandle | None = None
+        self._heartbeat = Heartbeat(self._loop, settings, self._all, rotate=self._rotate)
         #: By place, who waits for a read of the log, and the read.
         self._reads: dict[tuple[str | None, int], tuple[list[Subscriber], asyncio.Task[Frames]]] = {}
         self._turn = asyncio.Lock()
@@ -258,8 +259,7 @@ class Hub:
         self._number += 1
         self._counts.opened += 1
         self._empty.clear()
-        if self._sweep_handle is None:
-            self._sweep_handle = self._loop.call_later(self._sweep_seconds, self._sweep)
+        self._heartbeat.start()
         subscriber.write(first, self._loop.time())
         if ends:
             subscriber.ended = True
@@ -405,30 +405,13 @@ class Hub:
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
-    @property
-    def _sweep_seconds(self) -> float:
-        settings = self._settings
-        return min(settings.heartbeat_seconds / 10, settings.write_timeout_seconds / 4, 1.0)
-
-    def _sweep(self) -> None:
-        """Look after all subscribers: heartbeats, readers that take nothing, streams that are old."""
-        self._sweep_handle = None
-        settings, period = self._settings, self._sweep_seconds
-        now = self._loop.time()
-        silent_since = now - settings.heartbeat_seconds + period
-        stalled_since = now - settings.write_timeout_seconds
+    def _all(self) -> Iterator[Subscriber]:
         for group in tuple(self._subscribers.values()):
-            for subscriber in tuple(group):
-                if subscriber.is_blocked:
-                    if subscriber.written <= stalled_since:
-                        subscriber.close(stalled=True)
-                elif subscriber.expires <= now:
-                    self._counts.rotated += 1
-                    self._dismiss(subscriber, _ROTATION * settings.retry_milliseconds)
-                elif subscriber.written <= silent_since:
-                    subscriber.write(subscriber.style.heartbeat, now)
-        if self._number:
-            self._sweep_handle = self._loop.call_later(period, self._sweep)
+            yield from tuple(group)
+
+    def _rotate(self, subscriber: Subscriber) -> None:
+        self._counts.rotated += 1
+        self._dismiss(subscriber, _ROTATION * self._settings.retry_milliseconds)
 
     def retry_milliseconds(self, about: float | None = None) -> float:
         """Return a delay for one reader, half as long to half as long again as the setting says, or as `about`."""
@@ -464,8 +447,7 @@ class Hub:
         for group in tuple(self._subscribers.values()):
             for subscriber in tuple(group):
                 subscriber.close()
-        if self._sweep_handle is not None:
-            self._sweep_handle.cancel()
+        self._heartbeat.stop()
         for task in self._tasks:
             task.cancel()
         if self._tasks:

@@ -12,7 +12,8 @@ from typing import Final, cast
 from tornado.iostream import IOStream
 
 from streamer.model.state import RunState
-from streamer.protocol.frames import Cursor, Reset, Snapshot, SnapshotOfAll
+from streamer.protocol.cursor import Cursor
+from streamer.protocol.frames import Reset, Snapshot, SnapshotOfAll
 from streamer.server.fan_out.subscriber import End, Style, style_of
 from streamer.server.http.errors import ApiError
 from streamer.server.http.handler import BaseHandler

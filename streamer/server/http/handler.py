@@ -16,7 +16,8 @@ from tornado.http1connection import HTTP1Connection
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from streamer.model.bounds import COUNT_LIMIT, NESTING_LIMIT, is_nested_too_deep
-from streamer.protocol.frames import Cursor, to_json
+from streamer.protocol.cursor import Cursor
+from streamer.protocol.frames import to_json
 from streamer.server.catalog import Catalog
 from streamer.server.fan_out.hub import Hub
 from streamer.server.http.cancel_tickets import Tickets

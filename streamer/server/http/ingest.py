@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamer.server.batches import LineRefused, NoEvent, OutOfOrder, read_lines
+from streamer.server.batch_lines import LineRefused, NoEvent, OutOfOrder, read_lines
 from streamer.server.http.errors import ApiError, invalid, not_valid
 from streamer.server.http.event_streams import StreamHandler
 from streamer.server.log.base import Draft

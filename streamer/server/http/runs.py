@@ -12,7 +12,8 @@ import msgspec
 from streamer.model.bounds import NAME_LIMIT, PHASES_LIMIT
 from streamer.model.events import OUTCOMES, STATUSES
 from streamer.model.state import RunState
-from streamer.protocol.frames import Cursor, state_data
+from streamer.protocol.cursor import Cursor
+from streamer.protocol.frames import state_data
 from streamer.protocol.pages import MOST_PER_PAGE, RUNS_PER_PAGE
 from streamer.protocol.registration import Registration
 from streamer.protocol.spool import RUN_ID

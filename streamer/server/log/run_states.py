@@ -28,6 +28,7 @@ from streamer.model.state import RunState, decode_state, encode_state
 from streamer.producer.error_text import brief_error
 from streamer.protocol.frames import Row, framer
 from streamer.server.log.base import Appended, Draft, LogError, RunEnded, SequenceGap, UnknownRun
+from streamer.server.log.batch_numbers import without_duplicates
 
 #: States of runs that are over stay in memory up to this number; those of the others always do.
 _STATES_KEPT: Final = 500
@@ -196,7 +197,7 @@ class RunStates:
                 acknowledged = first_seq - 1 + len(drafts)
                 drafts = (_lost(first_seq - expected, drafts[0].time), *drafts)
             else:
-                drafts = drafts[expected - first_seq :]
+                drafts = without_duplicates(drafts, first_seq, acknowledged)
                 acknowledged += len(drafts)
             if any(isinstance(draft.event, ItemFailed) for draft in drafts):
                 drafts = [*chain.from_iterable(_with_line(draft, run.state) for draft in drafts)]

@@ -23,7 +23,7 @@ from streamer.protocol.spool import (
     refuse,
     spools,
 )
-from streamer.server.batches import LineRefused, read_lines
+from streamer.server.batch_lines import LineRefused, read_lines
 from streamer.server.log.base import Draft, LogUnavailable, RunEnded, SequenceGap, UnknownRun
 from streamer.server.runs.producers import Forbidden
 

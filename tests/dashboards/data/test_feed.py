@@ -24,7 +24,8 @@ from streamer.client.client import Forbidden, Message, NotFound, StreamerAway
 from streamer.model.events import Completed, Entry, Event, Logged, PhaseChanged, Progressed, StatusChanged
 from streamer.model.reducer import fold
 from streamer.model.state import RunState
-from streamer.protocol.frames import Cursor, Removed, Snapshot, SnapshotOfAll
+from streamer.protocol.cursor import Cursor
+from streamer.protocol.frames import Removed, Snapshot, SnapshotOfAll
 from tests.support import wait_until_async
 
 

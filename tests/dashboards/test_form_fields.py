@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dashboards.fields import fields_of, read_values
+from dashboards.form_fields import fields_of, read_values
 from streamer import Pipeline, phase
 from streamer.model.parameters.json_schema import schema_of
 
