@@ -20,6 +20,13 @@ _STRONG: Final = re.compile(
     "password|passwd|passphrase|passwort|kennwort|passcode|passkey|secret|credential|apikey|privatekey|accesskey"
     "|authkey|authtoken|accesstoken|bearertoken|refreshtoken|connectionstring|storepass|keypass|rootpw"
 )
+#: Ends of a word that is written without separators, and words that end so and are none.
+_ENDS: Final = re.compile(
+    "(?:pass|pwd)$|(?:admin|bind|db|ftp|http|login|my|proxy|root|smtp|ssh|sudo|user)pw$"
+)
+_OTHERS: Final = re.compile(
+    "(?:all|band|by|com|first|high|last|low|multi|n|over|single|sur|tres|two|under)pass$"
+)
 #: Words of a name, each a secret wherever it stands.
 _ANYWHERE: Final = frozenset({"jwt", "pwd", "token"})
 #: Words that end the name of a secret.
@@ -186,6 +193,7 @@ _SHAPES: Final = re.compile(
       | (?:sk|rk|pk)_(?:live|test)_\w{16,} | SG\.[\w-]{16,}\.[\w-]{16,} | hvs\.[\w-]{20,} | ya29\.[\w.-]{20,})
     | \beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*
     | (?<=hooks\.slack\.com/services/)[\w/]+
+    | (?<=[?&]key=)[^&\s'"]+
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -194,6 +202,8 @@ _URL: Final = re.compile(
     r"""(?P<before>[A-Za-z][\w+.-]*://[^\s/:@?\#'"]*:)(?:[^\s/?\#'"]*@|(?!\d+(?:[/?\#]|\s|$))[^\s'"]*@)""",
     re.VERBOSE,
 )
+#: The password of a driver of Oracle.
+_THIN: Final = re.compile(r"(?P<before>:(?:thin|oci):[^/\s@]+/)[^@\s]+@")
 #: A URL whose user is a token: long, without a password after it.
 _URL_TOKEN: Final = re.compile(r"(?P<before>\bhttps?://)[\w.~%+-]{16,}@")
 #: A name and what joins it to its value, as in assignments, headers, JSON and connection strings.
@@ -233,6 +243,8 @@ def is_secret_name(name: str) -> bool:
         or _ANYWHERE.intersection(words)
     ):
         return True
+    if _ENDS.search(words[-1]) and not _OTHERS.search(words[-1]):
+        return True
     if words[-1] in ("key", "keys"):
         return bool(_KEYS.intersection(words[:-1]))
     return joined.endswith("key") and joined[:-3] in _KEYS
@@ -262,6 +274,7 @@ def without_url_passwords(text: str) -> str:
     """
     if "@" not in text:
         return text
+    text = _THIN.sub(rf"\g<before>{HIDDEN}@", text)
     text = _URL.sub(rf"\g<before>{HIDDEN}@", text)
     return _URL_TOKEN.sub(rf"\g<before>{HIDDEN}@", text)
 

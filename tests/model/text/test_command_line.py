@@ -52,6 +52,17 @@ prog|--DB_PASSWORD|hunter2
 prog|/password:hunter2
 prog|--access-token:hunter2
 prog|--passwd|hunter2
+prog|--dbpass|hunter2
+prog|--dbpwd|hunter2
+prog|--userpass|ada:hunter2
+prog|--requirepass|hunter2
+prog|--adminpw|hunter2
+env|SSHPASS=hunter2
+prog|--url|jdbc:oracle:thin:scott/hunter2@h:1521
+curl|https://x/?q=1&key=hunter2
+ansible-playbook|--extra-vars|{"db_password": "hunter2"}
+terraform|apply|-var=db_password=hunter2
+env|ENCRYPTION_KEY=hunter2
 prog|--pass|hunter2
 prog|--pw|hunter2
 prog|--pwd|hunter2
@@ -133,6 +144,7 @@ prog|-v|eyJhbGciOiJI.eyJodW50ZXIy.hunter2
 PLAIN = r"""
 train.py|--key|id|--lr|0.1|--pretrained|x|--path|/a:b
 train.py|--max-tokens|100|--token-limit|5|--tokenizer|gpt2|--num_tokens=3
+train.py|--bypass|x|--lowpass|440|--compass=n|--npass|3
 train.py|--pin-memory|--session-name|x|--author|ada|--authors=ada
 prog|--password-file|/x|--no-password|--ask-pass|--password-stdin|--token-type|jwt
 prog|--auth-mode|basic|--auth-url=https://x|--secret-name|x|--cookie-jar|x
