@@ -63,7 +63,7 @@ class AuditFolder(Pipeline):
     """Find what takes the space in a folder: duplicates, the largest files, space by type, and what would compress.
 
     Every file is read. Symbolic links are not followed, and nothing but regular files is opened; a file that cannot
-    be read is listed with the reason.
+    be read is listed with the reason. Each phase counts the bytes of the files.
     """
 
     folder = param.Foldername(
@@ -93,31 +93,33 @@ class AuditFolder(Pipeline):
     _contents: list[Content]
     _left_out: Counter[str]
 
-    @phase(weight=5)
+    @phase(weight=2)
     def scan(self) -> None:
-        """Find the files; how many there are is not known before."""
+        """Find the files; how large they are together is not known before."""
         self._root = str(self.folder or sysconfig.get_path("stdlib"))
         self._files = []
         self._contents = []
         self._left_out = Counter()
         self.log.info("scanning %s", shown(self._root))
         part, first = "", 0
-        for file in self.track(islice(self.walk(), self.max_files), unit="files"):
-            top = file.path.partition(os.sep)[0] if os.sep in file.path else ""
-            if top != part:
-                self._log_part(part, first)
-                part, first = top, len(self._files)
-                self.message(f"scanning {shown(part)}")
-            self._files.append(file)
+        with self.counter(unit="bytes") as counter:
+            for file in islice(self.walk(), self.max_files):
+                top = file.path.partition(os.sep)[0] if os.sep in file.path else ""
+                if top != part:
+                    self._log_part(part, first)
+                    part, first = top, len(self._files)
+                    self.message(f"scanning {shown(part)}")
+                self._files.append(file)
+                counter.advance(file.size)
         self._log_part(part, first)
         for what, number in self._left_out.items():
             self.log.info("left out: %s (%s)", what, f"{number:,}")
         if len(self._files) == self.max_files:
             self.log.warning("the scan ended at %s files, as max_files says", f"{self.max_files:,}")
 
-    @phase(weight=90)
+    @phase(weight=97)
     def hash(self) -> None:
-        """Read the files; progress is by bytes."""
+        """Read the files, as often as `passes` says."""
         limit = self.max_megabytes * 1e6
         files = [file for file in self._files if file.size <= limit]
         if len(files) < len(self._files):
@@ -134,15 +136,17 @@ class AuditFolder(Pipeline):
             label=lambda file: shown(file.path),
         )
 
-    @phase(weight=5)
+    @phase(weight=1)
     def report(self) -> dict[str, Any]:
         """Sum up: the result."""
         copies: dict[tuple[int, bytes], list[File]] = defaultdict(list)
         types: dict[str, list[Content]] = defaultdict(list)
-        for content in self.track(self._contents, unit="files"):
-            types[type_of(content.file.path)].append(content)
-            if content.file.size:
-                copies[content.file.size, content.digest].append(content.file)
+        with self.counter(sum(content.file.size for content in self._contents), unit="bytes") as counter:
+            for content in self._contents:
+                types[type_of(content.file.path)].append(content)
+                if content.file.size:
+                    copies[content.file.size, content.digest].append(content.file)
+                counter.advance(content.file.size)
         duplicates = sorted(
             (row for files in copies.values() if (row := duplicate(files))),
             key=lambda row: -row["wasted_bytes"],

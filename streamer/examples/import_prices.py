@@ -103,14 +103,15 @@ class ImportPrices(Pipeline):
         bounds=(1, 10_000),
         softbounds=(1, 100),
         doc="How many times the prices are loaded, each time under other symbols: AAPL, AAPL (2), AAPL (3) … "
-        "The larger, the longer it takes.",
+        "The larger, the longer it takes. A row counts once, however many copies of it are loaded.",
     )
 
     _prices: dict[str, list[Price]]
     _database: Path
     _loaded: list[str]
 
-    @phase(weight=10)
+    # The weights are the shares of the time: nearly all of it goes into transactions.
+    @phase(weight=1)
     def validate(self) -> None:
         """Read the source and check every row."""
         self._database = self._open_target()
@@ -125,11 +126,12 @@ class ImportPrices(Pipeline):
             self._prices.setdefault(price.symbol, []).append(price)
         self.log.info("%s rows of %s symbols are valid", f"{len(prices):,}", f"{len(self._prices):,}")
 
-    @phase(weight=70)
+    @phase(weight=96)
     def load(self) -> None:
         """Store the prices, a year of a symbol in each transaction: what is counted is on the disk."""
         self._loaded = []
-        total = self.copies * sum(len(prices) for prices in self._prices.values())
+        total = sum(len(prices) for prices in self._prices.values())
+        stored = 0
         with closing(connect(self._database)) as database, self.counter(total, unit="rows") as counter:
             for symbol, prices in self._prices.items():
                 for gap in gaps(prices)[:GAPS_SHOWN]:
@@ -140,7 +142,9 @@ class ImportPrices(Pipeline):
                     for year in by_year(name, prices):
                         with database:
                             database.executemany(PUT_PRICE, year)
-                        counter.advance(len(year))
+                        # As many of the source's rows as all rows that are stored make up.
+                        counter.advance((stored + len(year)) // self.copies - stored // self.copies)
+                        stored += len(year)
                         if copy == 1:
                             first, last = year[0][1], year[-1][1]
                             self.log.info("%s %s … %s loaded, %d rows", symbol, first, last, len(year))
@@ -148,7 +152,7 @@ class ImportPrices(Pipeline):
                 if self.copies > 1:
                     self.log.info("%s loaded %s times", symbol, f"{self.copies:,}")
 
-    @phase(weight=20)
+    @phase(weight=3)
     def summarise(self) -> dict[str, Any]:
         """Compute each symbol's return, volatility and worst day from what the file holds."""
         summary: dict[str, dict[str, Any]] = {}
@@ -161,7 +165,8 @@ class ImportPrices(Pipeline):
                     summary[symbol] = found
                     self.log.info("%s: %+.1f %%", symbol, found["return_percent"], extra={"item": symbol})
         return {
-            "rows": self.copies * sum(len(prices) for prices in self._prices.values()),
+            "rows": sum(len(prices) for prices in self._prices.values()),
+            "copies": self.copies,
             "database": shown(self._database),
             "summary": list(summary.values()),
         }

@@ -37,6 +37,7 @@ class Ran:
     """What a pipeline reported."""
 
     events: list[Event] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -76,7 +77,12 @@ class Ran:
 def execute(pipeline: Pipeline, **between: Any) -> Ran:
     """Run a pipeline here; what `between` has under a phase's name is called before that phase."""
     ran = Ran()
-    run = Run(lambda event, time: ran.events.append(event), phases_of(type(pipeline)), sample_seconds=3600)
+
+    def take(event: Event, time: float) -> None:
+        ran.events.append(event)
+        ran.times.append(time)
+
+    run = Run(take, phases_of(type(pipeline)), sample_seconds=3600)
     pipeline._reporter = run
     result = None
     with contextlib.suppress(Exception), run:
@@ -178,11 +184,28 @@ def test_the_sample_prices_are_imported_without_a_failure(own_data: Path) -> Non
     )
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("example", "values"), [(ImportPrices, {"copies": 3}), (AuditFolder, {})])
+def test_weights_are_near_the_shares_of_the_time(
+    example: type[Pipeline], values: dict[str, Any], own_data: Path
+) -> None:
+    ran = execute(build(example, values))
+    times: dict[str, float] = {}
+    for event, time in zip(ran.events, ran.times, strict=True):
+        if isinstance(event, PhaseChanged):
+            times[event.phase] = time - times.get(event.phase, 0.0)
+    weights = {spec.name: spec.weight for spec in phases_of(example)}
+    assert 100 == sum(weights.values())
+    shares = {name: 100 * seconds / sum(times.values()) for name, seconds in times.items()}
+    assert [] == [(name, shares[name]) for name in weights if abs(shares[name] - weights[name]) > 10]
+
+
 def test_a_csv_file_is_imported_and_summarised(tmp_path: Path) -> None:
     database = tmp_path / "out.sqlite"
     ran = import_of(write_csv(tmp_path / "in.csv", *GOOD), database)
     assert ran.result == {
         "rows": 4,
+        "copies": 1,
         "database": str(database),
         "summary": [
             {
@@ -292,7 +315,14 @@ def test_splits_are_taken_from_the_adjusted_close_where_there_is_one(tmp_path: P
 def test_copies_are_loaded_under_symbols_of_their_own_and_summarised_in_the_file(tmp_path: Path) -> None:
     database = tmp_path / "out.sqlite"
     ran = import_of(write_csv(tmp_path / "in.csv", *GOOD), database, copies=3)
-    assert ran.result["rows"] == 12
+    assert (4, 3) == (ran.result["rows"], ran.result["copies"])
+    # The same rows everywhere, however many copies of them are stored.
+    counts = {
+        name: (ran.progress_of(name).done, ran.progress_of(name).total) for name in ("validate", "load")
+    }
+    assert {"validate": (4, 4), "load": (4, 4)} == counts
+    assert 4 == ran.progress_of("load").results.success
+    assert [(12,)] == query(database, "SELECT count(*) FROM prices")
     assert ["A", "B"] == [row["symbol"] for row in ran.result["summary"]]
     symbols = [(symbol,) for symbol in ("A", "A (2)", "A (3)", "B", "B (2)", "B (3)")]
     assert symbols == query(database, "SELECT DISTINCT symbol FROM prices ORDER BY symbol")
@@ -529,8 +559,15 @@ def test_the_scan_does_not_know_how_many_there_are_and_logs_each_part(folder: Pa
     scanned = [event for event in ran.of(Progressed) if event.phase == "scan"]
     assert {None} == {event.total for event in scanned[:-1]}
     assert sorted({event.done for event in scanned[:-1]}) == [event.done for event in scanned[:-1]]
-    assert (4, 4, "files") == (scanned[-1].done, scanned[-1].total, scanned[-1].unit)
+    assert (5, 5, "bytes") == (scanned[-1].done, scanned[-1].total, scanned[-1].unit)
     assert ["at the top: 1 file, 1 byte", "b: 2 files, 3 bytes", "f: 1 file, 1 byte"] == ran.lines[1:4]
+
+
+def test_each_phase_of_an_audit_counts_the_bytes_of_the_files(folder: Path) -> None:
+    ran = audit(write_files(folder, a=b"1" * 1000, b=b"2" * 500))
+    assert [(1500, 1500, "bytes")] * 3 == [
+        (said.done, said.total, said.unit) for said in map(ran.progress_of, ("scan", "hash", "report"))
+    ]
 
 
 @pytest.mark.parametrize("passes", [1, 3])
