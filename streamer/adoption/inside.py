@@ -72,6 +72,7 @@ class _Bar:
         self.starts = 0
         self.most: float = 0
         self.earlier: float = 0
+        self.latest: float = 0
         self.last: dict[str, Any] | None = None
 
     def frame(self) -> FrameType | None:
@@ -98,12 +99,25 @@ class _Bar:
         """Note that its count begins again at 0."""
         self.starts += 1
         self.earlier += self.most
-        self.most = 0
+        self.latest, self.most = self.most, 0
         self.used_up = False
 
     def under_way(self) -> bool:
         """Whether a loop over the bar has begun and not ended."""
         return self.frame() is not None
+
+    def counted(self, done: float, *, may_fall: bool) -> float:
+        """Return what the bar has done, from what its library says; `may_fall`: a fall is a new start.
+
+        A bar that is set back to 0 for a step that never comes ends as it was before.
+        """
+        if may_fall and not self.over and done < 0.5 * self.most:
+            self.start_over()
+        # No other step back means less work.
+        self.most = max(done, self.most)
+        if self.over and not self.most and self.latest:
+            self.earlier, self.most = self.earlier - self.latest, self.latest
+        return self.most
 
     def read(self) -> dict[str, Any] | None:
         """Return the bar as a message; None when it shows nothing or is gone."""
@@ -148,10 +162,7 @@ class _Tqdm(_Bar):
         if self.generator is not None:
             # A loop that counts by hand as well is thrown back to its items; then this is what was drawn last.
             done = max(done, bar.last_print_n)
-        elif done < 0.5 * self.most:
-            self.start_over()
-        # No other step back means less work.
-        done = self.most = max(done, self.most)
+        done = self.counted(done, may_fall=self.generator is None)
         scale = bar.unit_scale
         total = bar.total
         if scale not in (True, False, None, 1) and isinstance(scale, (int, float)):
@@ -172,10 +183,8 @@ class _RichTask(_Bar):
         rich_text = sys.modules.get(type(task).__module__.replace(".progress", ".text"))
         if rich_text is not None and "[" in name:
             name = rich_text.Text.from_markup(name).plain
-        if task.completed < 0.5 * self.most:
-            self.start_over()
-        self.most = max(task.completed, self.most)
-        told = self.told(_text(name).strip() or _process_name(), self.most, task.total, self.unit)
+        done = self.counted(task.completed, may_fall=True)
+        told = self.told(_text(name).strip() or _process_name(), done, task.total, self.unit)
         if task.finished:
             told["status"] = "finished"
         return told

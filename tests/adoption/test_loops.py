@@ -52,6 +52,12 @@ def progress_of(server: ServerProcess, ran: Executed) -> list[dict[str, Any]]:
         ("zipped_bars", {"left": (12, 12, "finished"), "right": (12, 12, "finished")}, (24, 24)),
         ("rich_reset", {"outer": (4, 4, "finished"), "inner": (20, 20, "finished")}, (4, 4)),
         ("rich_set_to_zero", {"outer": (4, 4, "finished"), "inner": (20, 20, "finished")}, (4, 4)),
+        ("rich_reset_afterwards", {"outer": (4, 4, "finished"), "inner": (20, 20, "finished")}, (4, 4)),
+        ("zero_before_its_end", {"zero at last": (20, 20, "finished")}, (20, 20)),
+        ("resumed", {"resumed": (100, 100, "finished")}, (100, 100)),
+        ("shrinks", {"shrinks": (30, 30, "finished")}, (30, 30)),
+        ("scaled", {"scaled": (2000, 2000, "finished")}, (4000, 4000)),
+        ("short_and_long", {"short": (5, 5, "finished"), "long": (100, 100, "finished")}, (105, 105)),
         ("rich_side_by_side", {f"file {n}": (30 + n, 30 + n, "finished") for n in range(3)}, (93, 93)),
         ("epochs", {"epoch": (20, 20, "finished")}, (60, 60)),
         ("manual", {"outer": (4, 4, "finished"), "inner": (10, 10, "finished")}, (4, 4)),
@@ -83,6 +89,23 @@ def test_a_bar_over_a_generator_that_has_one_stands_beside_it(server: ServerProc
     ran = program(server, "pipeline")
     assert {"source": (12, 12, "finished"), "sink": (12, 12, "finished")} == ran.bars()
     assert {None} == {bar["parent"] for bar in ran.state["bars"]}
+
+
+def test_bars_of_workers_do_not_count_beside_the_bar_over_their_results(server: ServerProcess) -> None:
+    assert (6, 6) == counts_of(program(server, "threads_in_a_loop"))
+    assert (3, 3) == counts_of(program(server, "gathered_in_a_loop"))
+
+
+def test_a_short_bar_before_a_long_one_is_no_percentage(server: ServerProcess) -> None:
+    events = progress_of(server, program(server, "short_and_long"))
+    for event in events:
+        long = [bar for bar in event["bars"] if bar["name"] == "long"]
+        if not long or long[0]["done"] < 50:
+            assert event["overallProgress"] < 60
+
+
+def counts_of(ran: Executed) -> tuple[Any, Any]:
+    return ran.state["done"], ran.state["total"]
 
 
 def test_the_inner_bar_does_not_carry_the_run_beyond_the_outer_one(server: ServerProcess) -> None:

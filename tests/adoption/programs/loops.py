@@ -108,6 +108,77 @@ def rich_set_to_zero():
             progress.advance(outer)
 
 
+def rich_reset_afterwards():
+    with Progress() as progress:
+        outer = progress.add_task("outer", total=4)
+        inner = progress.add_task("inner", total=20)
+        for _ in range(4):
+            for _ in range(20):
+                time.sleep(0.03)
+                progress.advance(inner)
+            progress.advance(outer)
+            progress.reset(inner)
+
+
+def zero_before_its_end():
+    bar = tqdm(total=20, desc="zero at last")
+    for _ in range(20):
+        time.sleep(0.03)
+        bar.update()
+    time.sleep(0.3)  # the count is read ten times a second
+    bar.n = bar.last_print_n = 0
+    bar.close()
+
+
+def resumed():
+    for _ in tqdm(range(50, 100), initial=50, total=100, desc="resumed"):
+        time.sleep(0.02)
+
+
+def shrinks():
+    with tqdm(total=100, desc="shrinks") as bar:
+        for n in range(30):
+            if n == 20:
+                bar.total = 30
+            time.sleep(0.05)
+            bar.update()
+
+
+def scaled():
+    with tqdm(total=1000, unit="B", unit_scale=2, desc="scaled") as bar:
+        for _ in range(2):
+            bar.reset()
+            for _ in range(10):
+                time.sleep(0.03)
+                bar.update(100)
+
+
+def gathered_in_a_loop():
+    async def batches():
+        for _ in tqdm(range(3), desc="batches"):
+            await asyncio.gather(_worker(3, "a"), _worker(4, "b"))
+
+    asyncio.run(batches())
+
+
+def threads_in_a_loop():
+    with ThreadPoolExecutor(2) as pool:
+        for _ in tqdm(pool.map(_thread, range(6)), total=6, desc="all"):
+            pass
+
+
+def _thread(number):
+    for _ in trange(8, desc=f"thread {number}", leave=False):
+        time.sleep(0.05)
+
+
+def short_and_long():
+    for _ in trange(5, desc="short"):
+        time.sleep(0.05)
+    for _ in trange(100, desc="long"):
+        time.sleep(0.03)
+
+
 def rich_side_by_side():
     with Progress() as progress:
         tasks = [progress.add_task(f"file {n}", total=30 + n) for n in range(3)]
