@@ -285,6 +285,7 @@ def _field(name: str, schema: Schema, *, required: bool, values: Mapping[str, An
         "hint": _hint(kind, schema),
         "min": schema.get("minimum"),
         "max": schema.get("maximum"),
+        "watched": bool(schema.get("x-watched")),
         "default": ""
         if default is None or kind in ("boolean", "choice", "lines", "text", "any")
         else formatting.cut(str(default), 200),
@@ -356,10 +357,33 @@ def _bounds(schema: Schema) -> str:
     return ", ".join(parts)
 
 
+def default_values(schema: Schema, *, watched: bool = False) -> dict[str, Any]:
+    """Return the defaults that the schema tells.
+
+    Args:
+        schema: The JSON schema of the parameters.
+        watched: Whether only parameters count that others depend on.
+    """
+    return {
+        name: one.get("default")
+        for name, one in (schema.get("properties") or {}).items()
+        if (one.get("x-watched") if watched else "default" in one)
+    }
+
+
+def said_value(value: Any) -> str:
+    """Return a value as a sentence has it: a text in quotes, the rest as JSON, within bounds."""
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        return f"'{formatting.cut(value, 100)}'"
+    return formatting.cut(json.dumps(value, ensure_ascii=False), 100)
+
+
 def wrong_fields(details: Any) -> Mapping[str, str]:
     """Return what was expected of which parameter, as far as the streamer says."""
     found: dict[str, str] = {}
-    for detail in details if isinstance(details, list) else ():
+    for detail in details if isinstance(details, list | tuple) else ():
         if isinstance(detail, Mapping) and isinstance(detail.get("field"), str):
             text = detail.get("message") or detail.get("expected")
             found[detail["field"]] = str(text)[:1000]

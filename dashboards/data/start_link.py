@@ -1,24 +1,20 @@
-"""`StartLink`: keeps a `StartModel` up to date, and starts its runs. Draws nothing."""
+"""`StartLink`: keeps a `StartModel` up to date with what a streamer offers. Draws nothing."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from dashboards.data.feed import Update
 from dashboards.data.place import Place
-from dashboards.data.streamers import Live, command_error
+from dashboards.data.start_commands import ClientStart, spec_of
+from dashboards.data.streamers import Live
 from dashboards.data.timers import RETRY_SECONDS, Pauses
-from dashboards.form_fields import wrong_fields
-from dashboards.session import (
-    PipelineSpec,
-    StartModel,
-    StartRefused,
-)
-from streamer.client.client import ApiError, Refused, StreamerError
+from dashboards.session import StartModel
+from streamer.client.client import StreamerError
 
 
 class StartLink:
-    """Keeps a `StartModel` up to date until it is closed, and is its commands. `owner` is who starts.
+    """Keeps a `StartModel` up to date until it is closed, and gives it its commands. `owner` is who starts.
 
     `wanted` is the pipeline that is chosen at first; `again` a run of it whose values the form is filled with,
     and `items` those of its items that are done again: failed, rest or all.
@@ -38,7 +34,6 @@ class StartLink:
         self._model = model
         self._source = source
         self._place = place
-        self._owner = owner
         self._wanted = wanted
         self._again = again
         self._items = items
@@ -46,7 +41,7 @@ class StartLink:
         self._pauses = Pauses()
         # The notice about the pipelines; it goes when it is no longer true.
         self._said = ""
-        model.commands = self
+        model.commands = ClientStart(source.client, place.ask, owner)
         model.place = place
         model.on_close(self._pauses.close)
         self._connection = ""
@@ -87,17 +82,7 @@ class StartLink:
         self._asking = False
         if model.closed:
             return
-        specs = tuple(
-            PipelineSpec(
-                offer.name,
-                offer.title or offer.name,
-                offer.doc,
-                tuple((phase.name, phase.weight) for phase in offer.phases),
-                offer.schema,
-                offer.time_limit_seconds,
-            )
-            for offer in offers.pipelines
-        )
+        specs = tuple(map(spec_of, offers.pipelines))
         names = [spec.name for spec in specs]
         changes: dict[str, Any] = {"pipelines": specs}
         if model.chosen not in names:
@@ -109,8 +94,19 @@ class StartLink:
         self._said = said
         if self._again:
             changes |= await self._values_of(self._again, names)
-        if not model.closed:
-            model.update(**changes)
+        await self._fill(changes)
+
+    async def _fill(self, changes: dict[str, Any]) -> None:
+        """Fill the form, and ask for the choices that hold, unless what is known still holds."""
+        model = self._model
+        if model.closed:
+            return
+        is_other = changes.get("chosen", model.chosen) != model.chosen or "values" in changes
+        if is_other or changes["pipelines"] != model.pipelines:
+            changes |= {"changed_schema": {}}
+        model.update(**changes)
+        if not model.changed_schema:
+            await model.ask()
 
     async def _values_of(self, run_id: str, names: list[str]) -> dict[str, Any]:
         """Return what fills the form with the values of a run; where it cannot be, the notice says why."""
@@ -129,39 +125,3 @@ class StartLink:
             "values": dict(state.parameters),
             "time_limit": state.time_limit_seconds,
         }
-
-    async def start(
-        self,
-        pipeline: str,
-        parameters: dict[str, Any],
-        *,
-        again: str = "",
-        items: Literal["failed", "rest", "all"] = "all",
-        time_limit_seconds: float | None = None,
-    ) -> str:
-        """Start a run, or repeat items of the run `again`; return its id. Raises `StartRefused` or `CommandError`."""
-        client = self._source.client
-        how: dict[str, Any] = {"owner": self._owner, "time_limit_seconds": time_limit_seconds}
-        try:
-            if again:
-                created = await self._place.ask(
-                    lambda: client.retry(again, items=items, params=parameters, **how)
-                )
-            else:
-                created = await self._place.ask(lambda: client.create(pipeline, parameters, **how))
-        except Refused as error:
-            raise StartRefused(_sentence(error), wrong_fields(error.details)) from error
-        except StreamerError as error:
-            raise command_error(error) from error
-        return created.run
-
-
-def _sentence(error: ApiError) -> str:
-    fields = wrong_fields(error.details)
-    if not fields:
-        return error.message
-    return (
-        "One of the parameters was refused."
-        if len(fields) == 1
-        else f"{len(fields)} parameters were refused."
-    )

@@ -8,14 +8,14 @@ function StartForm(page) {
   const notice = h("div", {class: "banner refused", role: "alert", style: "--tone:var(--st-bad)"})
   const button = h("button", {class: "btn primary", type: "submit"})
   const why = h("span", {class: "soft small", role: "status"})
-  const inputs = new Map()
+  // What is drawn of each field, by its name: its node, its controls, what it looks like, what its content was when it was drawn.
+  const drawn = new Map()
+  let seen = 0
+  const value_of = ({input, none}) => none?.checked ? null : input.type === "checkbox" ? input.checked : input.value
+  const values_of = () => Object.fromEntries([...drawn].map(([name, one]) => [name, value_of(one)]))
   const form = h("form", {class: "card form", novalidate: true, onsubmit: (event) => {
     event.preventDefault()
-    const values = {}
-    for (const [name, {input, none}] of inputs) {
-      values[name] = none?.checked ? null : input.type === "checkbox" ? input.checked : input.value
-    }
-    page.send({type: "start", pipeline: chosen, values})
+    page.send({type: "start", pipeline: chosen, values: values_of(), seen})
   }}, title, doc, phases, fields, notice, h("div", {class: "submit"}, button, why))
   const grid = h("div", {class: "start-grid"}, offers, form)
   const nothing = h("div", {class: "card empty", style: "margin-top:20px"})
@@ -23,19 +23,20 @@ function StartForm(page) {
   const about = h("div", {class: "sub"})
   const node = h("div", null, h("div", {class: "head"}, h("div", null, h("h1", null, "Start a pipeline"), about), back), grid, nothing)
   let chosen = null
-  let described = ""
   const draw = (field) => {
     const id = `field-${field.name}`
     const about = h("div", {class: "help", id: `${id}-help`}, field.help)
     const wrong = h("div", {class: "wrong", id: `${id}-wrong`})
+    const said = h("div", {class: "said", role: "status"})
     const common = {id, name: field.name, class: "in", "aria-describedby": `${id}-help ${id}-wrong`, "aria-required": field.required ? "true" : null}
     const label = h("label", {for: id}, field.label, h("small", null, [field.hint, field.required ? "required" : ""].filter(Boolean).join(" · ")))
+    const changed = () => {
+      if (field.watched) { page.send({type: "change", pipeline: chosen, name: field.name, values: values_of(), seen}) }
+    }
     let input
     if (field.kind === "boolean") {
-      input = h("input", {...common, class: "", type: "checkbox"})
-      input.checked = field.value
-      inputs.set(field.name, {input, wrong})
-      return h("div", {class: "field tick"}, input, label, wrong, field.help ? about : null)
+      input = h("input", {...common, class: "", type: "checkbox", onchange: changed})
+      return {input, wrong, said, none: null, node: h("div", {class: "field tick"}, input, label, wrong, said, field.help ? about : null)}
     }
     if (field.kind === "choice") {
       input = h("select", common, field.required && field.value !== "" ? null : h("option", {value: ""}, "—"),
@@ -47,19 +48,49 @@ function StartForm(page) {
       input = h("input", {...common, class: kinds[field.kind] ?? "in", type: field.secret && field.kind === "text" ? "password" : field.kind === "date" ? "date" : "text",
         inputmode: {integer: "numeric", number: "decimal"}[field.kind], placeholder: field.nullable ? "none" : field.default || null, spellcheck: "false", autocomplete: field.secret ? "new-password" : "off"})
     }
-    input.value = field.value
+    input.addEventListener("change", changed)
     let none = null
     let beside = null
     if (field.nullable) {
-      none = h("input", {type: "checkbox", id: `${id}-none`})
-      none.checked = field.none
+      // Its name is told apart from those of other fields where it is read alone.
+      none = h("input", {type: "checkbox", id: `${id}-none`, "aria-label": `${field.label}: None`})
       // An entry is a value; None is chosen by its own box.
       input.addEventListener("input", () => { none.checked = false })
-      none.addEventListener("change", () => { if (none.checked) { input.value = "" } })
+      none.addEventListener("change", () => {
+        if (none.checked) { input.value = "" }
+        changed()
+      })
       beside = h("label", {class: "none", for: `${id}-none`}, none, " None")
     }
-    inputs.set(field.name, {input, wrong, none})
-    return h("div", {class: "field"}, label, input, beside, wrong, field.help ? about : null)
+    return {input, wrong, said, none, node: h("div", {class: "field"}, label, input, beside, wrong, said, field.help ? about : null)}
+  }
+  const fill = (one, field) => {
+    if (one.input.type === "checkbox") { one.input.checked = field.value } else { one.input.value = field.value }
+    if (one.none) { one.none.checked = field.none }
+    one.filled = value_of(one)
+  }
+  // Puts into a field that is drawn anew what its reader had entered; a choice is found again by its text.
+  const carry = (old, one) => {
+    if (old.input.nodeName === "SELECT") {
+      const text = old.input.selectedOptions[0]?.textContent
+      const found = [...one.input.options ?? []].find((option) => option.textContent === text)
+      if (found != null) { one.input.value = found.value }
+    } else if (one.input.nodeName !== "SELECT") {
+      if (one.input.type === "checkbox") { one.input.checked = old.input.checked } else { one.input.value = old.input.value }
+      if (one.none && old.none) { one.none.checked = old.none.checked }
+    }
+  }
+  // Brings a field up to date. What its reader entered stays, unless the pipeline's code has set the field since.
+  const renew = (field) => {
+    const look = JSON.stringify({...field, value: null, none: null, renewed: null})
+    const old = drawn.get(field.name)
+    const one = old?.look === look ? old : {...draw(field), look}
+    const is_entered = old != null && value_of(old) !== old.filled && field.renewed <= old.renewed
+    if (old === one && is_entered) { return one }
+    fill(one, field)
+    if (is_entered) { carry(old, one) }
+    one.renewed = field.renewed
+    return one
   }
   const show = (state) => {
     set_attribute(back, "href", state.runs)
@@ -78,16 +109,27 @@ function StartForm(page) {
     set_text(doc, state.doc)
     phases.replaceChildren(...state.phases.map(([name, weight]) => h("li", null, h("b", null, name), weight)))
     phases.style.display = state.phases.length ? "" : "none"
-    // The fields are drawn anew for another pipeline only: what was typed stays when the answer comes.
-    const shape = JSON.stringify(state.fields.map((field) => ({...field, value: null, none: null})))
-    if (chosen !== state.chosen || described !== shape) {
+    if (chosen !== state.chosen) {
       chosen = state.chosen
-      described = shape
-      inputs.clear()
-      fields.replaceChildren(...state.fields.map(draw))
+      drawn.clear()
     }
+    const focused = [...drawn].find(([, {input}]) => input === form.getRootNode().activeElement)?.[0]
+    const next = state.fields.map((field) => [field.name, renew(field)])
+    drawn.clear()
+    for (const [name, one] of next) { drawn.set(name, one) }
+    const nodes = next.map(([, one]) => one.node)
+    if (nodes.length !== fields.children.length || nodes.some((node, i) => fields.children[i] !== node)) {
+      fields.replaceChildren(...nodes)
+      drawn.get(focused)?.input.focus()
+    }
+    seen = Math.max(0, ...state.fields.map((field) => field.renewed))
     let first = null
-    for (const [name, {input, wrong, none}] of inputs) {
+    for (const [name, {input, wrong, none, said}] of drawn) {
+      const texts = state.said[name] ?? []
+      if (said.dataset.key !== JSON.stringify(texts)) {
+        said.dataset.key = JSON.stringify(texts)
+        said.replaceChildren(...texts.map((text) => h("div", null, text)))
+      }
       const text = state.errors[name] ?? ""
       if (text !== "" && wrong.textContent === "") { first ??= input }
       set_text(wrong, text)
@@ -101,7 +143,7 @@ function StartForm(page) {
     notice.replaceChildren(h("span", {class: "mark", "aria-hidden": "true"}, "!"), h("p", null, state.notice))
     button.disabled = state.busy || state.disabled !== ""
     button.replaceChildren(...(state.busy ? [h("span", {class: "spin"}), "Starting…"] : ["Start"]))
-    set_text(why, state.busy ? "" : state.disabled)
+    set_text(why, state.busy ? "" : state.disabled || (state.said[""] ?? []).join(" "))
   }
   return {node, show}
 }

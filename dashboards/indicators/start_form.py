@@ -7,14 +7,10 @@ from typing import Any
 
 import param
 
-from dashboards.form_fields import fields_of, read_values
 from dashboards.indicators.base import Indicator, text_of
 from dashboards.session import PipelineSpec, StartModel
+from dashboards.session.limit import LIMIT_FIELD
 from streamer.model import formatting
-from streamer.model.bounds import COUNT_LIMIT
-
-#: The field of the run's time limit: a name that no parameter has.
-LIMIT_FIELD = "time-limit"
 
 
 class StartForm(Indicator):
@@ -29,6 +25,10 @@ class StartForm(Indicator):
         "values",
         "typed",
         "errors",
+        "changed_schema",
+        "renewed",
+        "said",
+        "asking",
         "busy",
         "notice",
         "connection",
@@ -55,12 +55,9 @@ class StartForm(Indicator):
             "phases": []
             if spec is None
             else [[formatting.cut(n, 60), f"{w:g}"] for n, w in spec.phases[:30]],
-            "fields": []
-            if spec is None
-            else [
-                *fields_of(spec.schema, model.values, model.typed),
-                _limit_field(spec, model.time_limit, model.typed),
-            ],
+            "fields": self.model.fields(),
+            "said": {name: list(texts) for name, texts in self.model.said.items()},
+            "asking": bool(self.model.asking),
             "again": model.again,
             "items": model.items,
             "errors": {str(name): str(text) for name, text in model.errors.items()},
@@ -73,7 +70,7 @@ class StartForm(Indicator):
     def _notice(self) -> str:
         """Return what is wrong beyond what is said at the fields."""
         spec = self.model.pipeline
-        fields = {} if spec is None else spec.schema.get("properties") or {}
+        fields = {} if spec is None else {**(self.model.schema.get("properties") or {}), LIMIT_FIELD: {}}
         at_fields = bool(self.model.errors) and self.model.errors.keys() <= fields.keys()
         return "" if at_fields else str(self.model.notice)
 
@@ -90,57 +87,19 @@ class StartForm(Indicator):
         match message["type"]:
             case "choose":
                 self.model.choose(text_of(message, "name"))
-            case "start":
-                raw = message.get("values")
-                spec = self.model.pipeline
-                if spec is None or spec.name != text_of(message, "pipeline"):
+            case "start" | "change" as what:
+                raw, spec, seen = message.get("values"), self.model.pipeline, message.get("seen")
+                if spec is None or spec.name != text_of(message, "pipeline") or not isinstance(raw, Mapping):
                     # It was sent before its reader saw the form that they had turned to.
                     return
-                if isinstance(raw, Mapping):
-                    values, errors = read_values(spec.schema, raw, self.model.values)
-                    limit, wrong = _read_limit(raw.get(LIMIT_FIELD))
-                    if wrong:
-                        errors[LIMIT_FIELD] = wrong
-                    typed = {str(name): value for name, value in raw.items()}
-                    if errors:
-                        self.model.update(typed=typed, errors=errors, notice="")
-                    else:
-                        self.model.update(typed=typed)
-                        self.model.run(lambda: self.model.start(values, time_limit_seconds=limit))
+                seen = seen if isinstance(seen, int) else 0
+                if what == "start":
+                    self.model.run(lambda: self.model.submit(raw, seen))
+                else:
+                    name = text_of(message, "name")
+                    self.model.run(lambda: self.model.change(name, raw, seen))
 
 
 def _brief(spec: PipelineSpec) -> str:
     lines = spec.doc.strip().splitlines()
     return formatting.cut(lines[0] if lines else "", 160)
-
-
-def _limit_field(spec: PipelineSpec, value: float | None, typed: Mapping[str, Any]) -> dict[str, Any]:
-    own = spec.time_limit_seconds
-    default = "any time" if own is None else f"{own:g}"
-    return {
-        "name": LIMIT_FIELD,
-        "label": "Time limit in seconds",
-        "kind": "number",
-        "value": str(typed.get(LIMIT_FIELD, "" if value is None else f"{value:g}")),
-        "nullable": False,
-        "none": False,
-        "choices": [],
-        "required": False,
-        "secret": False,
-        "help": "The run is cancelled when it takes longer; 0 lets it take any time.",
-        "hint": "",
-        "min": 0,
-        "max": None,
-        "default": default,
-    }
-
-
-def _read_limit(value: Any) -> tuple[float | None, str]:
-    """Return the limit that was typed (None: nothing), and what is wrong with it."""
-    if not isinstance(value, str) or not value.strip():
-        return None, ""
-    try:
-        limit = float(value[:40])
-    except ValueError:
-        return None, "Expected a number of seconds."
-    return (limit, "") if 0 <= limit <= COUNT_LIMIT else (None, "Expected a number of seconds, 0 or more.")

@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
-from dashboards.form_fields import read_values, wrong_fields
+from dashboards.data.start_commands import ClientStart, spec_of
 from dashboards.notebook.cell import TICK_SECONDS, Cell, Frame, Message, Painter
-from dashboards.notebook.forms import Asked, described_html, form_html, form_text
+from dashboards.notebook.forms import Asked, asked_of, described_html, form_html, form_text
 from dashboards.notebook.record import LINES_SHOWN, Seen, run_html, run_text
 from dashboards.notebook.tables import Listed, runs_html, runs_text
+from dashboards.session.start_model import StartModel
 from streamer.client.client import Client
 from streamer.client.stream import Connection
 from streamer.client.stream import Message as Told
@@ -21,7 +22,7 @@ from streamer.model.events import Entry, Logged
 from streamer.model.reducer import apply
 from streamer.model.state import RunState
 from streamer.model.summary import percent
-from streamer.protocol.api import Conflict, NotFound, Offer, Refused, StreamerError
+from streamer.protocol.api import Conflict, NotFound, Offer, StreamerError
 from streamer.protocol.frames import Snapshot
 
 #: Seconds after which a streamer is asked again for what it did not know or would not give.
@@ -111,7 +112,9 @@ class StartFeed:
         self._url = url
         self._asked = Asked(name, time.time())
         self._painter = Painter(cell, lambda: form_frame(self._asked))
-        self._sent: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue(1)
+        self._model = StartModel(now=0.0)
+        self._started = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
         cell.on_message(self._receive)
 
     async def run(self) -> None:
@@ -119,27 +122,28 @@ class StartFeed:
         async with client_of(self._url) as client:
             painting = asyncio.create_task(self._painter.run())
             try:
-                run_id = await self._serve(client)
+                await self._serve(client)
             finally:
                 painting.cancel()
-        await RunFeed(self._cell, run_id, self._url).run()
+                for task in self._tasks:
+                    task.cancel()
+        await RunFeed(self._cell, self._model.run_id, self._url).run()
 
-    async def _serve(self, client: Client) -> str:
-        offer = await self._offer(client)
-        self._show(offer=offer)
-        while True:
-            raw = await self._sent.get()
-            values, errors = read_values(offer.schema, raw)
-            self._show(typed=raw, errors=errors, note="", busy=not errors)
-            if errors:
-                continue
-            try:
-                return await client.start(offer.name, values)
-            except Refused as error:
-                wrong = wrong_fields(error.details)
-                self._show(errors=wrong, note="" if wrong else str(error), busy=False)
-            except StreamerError as error:
-                self._show(note=f"It was not started: {error}", busy=False)
+    async def _serve(self, client: Client) -> None:
+        spec = spec_of(await self._offer(client))
+        self._model = model = StartModel(
+            pipelines=(spec,), commands=ClientStart(client, lambda question: question())
+        )
+        model.listen(self._changed, ["values", "typed", "errors", "said", "busy", "notice", "run_id"])
+        self._changed()
+        self._do(model.ask())
+        await self._started.wait()
+
+    def _changed(self, *_events: Any) -> None:
+        self._asked = asked_of(self._model, time.time())
+        self._painter.changed(pressing=True)
+        if self._model.run_id:
+            self._started.set()
 
     async def _offer(self, client: Client) -> Offer:
         while True:
@@ -156,10 +160,19 @@ class StartFeed:
             await asyncio.sleep(AGAIN_SECONDS)
 
     def _receive(self, message: Message) -> None:
-        values = message.get("values")
-        if message["type"] == "start" and isinstance(values, Mapping) and not self._asked.busy:
-            with contextlib.suppress(asyncio.QueueFull):
-                self._sent.put_nowait(values)
+        values, seen = message.get("values"), message.get("seen")
+        if not isinstance(values, Mapping) or self._model.pipeline is None:
+            return
+        seen = seen if isinstance(seen, int) else 0
+        if message["type"] == "start":
+            self._do(self._model.submit(values, seen))
+        elif message["type"] == "change" and isinstance(message.get("name"), str):
+            self._do(self._model.change(message["name"], values, seen))
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _show(self, **changes: Any) -> None:
         self._asked = self._asked._replace(**changes)
@@ -312,5 +325,5 @@ def runs_frame(listed: Listed) -> Frame:
 def form_frame(asked: Asked) -> Frame:
     """Return what a cell shows of a form."""
     return Frame(
-        form_html(asked), described_html(asked), form_text(asked), asked.offer.name if asked.offer else ""
+        form_html(asked), described_html(asked), form_text(asked), asked.spec.name if asked.spec else ""
     )

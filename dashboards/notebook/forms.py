@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dashboards.form_fields import fields_of
 from dashboards.notebook.markup import Markup, tag
 from dashboards.notebook.record import SOFT, beside, box, foot, note, stamp
+from dashboards.session.start_model import StartModel
+from dashboards.session.values import PipelineSpec
 from streamer.model import formatting
-from streamer.protocol.api import Offer
 
 _INPUT = (
     "font:inherit;color:inherit;background:transparent;border:1px solid rgba(128,128,128,.5);border-radius:6px;"
@@ -18,18 +18,40 @@ _INPUT = (
 
 
 class Asked(NamedTuple):
-    """A form at a time: of which pipeline (`offer` None: not known yet), and what is wrong with what was typed.
+    """A form at a time: of which pipeline (`spec` None: not known yet), its fields, and what is wrong with them.
 
-    `note` is what is wrong with all of it, or why it cannot be sent.
+    `said` is by the name of a changed field what the change did. `note` is what is wrong with the whole form, or why
+    it cannot be sent.
     """
 
     name: str
     at: float
-    offer: Offer | None = None
-    typed: Mapping[str, Any] = {}
+    spec: PipelineSpec | None = None
+    fields: tuple[Mapping[str, Any], ...] = ()
     errors: Mapping[str, str] = {}
+    said: Mapping[str, tuple[str, ...]] = {}
     note: str = ""
     busy: bool = False
+
+
+def asked_of(model: StartModel, at: float) -> Asked:
+    """Return the form of a model at a time.
+
+    Args:
+        model: The model; its pipeline is chosen.
+        at: The time, in POSIX seconds.
+    """
+    note = "" if model.errors else str(model.notice)
+    return Asked(
+        model.chosen,
+        at,
+        model.pipeline,
+        tuple(model.fields()),
+        model.errors,
+        model.said,
+        note or " ".join(model.said.get("", ())),
+        model.busy or bool(model.run_id),
+    )
 
 
 def form_text(asked: Asked) -> str:
@@ -41,7 +63,7 @@ def described_html(asked: Asked) -> Markup:
     """Return what stays of a form: the pipeline and its parameters."""
     rows = [
         tag("li", tag("b", field["label"]), f" {field['help']}" if field["help"] else None)
-        for field in _fields(asked)
+        for field in asked.fields
     ]
     again = "run the cell to start it"
     return box(*_head(asked), tag("ul", *rows) if rows else None, foot(asked.at, again))
@@ -49,14 +71,23 @@ def described_html(asked: Asked) -> Markup:
 
 def form_html(asked: Asked) -> Markup:
     """Return the form. Its browser sends `start` with what was typed, by name."""
-    if asked.offer is None:
+    if asked.spec is None:
         return box(*_head(asked), note(asked.note))
-    fields = [_field(field, asked.errors.get(field["name"], "")) for field in _fields(asked)]
+    fields = [
+        _field(field, asked.errors.get(field["name"], ""), asked.said.get(field["name"], ()))
+        for field in asked.fields
+    ]
+    seen = max((field["renewed"] for field in asked.fields), default=0)
     send = tag(
         "button", "Starting…" if asked.busy else "Start", type="submit", disabled=asked.busy, style=_BUTTON
     )
     form = tag(
-        "form", *fields, tag("div", send, style="margin-top:12px"), novalidate=True, autocomplete="off"
+        "form",
+        *fields,
+        tag("div", send, style="margin-top:12px"),
+        novalidate=True,
+        autocomplete="off",
+        data_seen=str(seen),
     )
     return box(*_head(asked), note(asked.note), form)
 
@@ -68,24 +99,25 @@ _BUTTON = (
 
 
 def _head(asked: Asked) -> tuple[Markup, Markup | None]:
-    offer = asked.offer
-    name = asked.name if offer is None else offer.title or offer.name
+    spec = asked.spec
+    name = asked.name if spec is None else spec.title or spec.name
     title = tag("div", tag("b", f"Start {name}", style="font-size:16px"))
-    if offer is None:
+    if spec is None:
         return title, tag("div", "Asking the streamer what it takes…", style=SOFT) if not asked.note else None
-    doc = formatting.cut(formatting.paragraphs(offer.doc), 4_000)
+    doc = formatting.cut(formatting.paragraphs(spec.doc), 4_000)
     return title, tag("div", doc, style=f"{SOFT};white-space:pre-line;max-width:70ch") if doc else None
 
 
-def _fields(asked: Asked) -> list[dict[str, Any]]:
-    return [] if asked.offer is None else fields_of(asked.offer.schema, {}, asked.typed)
-
-
-def _field(field: dict[str, Any], wrong: str) -> Markup:
+def _field(field: Mapping[str, Any], wrong: str, said: Sequence[str]) -> Markup:
     hint = " · ".join(part for part in (field["hint"], "required" if field["required"] else "") if part)
     label = tag("b", field["label"])
     small = tag("span", f" {hint}", style=f"{SOFT};font-size:12px") if hint else None
-    common = {"name": field["name"], "aria_invalid": "true" if wrong else None}
+    common = {
+        "name": field["name"],
+        "aria_invalid": "true" if wrong else None,
+        "data_watched": field["watched"],
+        "data_renewed": str(field["renewed"]),
+    }
     kind, value = field["kind"], field["value"]
     if kind == "boolean":
         box_ = tag("input", type="checkbox", checked=value, **common)
@@ -99,12 +131,19 @@ def _field(field: dict[str, Any], wrong: str) -> Markup:
             # HTML drops a line's end right after the start tag.
             inner = tag("textarea", f"\n{value}", rows=3, style=_INPUT, **common)
         else:
-            types = {"date": "date"}
+            types = {"date": "date", "text": "password" if field["secret"] else "text"}
             inner = tag("input", type=types.get(kind, "text"), value=value, style=_INPUT, **common)
         control = tag("label", tag("div", label, small), inner)
         if field["nullable"]:
             # Its name says which field has no value while it is checked.
-            none = tag("input", type="checkbox", data_none=field["name"], checked=field["none"])
+            none = tag(
+                "input",
+                type="checkbox",
+                data_none=field["name"],
+                checked=field["none"],
+                aria_label=f"{field['label']}: None",
+                data_renewed=str(field["renewed"]),
+            )
             control = tag(
                 "div", control, tag("label", none, Markup("&nbsp;"), "None", style="font-size:12px")
             )
@@ -113,5 +152,8 @@ def _field(field: dict[str, Any], wrong: str) -> Markup:
         control,
         tag("div", field["help"], style=f"{SOFT};font-size:12px") if field["help"] else None,
         tag("div", wrong, role="alert", style=f"{beside('bad')};font-size:13px") if wrong else None,
+        tag("div", *(tag("div", text) for text in said), role="status", style=f"{SOFT};font-size:13px")
+        if said
+        else None,
         style="margin-top:12px",
     )

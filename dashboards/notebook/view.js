@@ -20,18 +20,26 @@ function morph(old, fresh) {
     old.replaceWith(fresh)
     return
   }
+  const was_renewed = old.dataset?.renewed
   for (const {name, value} of [...fresh.attributes]) {
     if (name !== "open" && old.getAttribute(name) !== value) { old.setAttribute(name, value) }
   }
   for (const {name} of [...old.attributes]) {
     if (name !== "open" && !fresh.hasAttribute(name)) { old.removeAttribute(name) }
   }
+  const is_set = old.dataset?.renewed != null && was_renewed !== old.dataset.renewed
   const children = [...fresh.childNodes]
+  const {value: fresh_value, checked: fresh_checked} = fresh
   const at_end = old.scrollHeight - old.scrollTop - old.clientHeight < 4
   children.forEach((child, i) => {
     if (i < old.childNodes.length) { morph(old.childNodes[i], child) } else { old.append(child) }
   })
   while (old.childNodes.length > children.length) { old.lastChild.remove() }
+  if (is_set) {
+    // The pipeline's code has set the field: what was typed there is gone.
+    old.checked = fresh_checked
+    old.value = fresh_value
+  }
   if (at_end && old.nodeName === "PRE") { old.scrollTop = old.scrollHeight }
 }
 
@@ -86,17 +94,24 @@ function render({model, el}) {
     model.send({type: "cancel"})
     say("Cancel asked. The kernel passes it on when it is free.")
   }
-  shown.addEventListener("submit", (event) => {
-    event.preventDefault()
+  const send = (form, message) => {
     const values = {}
-    for (const input of event.target.elements) {
+    for (const input of form.elements) {
       if (input.name) { values[input.name] = input.type === "checkbox" ? input.checked : input.value }
     }
-    for (const none of event.target.querySelectorAll("[data-none]")) {
+    for (const none of form.querySelectorAll("[data-none]")) {
       if (none.checked) { values[none.dataset.none] = null }
     }
-    model.send({type: "start", values})
+    model.send({...message, values, seen: Number(form.dataset.seen ?? 0)})
     say("Sent. The kernel passes it on when it is free.")
+  }
+  shown.addEventListener("submit", (event) => {
+    event.preventDefault()
+    send(event.target, {type: "start"})
+  })
+  shown.addEventListener("change", ({target}) => {
+    const name = target.name || target.dataset.none
+    if (target.form?.elements[name]?.dataset.watched != null) { send(target.form, {type: "change", name}) }
   })
   // An entry is a value; None is chosen by its own box.
   shown.addEventListener("input", ({target}) => {

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from dashboards.session.values import (
     FailuresPage,
+    FormChange,
     LogWindow,
 )
 from streamer.model.state import RunState
@@ -53,6 +54,12 @@ class StartCommands(Protocol):
         time_limit_seconds: float | None = None,
     ) -> str:
         """Start a run, or repeat items of the run `again`; return its id. Raises `StartRefused` or `CommandError`."""
+
+    async def check(self, pipeline: str, parameters: dict[str, Any]) -> None:
+        """Check parameters as a start does. Raises `StartRefused` or `CommandError`."""
+
+    async def form(self, pipeline: str, values: dict[str, Any], changed: Sequence[str]) -> FormChange:
+        """Return the form of these values after a change of some of them. Raises `CommandError`."""
 
 
 class CommandError(Exception):

@@ -5,7 +5,7 @@ They are plain and immutable. They know neither the streamer nor Panel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -73,6 +73,14 @@ class FailuresPage(NamedTuple):
     first: int = 0
     older: str | None = None
     newer: str | None = None
+
+
+class FormChange(NamedTuple):
+    """A form after a change: its values and schema as JSON, and the API's problems of values that do not fit."""
+
+    values: Mapping[str, Any]
+    schema: Mapping[str, Any]
+    problems: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,12 @@ from streamer.client.transport import Transport
 from streamer.model.events import Entry, PhaseSpec
 from streamer.protocol.api import (
     ApiError,
+    Checked,
     Conflict,
     FailuresAnswer,
     FailuresPage,
     Forbidden,
+    Form,
     LinesAnswer,
     LinesPage,
     NotFound,
@@ -71,6 +73,7 @@ __all__ = [
     "Created",
     "FailuresPage",
     "Forbidden",
+    "Form",
     "LinesPage",
     "Message",
     "NotFound",
@@ -176,6 +179,46 @@ class Client(Transport):
         query = {"time_limit_seconds": None if time_limit_seconds is None else f"{time_limit_seconds:g}"}
         body = await self.ask("POST", path, query, body=dict(params or {}), headers=headers)
         return decode(body, Created)
+
+    async def check(self, name: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Check a pipeline's parameters as `start` does, and start nothing.
+
+        Args:
+            name: The pipeline's name.
+            params: The parameters as JSON values; None: the defaults.
+
+        Returns:
+            All parameters, defaults included, as they are shown.
+
+        Raises:
+            NotFound: There is no such pipeline.
+            Refused: Parameters have wrong values; the error names them.
+
+        """
+        path = f"/api/pipelines/{quote(name, safe='')}/runs"
+        answer = await self.ask("POST", path, {"check": "true"}, body=dict(params or {}))
+        return decode(answer, Checked).parameters
+
+    async def form(self, name: str, values: Mapping[str, Any], changed: Sequence[str] = ()) -> Form:
+        """Return a form after a change, as the pipeline's own code answers it.
+
+        Args:
+            name: The pipeline's name.
+            values: The values so far, as JSON.
+            changed: The names of the parameters that were changed last.
+
+        Returns:
+            The form's values and schema, and the values that do not fit.
+
+        Raises:
+            NotFound: There is no such pipeline.
+            Refused: The pipeline's code raised, or took too long.
+            Unavailable: As many forms are being computed as may be.
+
+        """
+        path = f"/api/pipelines/{quote(name, safe='')}/form"
+        body = {"values": dict(values), "changed": list(changed)}
+        return decode(await self.ask("POST", path, body=body), Form)
 
     async def retry(
         self,

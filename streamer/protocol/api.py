@@ -120,6 +120,20 @@ class OfferProblem(Struct, frozen=True):
     message: str
 
 
+class Form(Struct, frozen=True):
+    """A form after a change; `problems` are the values that do not fit, each with `field`, `message` and `expected`."""
+
+    values: dict[str, Any]
+    schema: dict[str, Any]
+    problems: tuple[dict[str, Any], ...] = ()
+
+
+class Checked(Struct, frozen=True):
+    """The parameters that a start would have, as they are shown."""
+
+    parameters: dict[str, Any]
+
+
 class Offers(Struct, frozen=True):
     """The pipelines on offer, and what could not be loaded."""
 

@@ -156,9 +156,9 @@ def test_a_run_in_which_nothing_happens_is_a_reason_to_look_also_while_it_gives_
     ],
 )
 def test_a_limit_is_read_as_it_was_typed(typed: object, limit: float | None, wrong: str) -> None:
-    from dashboards.indicators.start_form import _read_limit
+    from dashboards.session.limit import read_limit
 
-    read, problem = _read_limit(typed)
+    read, problem = read_limit(typed)
     assert limit == read
     assert wrong in problem
     assert bool(wrong) == bool(problem)

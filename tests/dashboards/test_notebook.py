@@ -7,22 +7,26 @@ import copy
 import html.parser
 import itertools
 import pickle
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 import dashboards
+from dashboards.data.start_commands import spec_of
 from dashboards.notebook import RunsView, RunView, StartForm, show
 from dashboards.notebook import cell as cell_module
 from dashboards.notebook.cell import Cell, Frame, Painter
 from dashboards.notebook.feeds import run_frame, runs_frame
-from dashboards.notebook.forms import Asked, described_html, form_html
+from dashboards.notebook.forms import Asked, asked_of, described_html, form_html
 from dashboards.notebook.markup import Markup, join, link, tag
 from dashboards.notebook.record import Seen, run_html, run_text
 from dashboards.notebook.tables import Listed, runs_html, runs_text
+from dashboards.session import StartModel
 from streamer.model.events import Entry, Logged
 from streamer.protocol.api import Offer
 from tests.gallery.lists import some_runs
@@ -182,8 +186,26 @@ def test_the_list_in_the_file_is_renewed_when_a_run_s_status_is_another():
 # -- the form ----------------------------------------------------------------------------------------------------------
 
 
+def form_of(**params: Any) -> Asked:
+    return asked_of(StartModel(pipelines=(spec_of(COUNT),), now=NOW, **params), NOW)
+
+
+def test_the_box_of_none_has_a_name_of_its_own_in_each_field():
+    nullable = {"type": ["string", "null"], "default": None}
+    offer = Offer("P", schema={"properties": {"first": nullable, "second": nullable}})
+    shown = form_html(asked_of(StartModel(pipelines=(spec_of(offer),), now=NOW), NOW))
+    assert ['aria-label="First: None"', 'aria-label="Second: None"'] == re.findall(
+        r'aria-label="[^"]*"', shown
+    )
+
+
+def test_what_a_change_did_is_said_at_the_field_that_was_changed():
+    shown = Elements(form_html(form_of(said={"n": ("Unit set to 'm' because N changed.",)})))
+    assert "Unit set to 'm' because N changed." in shown.text
+
+
 def test_a_form_has_a_field_for_each_parameter_and_the_file_a_description():
-    asked = Asked("Count", NOW, COUNT, errors={"n": MARKUP})
+    asked = form_of(errors={"n": MARKUP})
     form = Elements(form_html(asked))
     assert {"form", "button", "input"} <= form.names
     assert MARKUP in form.text
@@ -194,7 +216,7 @@ def test_a_form_has_a_field_for_each_parameter_and_the_file_a_description():
 
 
 def test_values_are_escaped_in_fields():
-    shown = form_html(Asked("Count", NOW, COUNT, typed={"unit": '"><script>'}))
+    shown = form_html(form_of(typed={"unit": '"><script>'}))
     assert "<script" not in shown
     assert 'value="&quot;&gt;&lt;script&gt;"' in shown
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dashboards.session import (
     CommandError,
     FailuresPage,
+    FormChange,
     LogLine,
     LogWindow,
     RunsModel,
@@ -89,6 +91,13 @@ class LiteralStart:
         again: str = "",
         time_limit_seconds: float | None = None,
     ) -> str:
+        await self.check(pipeline, parameters)
+        raise AssertionError("a picture starts nothing")
+
+    async def form(self, pipeline: str, values: dict[str, Any], changed: Sequence[str]) -> FormChange:
+        raise CommandError("this is only a picture.")
+
+    async def check(self, pipeline: str, parameters: dict[str, Any]) -> None:
         name = next(iter(parameters), "")
         raise StartRefused(
             "The streamer refused it: this is only a picture.", {name: "Expected something that exists."}

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import param
 
-from streamer.model.parameters.kinds import Kind, kind_of
+from streamer.model.parameters.kinds import Kind, filled_kind_of, kind_of
 from streamer.model.parameters.values import same
 from streamer.model.pipeline import Pipeline
 
@@ -44,10 +44,11 @@ def kinds_of(pipeline: type[Pipeline], made: Pipeline | None = None) -> Kinds:
             found[name] = (parameter, kind)
     if made is not None:
         # A start may leave out what the class lets it leave out, also when choices have been filled in since.
-        for name, (_, kind) in kinds_of(pipeline).items():
-            if name in found and kind.nullable:
+        for name, (of_class, kind) in kinds_of(pipeline).items():
+            if name in found:
                 parameter, now = found[name]
-                found[name] = (parameter, dataclasses.replace(now, nullable=True))
+                now = filled_kind_of(parameter, of_class) or now
+                found[name] = (parameter, dataclasses.replace(now, nullable=now.nullable or kind.nullable))
 
     def precedence(item: tuple[str, tuple[param.Parameter[Any], Kind]]) -> float:
         value = item[1][0].precedence

@@ -69,6 +69,23 @@ def kind_of(parameter: param.Parameter[Any]) -> Kind | None:
     return None
 
 
+def filled_kind_of(parameter: param.Parameter[Any], declared: param.Parameter[Any]) -> Kind | None:
+    """Return how a selector is carried that was declared without choices and has got some: as one of these.
+
+    Args:
+        parameter: The parameter of a pipeline.
+        declared: The same parameter of its class.
+
+    Returns:
+        None for every other parameter.
+
+    """
+    if not isinstance(parameter, param.Selector) or declared.objects or not parameter.objects:
+        return None
+    is_list = isinstance(parameter, param.ListSelector)
+    return _list_selector(parameter, closed=True) if is_list else _selector(parameter, closed=True)
+
+
 def _any(p: Any) -> Kind | None:
     try:
         plain(p.default)
@@ -231,8 +248,9 @@ def _class(p: Any) -> Kind | None:
     return Kind(schema, lambda value: read_typed(value, types), plain, expected, bool(p.allow_None))
 
 
-def _selector(p: Any) -> Kind:
+def _selector(p: Any, *, closed: bool = False) -> Kind:
     choices, open_ = _choices(p)
+    open_ = open_ and not closed
     schema, expected = _choices_schema(choices, open_)
     none_is_choice = any(python is None for _, python in choices)
     # A selector whose choices are filled later has no choice yet: its default is None, and a start may leave it out.
@@ -248,8 +266,9 @@ def _selector(p: Any) -> Kind:
     )
 
 
-def _list_selector(p: Any) -> Kind:
+def _list_selector(p: Any, *, closed: bool = False) -> Kind:
     choices, open_ = _choices(p)
+    open_ = open_ and not closed
     items, expected = _choices_schema(choices, open_)
 
     def read(value: Any) -> Any:

@@ -126,3 +126,24 @@ def test_a_start_refuses_a_choice_of_another_value() -> None:
 def test_the_class_keeps_its_own_choices() -> None:
     build(Trip, CHOSEN)
     assert ["Kiel", "Lübeck"] == Trip.param["town"].objects
+
+
+class Filled(Pipeline):
+    """Its selector is declared without choices, as people do whose choices come later."""
+
+    region = param.Selector(objects=["north", "south"])
+    town = param.Selector(objects=[])
+
+    @param.depends("region", watch=True, on_init=True)
+    def _towns(self) -> None:
+        self.param["town"].objects = TOWNS[self.region]
+
+    @phase
+    def go(self) -> None: ...
+
+
+def test_a_selector_without_choices_has_those_that_were_filled_in_and_may_stay_without_a_value() -> None:
+    values, schema, problems = changed(Filled, {"region": "north", "town": None}, [])
+    assert (None, ["Kiel", "Lübeck", None], ()) == (values["town"], choices(schema, "town"), problems)
+    assert [] == schema["required"]
+    assert "Ulm" == build(Filled, {"region": "south", "town": "Ulm"}).town
