@@ -451,8 +451,8 @@ async def vanishing(server: ServerProcess, *, times: dict[str, int]) -> None:
         await wait_until_async(lambda: process.num_fds() < 100)
         files, threads, memory = process.num_fds(), process.num_threads(), process.memory_full_info().uss
         await once()
-        # A thread that reads the log opens its files when it is first needed: three each, four threads at most. Whatever
-        # a reader would leave is left hundreds of times.
+        # A thread that reads the log opens its files when it is first needed: three each, four threads at most. A thing
+        # that a reader leaves behind is there hundreds of times.
         await wait_until_async(lambda: process.num_fds() <= files + 12)
         assert process.num_threads() <= threads
         assert process.memory_full_info().uss - memory < 5_000_000
