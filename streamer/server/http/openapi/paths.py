@@ -105,7 +105,14 @@ def paths(epoch: str) -> dict[str, Any]:
                 },
                 "responses": {
                     "201": answer("The new run.", ref("NewRun"), created=True),
-                    "200": stream() | {"headers": {"Location": {"required": True, "schema": TEXT}}},
+                    "200": {
+                        "description": "The stream of the new run; with `check` the parameters as they are shown.",
+                        "headers": {"Location": {"description": "Of a new run.", "schema": TEXT}},
+                        "content": {
+                            **stream()["content"],
+                            **content(structure({"parameters": {"type": "object"}}))["content"],
+                        },
+                    },
                     **errors("404", "415", "422"),
                 },
             }
