@@ -63,7 +63,7 @@ class adopt:  # noqa: N801 - used as a function: ``streamer.adopt()``
         self._closed = True
         atexit.unregister(self._at_exit)
         stack().remove(self._collector)
-        self._collector.close()
+        self._collector.close(is_well=error is None)
         self._context.__exit__(None if error is None else type(error), error, None)
 
     def _at_exit(self) -> None:

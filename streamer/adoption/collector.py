@@ -137,8 +137,12 @@ class Collector:
         """Take a message of this process; an empty one ends its bars. Any thread may call it."""
         self._taken.append((message, self._where()))
 
-    def close(self) -> None:
-        """Take the messages on their way, end all bars, and remove the socket. Idempotent."""
+    def close(self, *, is_well: bool = False) -> None:
+        """Take the messages on their way, end all bars, and remove the socket. Idempotent.
+
+        Args:
+            is_well: The work has ended well; the rest of a bar that was left is no work then.
+        """
         if self._stop.is_set():
             return
         self._stop.set()
@@ -147,7 +151,7 @@ class Collector:
         self._take_here()
         for connection in tuple(self._connections):
             self._leave(connection)
-        self._flush(is_last=True)
+        self._flush(is_last=True, is_well=is_well)
         self._selector.close()
         self._listener.close()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -299,7 +303,7 @@ class Collector:
     def _enter(self, phase: str | None) -> None:
         """Count for a phase from now on."""
         if phase != self._phase:
-            self._flush(is_last=True)
+            self._flush(is_last=True, is_well=True)
             self._totals.restart()
             self._phase, self._told = phase, (None, None)
 
@@ -317,9 +321,9 @@ class Collector:
                 self._selector.unregister(connection.link)
             connection.link.close()
 
-    def _flush(self, *, is_last: bool = False) -> None:
+    def _flush(self, *, is_last: bool = False, is_well: bool = False) -> None:
         now = _time.monotonic()
-        done, total = self._totals.read(now, is_last=is_last)
+        done, total = self._totals.read(now, is_last=is_last, is_well=is_well)
         if not self._changed and (done, total) == self._told:
             return
         bars = tuple(self._changed.values())

@@ -248,7 +248,7 @@ class _Execution:
 
     def _end(self, code: int) -> int:
         # Records on their way tell which lines of the output they are. The run takes no event after its end.
-        self._collector.close()
+        self._collector.close(is_well=code == 0)
         now = _time.monotonic()
         for screen, name in self._screens.values():
             self._report(screen.finish(), name, now)

@@ -75,7 +75,7 @@ class _Cell:
 
     def end(self, error: BaseException | None) -> None:
         stack().remove(self.collector)
-        self.collector.close()
+        self.collector.close(is_well=error is None)
         if self._context is not None:
             with contextlib.suppress(BaseException):
                 self._context.__exit__(None if error is None else type(error), error, None)

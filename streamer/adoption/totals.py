@@ -128,12 +128,15 @@ class Totals:
                 del self._entries[bar_id]
         self._base, self._lasts = 0, False
 
-    def read(self, now: float, *, is_last: bool = False) -> tuple[float | None, float | None]:
+    def read(
+        self, now: float, *, is_last: bool = False, is_well: bool = False
+    ) -> tuple[float | None, float | None]:
         """Return the units done and the total; None where they are not known.
 
         Args:
             now: The time, by the clock of `take`.
             is_last: No bar will change any more.
+            is_well: The work has ended well: the rest of a bar that was left is no work.
         """
         mine = [entry for entry in self._entries.values() if self._is_mine(entry)]
         if not mine and not self._base:
@@ -150,7 +153,8 @@ class Totals:
             entry.counts = True
             done += entry.done
             # After a bar that was left the work goes on without its rest.
-            whole = entry.done if entry.bar.status == "stopped" and entry is not newest else entry.total
+            is_left = entry.bar.status == "stopped" and (entry is not newest or is_well)
+            whole = entry.done if is_left else entry.total
             is_known = is_known and whole is not None
             total += whole or 0
         return done, total if is_known else None

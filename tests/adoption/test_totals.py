@@ -151,6 +151,9 @@ def test_the_rest_of_a_bar_that_was_left_counts_until_the_next_one_begins() -> N
     history.wait()
     assert (4, 100) == history.tell(bar("a", 4, 100, status="stopped"))
     assert (5, 24) == history.tell(bar("b", 1, 20))
+    history.tell(bar("b", 2, 20, status="stopped"))
+    assert (6, 24) == history.end()
+    assert (6, 6) == history.totals.read(history.now, is_last=True, is_well=True)
 
 
 def test_the_rate_is_that_of_the_last_seconds_and_begins_anew_with_the_count() -> None:
