@@ -234,12 +234,19 @@ class _Outputs:
 
     def unwatch(self) -> None:
         while self.streams:
+            stream, write, before = self.streams.pop()
             with contextlib.suppress(Exception):
-                del self.streams.pop().write
+                # Another library's `write` may stand above ours by now: it keeps calling ours, which only passes on.
+                if vars(stream).get("write") is write:
+                    if before is None:
+                        del stream.write
+                    else:
+                        stream.write = before
 
     def watch(self, stream: Any) -> None:
-        if stream is None or "write" in vars(stream):
+        if stream is None:
             return
+        before = vars(stream).get("write")
         original = stream.write
 
         def write(text: Any, *arguments: Any, **named: Any) -> Any:
@@ -249,7 +256,7 @@ class _Outputs:
             return original(text, *arguments, **named)
 
         stream.write = write
-        self.streams.append(stream)
+        self.streams.append((stream, write, before))
 
 
 _outputs = _Outputs()

@@ -29,6 +29,7 @@ _SEQUENCE: Final = 4_000
 _TOKENS = re.compile(
     r"(?P<text>[^\x00-\x1f\x7f-\x9f]+)"
     r"|(?:\x1b\[|\x9b)(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])"
+    r"|\x1b(?P<cursor>[78D])"
     rf"|(?P<escape>{ESCAPES})"
     r"|(?P<control>[\x00-\x1f\x7f-\x9f])"
 )
@@ -106,6 +107,7 @@ class Screen:
         self._rows: list[_Row] = [_Row(now)]
         self._at = 0
         self._column = 0
+        self._kept: tuple[_Row, int] | None = None
         self._returned = False
         self._settled: deque[Line] = deque()
 
@@ -168,6 +170,8 @@ class Screen:
     def _take(self, token: re.Match[str], now: float) -> None:
         if token["text"]:
             self._write(token["text"], now)
+        elif token["cursor"]:
+            self._move(token["cursor"], now)
         elif token["final"]:
             self._sequence(token["final"], token["parameters"], now)
         elif token["control"]:
@@ -185,6 +189,20 @@ class Screen:
             self._write(" " * (8 - self._column % 8), now)
         elif character not in "\x00\x07\x0e\x0f\x1b":
             self._write(f"\\x{ord(character):02x}", now)
+
+    def _move(self, letter: str, now: float) -> None:
+        """Keep the cursor's place (7), return there (8), or go a row down (D) in the same column."""
+        if letter == "7":
+            row = self._rows[self._at]
+            # The display stands below this row. The row itself goes on as a line.
+            row.rewritten = False
+            self._kept = row, self._column
+        elif letter == "D":
+            self._down(now)
+        elif self._kept is not None and self._kept[0] in self._rows:
+            row, self._column = self._kept
+            self._at = self._rows.index(row)
+            self._returned = False
 
     def _sequence(self, final: str, parameters: str, now: float) -> None:
         number = (

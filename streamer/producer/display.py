@@ -15,6 +15,7 @@ from streamer.client.identity import in_kernel
 from streamer.model.state import RunState
 from streamer.model.summary import summarise
 from streamer.producer.views import ViewsUnavailable, notebook_view
+from streamer.terminal.below import Below
 from streamer.terminal.live_display import LiveDisplay
 from streamer.terminal.printable import printable
 from streamer.terminal.wording import counts, standing
@@ -60,20 +61,31 @@ class Lines:
 
 
 class Bar:
-    """Draws bars at the terminal's lower end. Printed lines go above them; the last bars stay."""
+    """Draws bars at the terminal's lower end. All other lines stay above it; the last bars stay, too.
 
-    def __init__(self) -> None:
+    Args:
+        output: The terminal.
+    """
+
+    def __init__(self, output: TextIO) -> None:
         # This import takes 50 ms. A loop that is over soon never comes here.
         from rich.console import Console
 
-        self._live = LiveDisplay(Console(stderr=True), redirect=True)
+        self._console = Console(file=output)
+        self._live = LiveDisplay(self._console)
+        self._below = Below(output)
 
     def draw(self, state: RunState) -> None:
-        self._live.know(state)
+        if not self._console.is_dumb_terminal:
+            self._below.draw(self._rows(state)[: max(self._console.height - 2, 1)])
 
     def end(self, state: RunState) -> None:
-        self._live.know(state)
-        self._live.pause()
+        self._below.end(self._rows(state))
+
+    def _rows(self, state: RunState) -> list[str]:
+        with self._console.capture() as capture:
+            self._console.print(self._live.render(state))
+        return capture.get().rstrip("\n").split("\n")
 
 
 class View:
@@ -104,7 +116,7 @@ def display_of(state: RunState, url: str | None, *, is_there: bool | None) -> Di
         The display; None where the caller has to ask again later.
     """
     if not in_kernel():
-        return Bar() if sys.stderr is not None and sys.stderr.isatty() else Lines(sys.stderr)
+        return Bar(sys.stderr) if sys.stderr is not None and sys.stderr.isatty() else Lines(sys.stderr)
     if is_there is None:
         return None
     if not is_there:

@@ -55,15 +55,11 @@ _MARKS: Final[dict[PhaseKind, str]] = {
 class LiveDisplay:
     """Draws percentage, phases and counts at the terminal's lower end; log lines and failed items go above it.
 
-    Rich draws from a thread of its own, eight times a second, from the last state. States are immutable. With
-    `redirect`, output of this program goes above it.
+    Rich draws from a thread of its own, eight times a second, from the last state. States are immutable.
     """
 
-    def __init__(
-        self, console: Console, clock: Callable[[], float] = time.time, *, redirect: bool = False
-    ) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.time) -> None:
         self._console = console
-        self._redirect = redirect
         self._clock = clock
         self._live: Live | None = None
         self._state = RunState(run="")
@@ -113,16 +109,15 @@ class LiveDisplay:
     def _start(self) -> None:
         if self._live is None:
             self._live = Live(
-                get_renderable=self.render,
+                get_renderable=lambda: self.render(self._state),
                 console=self._console,
                 refresh_per_second=8,
-                redirect_stdout=self._redirect,
+                redirect_stdout=False,
             )
             self._live.start(refresh=True)
 
-    def render(self) -> RenderableType:
-        """Return how the run looks now, as wide as the terminal is now."""
-        state = self._state
+    def render(self, state: RunState) -> RenderableType:
+        """Return how the run looks now, as wide as the terminal is now. Draws nothing."""
         summary = summarise(state, self._clock())
         columns = self._console.width
         head = Text.assemble(

@@ -128,3 +128,13 @@ def test_any_bytes_in_any_pieces_become_the_same_printable_lines(chunks: list[by
     lines = lines_of(b"".join(chunks))
     assert lines == lines_of(*chunks)
     assert all(line.isprintable() or "\xad" in line or not line.isascii() for line in lines)
+
+
+def test_rows_that_are_drawn_below_a_kept_cursor_leave_the_lines_above_as_they_are() -> None:
+    screen, settled = Screen(), []
+    for second in range(4):
+        picture = b"\x1b[J\x1bD\x1bD\x1b[2A\x1b7\x1b[B\rbar\x1b[B\r%d %%\x1b8" % second
+        screen.feed(picture + b"\x1b[Jline %d\n" % second, float(second))
+        settled += texts(screen.settled(second + 0.5))
+
+    assert ["line 0", "line 1", "line 2", "line 3"] == settled

@@ -113,8 +113,7 @@ def in_a_terminal(state: RunState) -> Said:
     output = io.StringIO()
     console = Console(file=output, width=200, force_terminal=True, color_system=None)
     display = LiveDisplay(console, clock=lambda: NOW)
-    display._state = state
-    console.print(display.render())
+    console.print(display.render(state))
     head, bar = output.getvalue().split("\n")[:2]
     stands = head.removeprefix(TITLE).strip()
     number = re.search(r"(\d+) %\s*$", bar)

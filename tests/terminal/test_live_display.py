@@ -34,9 +34,8 @@ def drawn(shown: RunState, columns: int = 100, page: str | None = None) -> list[
         color_system=None,
     )  # fmt: skip
     shown_on = LiveDisplay(console, clock=FakeClock(NOW))
-    shown_on._state = shown
     shown_on._page = page or ""
-    console.print(shown_on.render())
+    console.print(shown_on.render(shown))
     return [line.rstrip() for line in output.getvalue().split("\n")]
 
 
