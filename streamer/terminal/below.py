@@ -1,7 +1,8 @@
 """`Below`: rows that stay below everything else on a terminal, whoever writes there. It knows nothing of runs.
 
 The cursor stays where programs write: rows are drawn below the cursor, and nothing above them is ever erased. A line
-therefore survives, whether a handler that was made earlier, C code or a child process wrote it.
+therefore survives, whether a handler that was made earlier, C code or a child process wrote it. Lines that go past this
+program's outputs are not seen: where two come between two drawings, the second keeps the rest of a drawn row behind it.
 
 Why not Rich's Live: its cursor stands behind its rows, and its next drawing erases lines that it does not know.
 """
