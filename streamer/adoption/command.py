@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from streamer.adoption.child_process import Child, flush_ours, write_all
-from streamer.adoption.collector import Collector
+from streamer.adoption.collector import ADDRESS, Collector
 from streamer.adoption.command_log import CommandLog
 from streamer.adoption.phases import PhasePattern, PhaseTracker
+from streamer.adoption.remains import Remains
 from streamer.adoption.signal_relay import SignalRelay
 from streamer.adoption.terminal_text import Line, Screen
 from streamer.model.bounds import cut_name
@@ -38,6 +39,8 @@ NOT_EXECUTABLE: Final = 126
 LAST_OUTPUT_SECONDS: Final = 1.0
 #: Seconds that the command has for its own handling of Ctrl-Z, before it is stopped.
 _SUSPEND_SECONDS: Final = 0.05
+#: Seconds that the system has for a kill. A process of another user is not ended by ours.
+_KILLED_SECONDS: Final = 1.0
 _TICK_SECONDS: Final = 0.1
 _ENDING: Final = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
 
@@ -122,6 +125,8 @@ class _Execution:
         self._steps = iter(_cancel_steps())
         self._next_step = 0.0
         self._suspend_at: float | None = None
+        self._remains = Remains(f"{ADDRESS}={self._collector.address}")
+        self._told_remains = False
 
     def execute(self, command: Sequence[str]) -> int:
         self._collector.start()
@@ -154,7 +159,7 @@ class _Execution:
             self._screens[fd] = (screen, name)
         until: float | None = None
         keys = False
-        while child.outputs or child.poll() is None:
+        while child.outputs or child.poll() is None or self._leaves(child, _time.monotonic()):
             if child.takes_keys != keys:
                 keys = not keys
                 if keys:
@@ -175,7 +180,7 @@ class _Execution:
             self._cancel(child, now)
             if child.poll() is not None:
                 until = now + LAST_OUTPUT_SECONDS if until is None else until
-                if now >= until:
+                if now >= until and not self._leaves(child, now):
                     if not self._run.cancel_requested:
                         child.leave_outputs()
                     break
@@ -242,7 +247,23 @@ class _Execution:
             step = next(self._steps, None)
             if step is not None:
                 child.kill(step[0])
+                if step[0] != signal.SIGINT:
+                    self._remains.kill(step[0])
+                elif child.poll() is None:
+                    # A process that leaves its parent behind is found by it now, whatever its environment.
+                    self._remains.look()
                 self._next_step = now + step[1]
+
+    def _leaves(self, child: Child, now: float) -> bool:
+        """Tell whether a cancelled command has left processes that have not ended yet. They are ended step by step."""
+        if not self._run.cancel_requested or not self._remains.look():
+            return False
+        if not self._told_remains:
+            # The command itself is over: its processes have no reason to wait any longer.
+            self._told_remains = True
+            self._remains.kill(signal.SIGTERM)
+        self._cancel(child, now)
+        return now < self._next_step
 
     # -- its end -------------------------------------------------------------------------------------------------------
 
@@ -277,4 +298,4 @@ def _cancel_steps() -> list[tuple[int, float]]:
         graces = settings.cancel_grace_seconds, settings.kill_grace_seconds
     except SettingError:
         graces = 5.0, 5.0  # the run has reported the wrong setting already
-    return list(zip((signal.SIGINT, signal.SIGTERM, signal.SIGKILL), (*graces, 60.0), strict=True))
+    return list(zip((signal.SIGINT, signal.SIGTERM, signal.SIGKILL), (*graces, _KILLED_SECONDS), strict=True))

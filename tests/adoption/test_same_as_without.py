@@ -35,7 +35,9 @@ def messages(server: ServerProcess, title: str) -> list[str]:
 
 def ended(server: ServerProcess, title: str) -> dict[str, Any]:
     return wait_until(
-        lambda: (run := find_run(server, title)) and run["status"] in ("complete", "failed") and run
+        lambda: (
+            (run := find_run(server, title)) and run["status"] in ("complete", "failed", "cancelled") and run
+        )
     )
 
 
@@ -129,6 +131,43 @@ def test_a_daemon_lives_on_and_nobody_waits_for_it(server: ServerProcess, tmp_pa
     process.stdout.close()
     assert "0\n" == wait_until(lambda: survived.exists() and survived.read_text())
     assert ["started"] == messages(server, title)
+
+
+@pytest.mark.parametrize(
+    "detached",
+    [
+        "setsid sleep 600",
+        "nohup setsid sh -c 'trap : TERM INT; while :; do sleep 0.1; done'",
+        "env -i setsid sleep 600",
+        "python3 -c 'import os, time; os.fork() or (os.setsid(), os.fork() or time.sleep(600))'",
+    ],
+    ids=["a session of its own", "one that ignores signals", "an empty environment", "a daemon"],
+)
+def test_a_cancel_leaves_no_process_behind(server: ServerProcess, tmp_path: Path, detached: str) -> None:
+    title, begun = fresh_title(), tmp_path / "begun"
+    os.mkfifo(begun)
+    # Every process of the command holds the pipe open. It ends with the last of them.
+    process = subprocess.Popen(
+        exec_command(
+            "--", "sh", "-c", f"({detached}) 9> {begun} & echo >&2 ready; exec sleep 600", title=title
+        ),
+        env=environment(server, STREAMER_CANCEL_GRACE_SECONDS="0.5", STREAMER_KILL_GRACE_SECONDS="0.5"),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    reading = os.open(begun, os.O_RDONLY)
+    wait_until(lambda: "ready" in messages(server, title))
+    run = find_run(server, title)
+    assert run is not None
+
+    httpx.post(f"{server.url}/api/runs/{run['run']}/cancel", json={}, timeout=60)
+
+    process.wait(60)
+    os.set_blocking(reading, False)
+    assert b"" == os.read(reading, 1)
+    os.close(reading)
+    assert "cancelled" == ended(server, title)["status"]
 
 
 def test_an_empty_part_of_the_python_path_stays(server: ServerProcess, tmp_path: Path) -> None:
