@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 from pathlib import Path
 
 
@@ -41,7 +40,7 @@ class Remains:
         self._known = {(pid, found[pid][1]) for pid in ours}
         return ours
 
-    def kill(self, number: signal.Signals) -> None:
+    def kill(self, number: int) -> None:
         """Send a signal to each of them."""
         for pid in self.look():
             with contextlib.suppress(ProcessLookupError, PermissionError):
