@@ -46,23 +46,26 @@ function StartForm(page) {
     } else {
       const kinds = {integer: "in short", number: "in short", path: "in mono", date: "in short"}
       input = h("input", {...common, class: kinds[field.kind] ?? "in", type: field.secret && field.kind === "text" ? "password" : field.kind === "date" ? "date" : "text",
-        inputmode: {integer: "numeric", number: "decimal"}[field.kind], placeholder: field.nullable ? "none" : field.default || null, spellcheck: "false", autocomplete: field.secret ? "new-password" : "off"})
+        inputmode: {integer: "numeric", number: "decimal"}[field.kind], placeholder: field.default || null, spellcheck: "false", autocomplete: field.secret ? "new-password" : "off"})
     }
     input.addEventListener("change", changed)
     let none = null
     let beside = null
+    let hint = null
     if (field.nullable) {
       // Its name is told apart from those of other fields where it is read alone.
       none = h("input", {type: "checkbox", id: `${id}-none`, "aria-label": `${field.label}: None`})
       // An entry is a value; None is chosen by its own box.
-      input.addEventListener("input", () => { none.checked = false })
+      hint = () => { input.placeholder = none.checked || !["text", "lines"].includes(field.kind) ? "none" : "" }
+      input.addEventListener("input", () => { none.checked = false; hint() })
       none.addEventListener("change", () => {
         if (none.checked) { input.value = "" }
+        hint()
         changed()
       })
       beside = h("label", {class: "none", for: `${id}-none`}, none, " None")
     }
-    return {input, wrong, said, none, node: h("div", {class: "field"}, label, input, beside, wrong, said, field.help ? about : null)}
+    return {input, wrong, said, none, hint, node: h("div", {class: "field"}, label, input, beside, wrong, said, field.help ? about : null)}
   }
   const fill = (one, field) => {
     if (one.input.type === "checkbox") { one.input.checked = field.value } else { one.input.value = field.value }
@@ -89,6 +92,7 @@ function StartForm(page) {
     if (old === one && is_entered) { return one }
     fill(one, field)
     if (is_entered) { carry(old, one) }
+    one.hint?.()
     one.renewed = field.renewed
     return one
   }
@@ -104,6 +108,11 @@ function StartForm(page) {
       offers.dataset.key = key
       offers.replaceChildren(...state.pipelines.map((one) => h("li", null, h("button", {type: "button", "aria-current": one.name === state.chosen ? "true" : "false",
         onclick: () => page.send({type: "choose", name: one.name})}, h("b", null, one.title), h("span", null, one.brief)))))
+      // On a narrow page the pipelines are a row that scrolls.
+      requestAnimationFrame(() => {
+        const current = offers.querySelector("[aria-current=true]")
+        if (current != null) { offers.scrollLeft = current.getBoundingClientRect().left - offers.getBoundingClientRect().left + offers.scrollLeft - 16 }
+      })
     }
     set_text(title, state.title)
     set_text(doc, state.doc)
@@ -130,7 +139,8 @@ function StartForm(page) {
         said.dataset.key = JSON.stringify(texts)
         said.replaceChildren(...texts.map((text) => h("div", null, text)))
       }
-      const text = state.errors[name] ?? ""
+      const found = state.errors[name] ?? ""
+      const text = found.charAt(0).toUpperCase() + found.slice(1)
       if (text !== "" && wrong.textContent === "") { first ??= input }
       set_text(wrong, text)
       wrong.style.display = text === "" ? "none" : ""
