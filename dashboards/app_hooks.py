@@ -15,7 +15,7 @@ from tornado.ioloop import IOLoop
 from dashboards.data.streamers import close_all
 from dashboards.local import is_wanted, local
 from dashboards.shell import serve_fonts
-from streamer.client.pages import served_address
+from streamer.client.pages_address import served_address
 from streamer.settings import SettingError, Settings
 
 

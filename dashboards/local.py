@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from typing import Final
 
 from streamer.client.discovery import DataFolderBusy
-from streamer.client.pages import PagesAddress
+from streamer.client.pages_address import PagesAddress
 from streamer.server.embedded import embedded
 from streamer.settings import SettingError, Settings
 

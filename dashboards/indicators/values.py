@@ -19,7 +19,7 @@ COLUMNS_SHOWN = 30
 TABLES_SHOWN = 12
 TEXT_SHOWN = 60_000
 CELL_SHOWN = 2_000
-#: Numbers that JSON has not; they are texts, see `streamer.model.text.json_form`.
+#: Numbers that JSON has not; they are texts, see `streamer.model.text.json_value`.
 _NO_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
 #: Names of numbers that are read digit by digit: thousands are not separated in them.
 _NOT_A_QUANTITY = re.compile(r"year|(^|[_\s-])(id|pid|port|code|zip|version|seed)$", re.IGNORECASE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from streamer.client.pages import PagesAddress
+from streamer.client.pages_address import PagesAddress
 from streamer.settings import host_name
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from streamer.model.events import FailedItem
-from streamer.protocol.pages import LINES_PER_PAGE, RUNS_PER_PAGE
+from streamer.protocol.paging import LINES_PER_PAGE, RUNS_PER_PAGE
 
 #: How many log lines a window holds, at most; what is farther back is asked for.
 WINDOW_LINES: Final = 500

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
-from streamer.adoption.child_process import Child, flush_ours, write_all
 from streamer.adoption.collector import ADDRESS, Collector
 from streamer.adoption.command_log import CommandLog
+from streamer.adoption.command_process import Child, flush_ours, write_all
 from streamer.adoption.phases import PhasePattern, PhaseTracker
 from streamer.adoption.remains import Remains
 from streamer.adoption.signal_relay import SignalRelay

@@ -20,11 +20,11 @@ from typing import Final
 
 from streamer.cli.errors import UsageError, need
 from streamer.cli.output import say
-from streamer.client import pages
-from streamer.client.pages import PagesAddress, read_address
+from streamer.client import pages_address
+from streamer.client.pages_address import PagesAddress, read_address
 
 HOST: Final = "127.0.0.1"
-PORT: Final = pages.PORT
+PORT: Final = pages_address.PORT
 #: Seconds between two looks at the page while the server starts.
 LOOK_SECONDS: Final = 0.1
 #: Seconds the first page has to answer: it imports and builds everything.

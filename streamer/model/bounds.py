@@ -35,7 +35,7 @@ from streamer.model.events import (
 # Names that every package takes from here.
 from streamer.model.text.cutting import cut as cut
 from streamer.model.text.cutting import cut_middle as cut_middle
-from streamer.model.text.json_form import TooLarge, json_form
+from streamer.model.text.json_value import TooLarge, json_form
 from streamer.model.text.plain import plain_name
 
 #: Bounds, in characters, of the texts in an event. A longer text is cut with a note.

@@ -7,7 +7,7 @@ import msgspec
 from streamer.model.bounds import NAME_LIMIT
 from streamer.model.events import LEVELS
 from streamer.protocol.frames import entry_json
-from streamer.protocol.pages import FAILURES_PER_PAGE, LINES_PER_PAGE, MOST_PER_PAGE
+from streamer.protocol.paging import FAILURES_PER_PAGE, LINES_PER_PAGE, MOST_PER_PAGE
 from streamer.server.http.handler import BaseHandler
 from streamer.server.log.base import Found
 

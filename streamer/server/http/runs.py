@@ -14,7 +14,7 @@ from streamer.model.events import OUTCOMES, STATUSES
 from streamer.model.state import RunState
 from streamer.protocol.cursor import Cursor
 from streamer.protocol.frames import state_data
-from streamer.protocol.pages import MOST_PER_PAGE, RUNS_PER_PAGE
+from streamer.protocol.paging import MOST_PER_PAGE, RUNS_PER_PAGE
 from streamer.protocol.registration import Registration
 from streamer.protocol.spool import RUN_ID
 from streamer.server.fan_out.subscriber import End

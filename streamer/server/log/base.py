@@ -21,7 +21,7 @@ from msgspec import Struct
 from streamer.model.events import Entry, Event
 from streamer.model.state import RunState
 from streamer.protocol.frames import Removed
-from streamer.protocol.pages import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
+from streamer.protocol.paging import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
 
 
 class LogError(Exception):

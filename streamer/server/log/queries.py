@@ -19,7 +19,7 @@ import msgspec
 from streamer.model.events import LEVELS, Entry, Logged, decode_event
 from streamer.model.state import RunState, decode_state
 from streamer.protocol.frames import REMOVED, Removed, Row, framer, removed_frame
-from streamer.protocol.pages import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
+from streamer.protocol.paging import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
 from streamer.server.log.base import EntriesGone, Found, LogUnavailable, RunRecord, Stored, UnknownRun
 
 #: Lines that one search looks at: some tenths of a second. The next search goes on from there.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from streamer.model.events import Entry
 from streamer.model.state import RunState
-from streamer.protocol.pages import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
+from streamer.protocol.paging import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
 from streamer.server.log.base import Appended, Draft, Found, Listener, LogUnavailable, RunRecord, Stored
 from streamer.server.log.opening import open_file
 from streamer.server.log.queries import Queries

@@ -9,7 +9,7 @@ import msgspec
 
 from streamer.model.events import UNDER_WAY
 from streamer.model.state import RunState
-from streamer.protocol.pages import MOST_PER_PAGE
+from streamer.protocol.paging import MOST_PER_PAGE
 from streamer.server.execution.base import Backend, Exit
 from streamer.server.log.base import EventLog
 from streamer.server.runs.cancelling import Cancelling

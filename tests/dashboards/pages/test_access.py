@@ -14,7 +14,7 @@ from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
 from dashboards.pages.access import refusal
-from streamer.client.pages import PagesAddress, served_address
+from streamer.client.pages_address import PagesAddress, served_address
 from tests.support import ServerProcess
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from streamer.model.bounds import COUNT_LIMIT
 from streamer.protocol.frames import FRAME_KINDS
-from streamer.protocol.pages import MOST_PER_PAGE
+from streamer.protocol.paging import MOST_PER_PAGE
 
 JSON: Final = "application/json"
 STREAM: Final = "text/event-stream"
