@@ -76,5 +76,5 @@ format: ## format the code, and mend what ruff can mend
 	$(BIN)/ruff format $(CHECKED)
 
 clean: ## remove .venv and all that tools leave behind
-	rm -rf $(VENV) .venv.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .venv-newer .venv.lock .venv-newer.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find streamer dashboards tests tools benchmarks notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

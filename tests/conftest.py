@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import threading
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -17,7 +19,6 @@ from tests.support import chromium, end_processes, marked_processes, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Browser
 
@@ -27,13 +28,15 @@ _seen_after: dict[int, str] = {}
 
 #: Markers of tests that share the machine with no other test.
 ALONE = ("browser", "notebook", "alone")
+#: The tests of the dashboards, which use Panel and Bokeh most.
+DASHBOARDS = Path(__file__).resolve().parent / "dashboards"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option by which `tools/suite.py` runs the tests in steps."""
     parser.addoption(
         "--step",
-        choices=("together", "alone", "long"),
+        choices=("together", "alone", "newer", "long"),
         help="run only the tests of this step; see tools/suite.py",
     )
 
@@ -41,7 +44,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the tests of the step that was asked for; without one, all but those marked long."""
     step = config.getoption("--step")
-    kept = [item for item in items if step_of(item) == step or (step is None and step_of(item) != "long")]
+    if step == "newer":
+        kept = [item for item in items if is_for_newer(item)]
+    else:
+        kept = [item for item in items if step_of(item) == step or (step is None and step_of(item) != "long")]
     config.hook.pytest_deselected(items=[item for item in items if id(item) not in {id(one) for one in kept}])
     items[:] = kept
 
@@ -51,6 +57,20 @@ def step_of(item: pytest.Item) -> str:
     if item.get_closest_marker("long"):
         return "long"
     return "alone" if any(item.get_closest_marker(name) for name in ALONE) else "together"
+
+
+def is_for_newer(item: pytest.Item) -> bool:
+    """Say whether a test is repeated on a newer Python: a quick one of the dashboards, or one marked so."""
+    if item.get_closest_marker("newer"):
+        return True
+    slow = any(item.get_closest_marker(name) for name in (*ALONE, "slow", "long"))
+    return not slow and DASHBOARDS in item.path.parents
+
+
+def pytest_report_header() -> str:
+    """Say with which versions the tests run."""
+    names = ("panel", "bokeh", "param", "tornado", "httpx", "msgspec")
+    return "versions: " + ", ".join(f"{name} {metadata.version(name)}" for name in names)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,10 +1,10 @@
 """Make `.venv` beside this folder and install the project in it, once. Needs Python 3.11, and nothing installed.
 
-    python3 tools/install.py [EXTRA ...]
+    python3 tools/install.py [--folder=NAME] [EXTRA ...]
 
 Installs the extras of `make run`, and those that are named. Prints progress while pip works, and nothing when all is
 there. Installs again when pyproject.toml, the extras, the Python or the folder changed. The log of pip is
-`.venv/install.log`. Starts no server.
+`.venv/install.log`. Starts no server. With `--folder=.venv-newer` the environment is that folder.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NEEDED = (3, 11)
 #: The extras that `make run` needs. Every installation has them.
 RUN = frozenset(("dashboards", "examples"))
+#: Names another folder for the environment.
+FOLDER_OPTION = "--folder="
 #: Seconds between two lines of progress where there is no terminal to rewrite one.
 REPORT_SECONDS = 10.0
 
@@ -42,6 +44,9 @@ class InstallError(Exception):
 
 def main(arguments: list[str]) -> int:
     """Install the project with the extras named in `arguments`; return the exit code."""
+    extras = {argument for argument in arguments if not argument.startswith(FOLDER_OPTION)}
+    named = [argument.removeprefix(FOLDER_OPTION) for argument in arguments if argument not in extras]
+    name = named[-1] if named else ".venv"
     if sys.version_info < NEEDED:
         print(
             f"panel-streamer needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. "
@@ -50,8 +55,8 @@ def main(arguments: list[str]) -> int:
         )
         return 1
     try:
-        with locked(ROOT / ".venv.lock"):
-            install(ROOT, set(arguments))
+        with locked(ROOT / f"{name}.lock"):
+            install(ROOT, extras, name)
     except InstallError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -61,18 +66,19 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def install(root: Path, extras: set[str]) -> None:
-    """Bring ``root/.venv`` in step with ``root/pyproject.toml``.
+def install(root: Path, extras: set[str], name: str = ".venv") -> None:
+    """Bring an environment in step with ``root/pyproject.toml``.
 
     Args:
         root: The folder of the project.
         extras: The extras to install beside those of `RUN`.
+        name: The environment's folder in ``root``.
 
     Raises:
         InstallError: There is no environment, or pip failed. The message is for the person who typed `make`.
     """
     extras = extras | RUN
-    folder = root / ".venv"
+    folder = root / name
     stamp = folder / "installed.json"
     found = read_stamp(stamp)
     wanted = {

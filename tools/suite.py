@@ -1,9 +1,11 @@
-"""Run the tests in two steps: first those that can share the machine, two at a time, then the others one by one.
+"""Run the tests in steps: first those that can share the machine, two at a time, then the others one by one.
 
     python tools/suite.py [ARGUMENTS OF PYTEST]
 
 Browser and notebook tests and those marked ``alone`` measure time or need both cores: they run in the second step.
-Every argument goes to both steps. A step without a test is no failure as long as the other one has some.
+The third step repeats the quick tests of the dashboards, and those marked ``newer``, on Python 3.12 or 3.13, which has
+newer versions of Panel and Bokeh. It says so where there is no such Python. Every argument goes to all steps. A step
+without a test is no failure as long as another one has some.
 """
 
 from __future__ import annotations
@@ -13,21 +15,28 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+# Started as a program, `tools` is the first folder to import from, and the project's is not among them.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools import newer
+
 ROOT = Path(__file__).resolve().parent.parent
 #: The steps by name, each with the arguments that it adds. A module stays in one worker: its servers start once.
 STEPS = {"together": ("-n", "2", "--dist", "loadfile"), "alone": ()}
+#: The step on a newer Python.
+NEWER = ("--step=newer", "-n", "2", "--dist", "loadfile")
 #: Exit codes of pytest.
 PASSED, FAILED, NO_TESTS = 0, 1, 5
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Run both steps; stop after the first when it was interrupted or could not run.
+    """Run all steps; stop after one that was interrupted or could not run.
 
     Args:
-        arguments: Arguments of pytest, for both steps.
+        arguments: Arguments of pytest, for all steps.
 
     Returns:
-        The exit code: 0 when all tests passed, 5 when neither step has a test, else the first failing step's.
+        The exit code: 0 when all tests passed, 5 when no step has a test, else the first failing step's.
 
     """
     codes = []
@@ -36,8 +45,33 @@ def main(arguments: Sequence[str] = ()) -> int:
         command = [sys.executable, "-m", "pytest", f"--step={step}", *added, *arguments]
         codes.append(subprocess.run(command, cwd=ROOT, check=False).returncode)
         if codes[-1] not in (PASSED, FAILED, NO_TESTS):
-            break
+            return outcome(codes)
+    if newer.is_running():
+        print(f"== tests, newer: these ran on Python {sys.version.split()[0]}", flush=True)
+    elif (found := newer.find()) is None:
+        print("== tests, newer: this machine has no Python 3.12 or 3.13", flush=True)
+    else:
+        codes.append(run_newer(found, arguments))
     return outcome(codes)
+
+
+def run_newer(found: Path, arguments: Sequence[str]) -> int:
+    """Run the step of the newer Python in its environment.
+
+    Args:
+        found: The newer Python.
+        arguments: Arguments of pytest.
+
+    Returns:
+        The exit code of pytest; that of a failure when the environment could not be made.
+
+    """
+    print(f"== tests, newer: {found}", flush=True)
+    python = newer.prepare(found)
+    if python is None:
+        return FAILED
+    command = [str(python), "-m", "pytest", *NEWER, *arguments]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 def outcome(codes: Sequence[int]) -> int:

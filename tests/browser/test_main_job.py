@@ -82,6 +82,7 @@ def run_id_of(page: Page) -> str:
     return page.url.partition("run=")[2].partition("&")[0]
 
 
+@pytest.mark.newer
 def test_a_pipeline_is_started_from_the_form_watched_shared_and_its_result_read(server, open_page):
     page = open_page(f"{server.page_url}?start=ImportPrices")
     page.get_by_role("button", name="Start", exact=True).click()
@@ -191,6 +192,7 @@ def test_a_run_that_does_not_exist_is_said(server, open_page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
 
+@pytest.mark.newer
 def test_the_runs_are_listed_and_a_click_opens_one(server, open_page):
     run_id = start(server, n=5, delay=0.0)
     page = open_page(server.page_url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests import conftest, support
-from tools import suite
+from tools import newer, suite
 
 
 @pytest.mark.parametrize(
@@ -35,10 +35,86 @@ def test_after_an_interruption_no_further_step_runs(monkeypatch, interrupted):
         return suite.subprocess.CompletedProcess(command, interrupted)
 
     monkeypatch.setattr(suite.subprocess, "run", run)
+    monkeypatch.setattr(newer, "find", lambda: None)
     assert interrupted == suite.main(["-k", "log"])
     (command,) = commands
     assert "--step=together" in command
     assert ["-k", "log"] == command[-2:]
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """The command lines of the steps, none of which is started."""
+    given = []
+
+    def run(command, **_):
+        given.append([str(part) for part in command])
+        return suite.subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(suite.subprocess, "run", run)
+    monkeypatch.setattr(newer, "is_running", lambda: False)
+    return given
+
+
+def test_the_newer_python_has_an_environment_and_a_step_of_its_own(commands, monkeypatch, tmp_path):
+    monkeypatch.setattr(newer, "find", lambda: tmp_path / "python3.13")
+    assert 0 == suite.main(["-k", "log"])
+    *_, installs, tests = commands
+    assert str(tmp_path / "python3.13") == installs[0]
+    assert ["--folder=.venv-newer", "test"] == installs[2:]
+    assert str(support.ROOT / ".venv-newer" / "bin" / "python") == tests[0]
+    assert "--step=newer" in tests
+    assert ["-k", "log"] == tests[-2:]
+
+
+def test_without_a_newer_python_the_suite_says_so(commands, monkeypatch, capsys):
+    monkeypatch.setattr(newer, "find", lambda: None)
+    assert 0 == suite.main([])
+    assert len(suite.STEPS) == len(commands)
+    assert "no Python 3.12 or 3.13" in capsys.readouterr().out
+
+
+def test_an_environment_that_could_not_be_made_is_a_failure(monkeypatch, tmp_path):
+    monkeypatch.setattr(newer, "prepare", lambda python: None)
+    assert 1 == suite.run_newer(tmp_path / "python3.13", [])
+
+
+def test_a_python_that_only_complains_is_passed_over(monkeypatch, tmp_path):
+    def program(path, code):
+        path.parent.mkdir(parents=True)
+        path.write_text(f"#!/bin/sh\nexit {code}\n")
+        path.chmod(0o755)
+        return path
+
+    shim = program(tmp_path / "shims" / "python3.12", 127)
+    program(tmp_path / "root" / "versions" / "3.12.1" / "bin" / "python3", 1)
+    works = program(tmp_path / "root" / "versions" / "3.13.2" / "bin" / "python3", 0)
+    monkeypatch.setenv("PATH", str(shim.parent))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "root"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert works == newer.find()
+    works.unlink()
+    assert newer.find() is None
+
+
+@pytest.mark.parametrize(
+    ("module", "markers", "repeated"),
+    [
+        ("dashboards/test_start.py", (), True),
+        ("dashboards/data/test_feed.py", (), True),
+        ("dashboards/test_start.py", ("slow",), False),
+        ("model/test_summary.py", (), False),
+        ("browser/test_main_job.py", ("browser",), False),
+        ("browser/test_main_job.py", ("browser", "slow", "newer"), True),
+    ],
+)
+def test_the_dashboards_and_marked_tests_are_repeated_on_a_newer_python(
+    request, monkeypatch, module, markers, repeated
+):
+    monkeypatch.setattr(request.node, "path", support.ROOT / "tests" / module)
+    for marker in markers:
+        request.node.add_marker(marker)
+    assert repeated == conftest.is_for_newer(request.node)
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,14 @@ def test_extras_are_added_and_never_taken_away(steps, checkout):
     assert [".[dashboards,examples,lint,test]"] == steps.of(checkout, "lint")
 
 
+def test_another_folder_is_an_environment_of_its_own(steps, checkout):
+    steps.of(checkout)
+    steps.taken.clear()
+    install.install(checkout, set(), ".venv-newer")
+    assert ["make", RUN] == [step.replace(str(checkout), ".") for step in steps.taken]
+    assert (checkout / ".venv-newer" / "installed.json").exists()
+
+
 def test_a_moved_checkout_gets_a_new_environment(steps, checkout):
     steps.of(checkout, "test")
     moved = checkout.rename(checkout.with_name("moved"))
