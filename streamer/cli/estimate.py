@@ -1,4 +1,4 @@
-"""`streamer estimate`: how long recorded runs were said to take. Asks no streamer."""
+"""`streamer estimate`: how long a run of a pipeline takes, or, with `--replay`, estimates of recorded runs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,45 @@ import json
 import sys
 
 from streamer.cli.errors import UsageError, need
+from streamer.cli.output import json_line, say
+from streamer.cli.parameters import read_parameters
+from streamer.cli.remote import ask, client
 
 
 def estimate_command(arguments: argparse.Namespace) -> int:
-    """Print the estimates of recorded runs; return the exit code."""
+    """Print how long a run takes, or the estimates of recorded runs; return the exit code."""
+    if (arguments.pipeline is None) == (arguments.replay is None):
+        raise UsageError(
+            "expected a pipeline, or recorded runs: streamer estimate PIPELINE, or --replay FOLDER"
+        )
+    return ask(_usual(arguments)) if arguments.replay is None else _replay(arguments)
+
+
+async def _usual(arguments: argparse.Namespace) -> int:
+    import msgspec
+
+    from streamer.model.formatting import duration
+    from streamer.terminal.printable import printable
+
+    async with client(arguments) as streamer:
+        offers = {offer.name: offer for offer in (await streamer.pipelines()).pipelines}
+        if arguments.pipeline not in offers:
+            names = ", ".join(offers) or "none"
+            raise UsageError(f"no pipeline {arguments.pipeline!r}; on offer: {names}")
+        parameters = read_parameters(offers[arguments.pipeline], arguments.param)
+        usual = await streamer.estimate(arguments.pipeline, parameters)
+    if arguments.json:
+        say(json_line(msgspec.to_builtins(usual)))
+    elif usual.duration is None:
+        earlier = "no earlier run has completed" if not usual.runs else "the earlier runs differ too much"
+        say(printable(f"{usual.basis}: {earlier}"))
+    else:
+        low, middle, high = (duration(one) for one in msgspec.structs.astuple(usual.duration))
+        say(printable(f"usually {middle} ({low} to {high}), from {usual.basis}"))
+    return 0
+
+
+def _replay(arguments: argparse.Namespace) -> int:
     need("streamer estimate", "server")
     # numpy takes a tenth of a second to import, which other commands need not spend.
     from streamer.server.replay import RecordingError, replay

@@ -102,17 +102,18 @@ def build_parser() -> argparse.ArgumentParser:
     _add_client(cancel)
 
     estimate = command(
-        "estimate", estimate_command, "say how long recorded runs would have been said to take"
+        "estimate", estimate_command, "say how long a run of a pipeline takes, from earlier ones"
     )
+    estimate.add_argument("pipeline", nargs="?", help="the pipeline's name, as `streamer pipelines` lists it")
+    _add_parameters(estimate)
     estimate.add_argument(
         "--replay",
         type=Path,
         metavar="FOLDER",
-        required=True,
-        help="recorded runs, with a manifest.json that names them in their order",
+        help="say instead what would have been said of recorded runs; a manifest.json names them in their order",
     )
-    estimate.add_argument("--workers", type=int, default=2, help="processes that compute (2)")
-    estimate.add_argument("--json", action="store_true", help="JSON for programs, one object a line")
+    estimate.add_argument("--workers", type=int, default=2, help="processes that compute a replay (2)")
+    _add_client(estimate)
 
     send = command("send", send_command, "send events that runs kept on disk while their streamer was away")
     send.add_argument("--data", type=Path, metavar="FOLDER", help="the data folder (STREAMER_DATA)")
@@ -132,7 +133,7 @@ def _add_client(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--json", action="store_true", help="JSON for programs, one object a line")
 
 
-def _add_start(sub: argparse.ArgumentParser) -> None:
+def _add_parameters(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "-p",
         dest="param",
@@ -141,6 +142,10 @@ def _add_start(sub: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a parameter, as text or, where the parameter is not a text, as JSON; may be repeated",
     )
+
+
+def _add_start(sub: argparse.ArgumentParser) -> None:
+    _add_parameters(sub)
     sub.add_argument(
         "--time-limit",
         type=float,

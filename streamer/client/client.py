@@ -33,6 +33,7 @@ from streamer.client.stream import (
     read_cursor,
 )
 from streamer.client.transport import Transport
+from streamer.model.estimate import Usual
 from streamer.model.events import Entry, PhaseSpec
 from streamer.protocol.api import (
     ApiError,
@@ -198,6 +199,24 @@ class Client(Transport):
         path = f"/api/pipelines/{quote(name, safe='')}/runs"
         answer = await self.ask("POST", path, {"check": "true"}, body=dict(params or {}))
         return decode(answer, Checked).parameters
+
+    async def estimate(self, name: str, params: Mapping[str, Any] | None = None) -> Usual:
+        """Return how long a run of a pipeline takes, from earlier runs.
+
+        Args:
+            name: The pipeline's name.
+            params: The parameters as JSON values; None: the defaults.
+
+        Returns:
+            The duration in seconds, and how many earlier runs it rests on.
+
+        Raises:
+            NotFound: There is no such pipeline.
+            Refused: Parameters have wrong values; the error names them.
+
+        """
+        path = f"/api/pipelines/{quote(name, safe='')}/estimate"
+        return decode(await self.ask("POST", path, body=dict(params or {})), Usual)
 
     async def form(self, name: str, values: Mapping[str, Any], changed: Sequence[str] = ()) -> Form:
         """Return a form after a change, as the pipeline's own code answers it.

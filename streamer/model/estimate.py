@@ -1,4 +1,4 @@
-"""`Estimate`: how long a run will still take, how sure that is, and what it rests on. A value; computes nothing."""
+"""`Estimate` of a run's remaining time, and `Usual`, how long a run takes that is to start. Values; compute nothing."""
 
 from __future__ import annotations
 
@@ -21,3 +21,25 @@ class Estimate(Struct, frozen=True, rename="camel"):
     p90: float
     fraction: float
     basis: str = ""
+
+
+class Duration(Struct, frozen=True):
+    """A duration as three quantiles, in seconds; `p10`, `p50` and `p90` as in `Estimate`."""
+
+    p10: float
+    p50: float
+    p90: float
+
+
+class Usual(Struct, frozen=True):
+    """How long a run takes that has not started yet.
+
+    Attributes:
+        duration: The time from its first moment to its end; None: not known yet.
+        runs: The earlier runs that are like it.
+        basis: The basis in words: ``12 earlier runs``, or ``not known yet``.
+    """
+
+    duration: Duration | None
+    runs: int
+    basis: str

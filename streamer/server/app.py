@@ -34,7 +34,7 @@ from streamer.server.http.event_streams import AllEventsHandler
 from streamer.server.http.handler import NotFoundHandler, Parts
 from streamer.server.http.ingest import IngestHandler
 from streamer.server.http.lines import FailuresHandler, LinesHandler
-from streamer.server.http.pipelines import FormHandler, PipelinesHandler
+from streamer.server.http.pipelines import EstimateHandler, FormHandler, PipelinesHandler
 from streamer.server.http.runs import RetryHandler, RunHandler, RunsHandler, StartHandler
 from streamer.server.http.service import LiveHandler, MetricsHandler, OpenApiHandler, ReadyHandler
 from streamer.server.log.retention import Retention
@@ -74,6 +74,7 @@ def routes(parts: Parts) -> list[tuple[str, type[RequestHandler], dict[str, Any]
             (r"/api/pipelines", PipelinesHandler),
             (r"/api/pipelines/([^/]+)/runs", StartHandler),
             (r"/api/pipelines/([^/]+)/form", FormHandler),
+            (r"/api/pipelines/([^/]+)/estimate", EstimateHandler),
             (r"/api/runs", RunsHandler),
             (rf"/api/runs/{_RUN}", RunHandler),
             (rf"/api/runs/{_RUN}/events", IngestHandler),

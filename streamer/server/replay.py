@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from streamer.model.estimates.calibration import factor_of, miss_of
 from streamer.model.estimates.estimator import MOST_GHOSTS, UPPER, Estimator, Raw
-from streamer.model.estimates.shown import Shown
+from streamer.model.estimates.shown import NOT_KNOWN_YET, Shown, basis_of
 from streamer.model.estimates.timeline import Timeline
 from streamer.model.timestamps import parse_time
 
@@ -222,20 +222,9 @@ def _said(recording: Recording, raw: Raw) -> Iterator[str]:
             "time": round(timeline.running + float(since), 3),
             "remaining": remaining,
             "fraction": None if said is None else round(said.fraction, 5),
-            "basis": basis if said is not None else "not known yet",
+            "basis": basis if said is not None else NOT_KNOWN_YET,
         }
         yield encoder.encode(line).decode()
-
-
-def basis_of(ghosts: int) -> str:
-    """Return the basis of an estimate in words.
-
-    Args:
-        ghosts: The earlier runs that it rests on.
-    """
-    if not ghosts:
-        return "the pace of this run"
-    return "1 earlier run" if ghosts == 1 else f"{ghosts} earlier runs"
 
 
 def read(file: Path) -> Recording:

@@ -11,6 +11,8 @@ from streamer.model.estimate import Estimate
 STEADY: Final = 0.02
 #: The fraction stays below this until the run is over.
 MOST: Final = 0.998
+#: The basis where there is no estimate.
+NOT_KNOWN_YET: Final = "not known yet"
 
 
 class Shown:
@@ -54,3 +56,14 @@ class Shown:
     def fraction(self) -> float:
         """The last fraction that was said."""
         return self._fraction
+
+
+def basis_of(ghosts: int) -> str:
+    """Return the basis of an estimate in words.
+
+    Args:
+        ghosts: The earlier runs that it rests on.
+    """
+    if not ghosts:
+        return "the pace of this run"
+    return "1 earlier run" if ghosts == 1 else f"{ghosts} earlier runs"

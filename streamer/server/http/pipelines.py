@@ -1,4 +1,4 @@
-"""Requests about pipelines: their list, and a form's values after a change. Starts nothing."""
+"""Requests about pipelines: their list, a form's values after a change, how long a run takes. Starts nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from streamer.model.estimate import Usual
 from streamer.server.execution.form import FORM_SECONDS, FormFailed, Forms, FormsBusy
 from streamer.server.http.errors import ApiError, not_valid
 from streamer.server.http.handler import BaseHandler
@@ -35,6 +36,23 @@ class PipelinesHandler(BaseHandler):
                 "problems": [{"reference": p.reference, "message": p.message} for p in problems],
             }
         )
+
+
+class EstimateHandler(BaseHandler):
+    """``POST /api/pipelines/NAME/estimate``: how long a run with these parameters takes, from earlier runs."""
+
+    async def post(self, name: str) -> None:
+        runs, log = self.parts.runs, self.parts.log
+        parameters = await self.or_leave(runs.check(name, self.json_object()))
+
+        def usual() -> Usual:
+            # A streamer that nobody asks this need not spend a tenth of a second on importing numpy.
+            from streamer.model.estimates.durations import LOOKED_AT, usual_duration
+
+            earlier = log.runs(pipeline=name, outcome=("complete", "partial"), limit=LOOKED_AT)
+            return usual_duration(earlier, parameters)
+
+        self.answer(msgspec.to_builtins(await runs.read(usual)))
 
 
 class FormBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -126,6 +126,12 @@ def header(name: str, text: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "description": text, "schema": TEXT}
 
 
+PIPELINE_NAME: Final = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1},
+}
 RUN_ID: Final = {
     "name": "run_id",
     "in": "path",

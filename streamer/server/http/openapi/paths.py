@@ -12,6 +12,7 @@ from streamer.server.http.openapi.parts import (
     LIMIT,
     NDJSON,
     OWNER,
+    PIPELINE_NAME,
     RUN_ID,
     STREAM_PARAMETERS,
     TEXT,
@@ -79,12 +80,7 @@ def paths(epoch: str) -> dict[str, Any]:
             "post": {
                 "summary": "Start a run. With `Accept: text/event-stream` the answer is the new run's stream.",
                 "parameters": [
-                    {
-                        "name": "name",
-                        "in": "path",
-                        "required": True,
-                        "schema": {"type": "string", "minLength": 1},
-                    },
+                    PIPELINE_NAME,
                     query(
                         "on_disconnect",
                         "`cancel`: cancel the run when this client leaves.",
@@ -120,14 +116,7 @@ def paths(epoch: str) -> dict[str, Any]:
         "/api/pipelines/{name}/form": {
             "post": {
                 "summary": "The form's values and schema after a change, from the pipeline's own watchers.",
-                "parameters": [
-                    {
-                        "name": "name",
-                        "in": "path",
-                        "required": True,
-                        "schema": {"type": "string", "minLength": 1},
-                    }
-                ],
+                "parameters": [PIPELINE_NAME],
                 "requestBody": {
                     "description": "The values so far, and the names of those that changed last.",
                     **content(
@@ -149,6 +138,39 @@ def paths(epoch: str) -> dict[str, Any]:
                                 "values": {"type": "object"},
                                 "schema": {"type": "object"},
                                 "problems": array({"type": "object"}),
+                            }
+                        ),
+                    ),
+                    **errors("404", "415", "422"),
+                },
+            }
+        },
+        "/api/pipelines/{name}/estimate": {
+            "post": {
+                "summary": "How long a run with these parameters takes, from earlier runs of the pipeline.",
+                "parameters": [PIPELINE_NAME],
+                "requestBody": {
+                    "description": "The parameters; those that are missing have their defaults.",
+                    **content({"type": "object"}),
+                },
+                "responses": {
+                    "200": answer(
+                        "The duration.",
+                        structure(
+                            {
+                                "duration": {
+                                    "oneOf": [
+                                        structure(
+                                            {
+                                                name: {"type": "number", "minimum": 0}
+                                                for name in ("p10", "p50", "p90")
+                                            }
+                                        ),
+                                        {"type": "null"},
+                                    ]
+                                },
+                                "runs": COUNT,
+                                "basis": TEXT,
                             }
                         ),
                     ),

@@ -1,0 +1,44 @@
+"""``POST /api/pipelines/NAME/estimate``: how long a run takes that has not started."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamer.model.timestamps import format_time
+from tests.api_support import Api, error_of
+
+ESTIMATE = "/api/pipelines/Plain/estimate"
+
+
+async def ended(api: Api, number: int, *, seconds: float, end: str = "complete") -> None:
+    """Record a run of the pipeline Plain that is over."""
+    begin = 1_700_000_000.0 + 3600 * number
+    producer = await api.register(pipeline="Plain", parameters={"n": 3}, time=format_time(begin))
+    last = {"event": end, "time": format_time(begin + seconds)}
+    if end == "failed":
+        last |= {"message": "no disk", "error": {"type": "OSError", "message": "no disk", "traceback": ""}}
+    await producer.send({"event": "status", "status": "running", "time": format_time(begin)}, last)
+
+
+async def test_without_earlier_runs_the_duration_is_not_known_yet(api):
+    answer = await api.http.post(ESTIMATE, json={})
+    assert {"duration": None, "runs": 0, "basis": "not known yet"} == answer.json()
+
+
+async def test_three_runs_say_how_long_the_fourth_one_takes(api):
+    for number in range(3):
+        await ended(api, number, seconds=240 + number)
+    await ended(api, 3, seconds=1, end="failed")
+    usual = (await api.http.post(ESTIMATE, json={"n": 3})).json()
+    assert (3, "3 earlier runs") == (usual["runs"], usual["basis"])
+    assert 241 == pytest.approx(usual["duration"]["p50"], rel=0.05)
+    assert usual["duration"]["p10"] < 240 < 242 < usual["duration"]["p90"]
+
+
+async def test_the_estimate_of_parameters_that_a_start_refuses_is_refused(api):
+    error = error_of(await api.http.post(ESTIMATE, json={"n": 0}), 422, "invalid")
+    assert ["n"] == [one["field"] for one in error["details"]]
+
+
+async def test_the_estimate_of_an_unknown_pipeline_is_not_found(api):
+    error_of(await api.http.post("/api/pipelines/Nothing/estimate", json={}), 404, "not_found")
