@@ -124,9 +124,12 @@ class StartFeed:
             try:
                 await self._serve(client)
             finally:
-                painting.cancel()
                 for task in self._tasks:
                     task.cancel()
+                # A wait that has just been answered loses its cancellation in Python 3.11.
+                while not painting.done():
+                    painting.cancel()
+                    await asyncio.sleep(0)
         await RunFeed(self._cell, self._model.run_id, self._url).run()
 
     async def _serve(self, client: Client) -> None:
@@ -140,10 +143,12 @@ class StartFeed:
         await self._started.wait()
 
     def _changed(self, *_events: Any) -> None:
+        if self._model.run_id:
+            # The cell shows the run from now on.
+            self._started.set()
+            return
         self._asked = asked_of(self._model, time.time())
         self._painter.changed(pressing=True)
-        if self._model.run_id:
-            self._started.set()
 
     async def _offer(self, client: Client) -> Offer:
         while True:
