@@ -58,9 +58,9 @@ NOTEBOOK = ("dashboards/notebook", "dashboards/indicators/widget.py")
 
 #: The parts of the streamer that run without an extra.
 BASE = [
-    f"streamer/{path.name}"
-    for path in sorted((ROOT / "streamer").iterdir())
-    if path.name not in {"server", "plugin.py", "examples", "__pycache__"}
+    path.relative_to(ROOT).as_posix()
+    for path in sorted([*(ROOT / "streamer").iterdir(), *(ROOT / "streamer" / "model").iterdir()])
+    if path.name not in {"server", "plugin.py", "examples", "model", "estimates", "__pycache__"}
 ]
 
 
@@ -119,7 +119,7 @@ def test_a_package_that_two_extras_name_has_one_bound():
     ("folders", "extras"),
     [
         (BASE, []),
-        (["streamer/server", "streamer/plugin.py"], ["server"]),
+        (["streamer/server", "streamer/plugin.py", "streamer/model/estimates"], ["server"]),
         (["streamer/examples"], ["examples"]),
         (["dashboards"], ["dashboards"]),
         (NOTEBOOK, ["notebook"]),
