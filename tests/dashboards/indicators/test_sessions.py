@@ -56,6 +56,42 @@ server.start()
 server.io_loop.start()
 """
 
+#: Opens sessions with their WebSockets, and is killed while all are open.
+VIEWERS = """
+import asyncio, re, sys
+import httpx
+from tornado.websocket import websocket_connect
+
+async def look():
+    kept = []
+    async with httpx.AsyncClient(timeout=60) as browser:
+        for _ in range(int(sys.argv[2])):
+            page = (await browser.get(sys.argv[1])).text
+            token = re.search(r'"token": ?"([^"]+)"', page)[1]
+            address = sys.argv[1].replace("http", "ws", 1) + "ws"
+            kept.append(await websocket_connect(address, subprotocols=["bokeh", token]))
+            assert "ACK" in await kept[-1].read_message()
+    print("open", flush=True)
+    sys.stdin.read()
+
+asyncio.run(look())
+"""
+
+#: Takes the place of the visit by HTTP alone.
+KILLED = """
+def visit():
+    import subprocess, sys
+    before = count()
+    viewers = subprocess.Popen([sys.executable, "-c", VIEWERS, f"http://localhost:{server.port}/", "NUMBER"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    said = viewers.stdout.readline()
+    most = count()
+    viewers.kill()
+    viewers.communicate()
+    print(json.dumps({"said": said.strip(), "before": before, "most": most, "after": until(before)}), flush=True)
+    server.io_loop.add_callback(server.io_loop.stop)
+"""
+
 SCRIPT = """
 import json, threading
 from dashboards.indicators import Status
@@ -82,6 +118,14 @@ def answer(script: str) -> Any:
 def test_a_hundred_sessions_that_end_without_a_word_leave_no_subscriber() -> None:
     seen = answer(SESSIONS.replace("NUMBER", "100"))
     assert (0, True, 0) == (seen["before"], seen["most"] > 0, seen["after"])
+
+
+def test_a_hundred_viewers_that_are_killed_leave_no_subscriber() -> None:
+    head, _, rest = SESSIONS.partition("def visit():")
+    _, _, end = rest.partition("threading.Thread(")
+    script = f"VIEWERS = {VIEWERS!r}\n{head}{KILLED}\nthreading.Thread({end}"
+    seen = answer(script.replace("NUMBER", "100"))
+    assert {"said": "open", "before": 0, "most": 100, "after": 0} == seen
 
 
 def test_a_run_of_a_script_is_kept_up_to_date_before_any_loop_runs() -> None:
