@@ -40,6 +40,7 @@ PROGRAMS: dict[str, tuple[list[str], list[str]]] = {
     "decoder": ([], []),
     "log": ([], []),
     "size": (["100000"], []),
+    "estimates": ([], ["--full"]),
     "growth": (["--short"], []),
 }
 LONGEST_SECONDS = {False: 240.0, True: 600.0}
