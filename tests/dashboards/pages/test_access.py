@@ -120,4 +120,7 @@ async def document_of(server: ServerProcess, headers: dict[str, str]) -> str:
         assert message is not None, drawn
         drawn += str(message)
     connection.close()
+    # It is closed when the server has answered that it closes, too.
+    while await connection.read_message() is not None:
+        pass
     return drawn
