@@ -11,7 +11,7 @@ import httpx
 import pytest
 from bokeh.util.token import generate_jwt_token, generate_session_id
 from tornado.httpclient import HTTPRequest
-from tornado.websocket import websocket_connect
+from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from dashboards.pages.access import refusal
 from streamer.client.pages_address import PagesAddress, served_address
@@ -112,15 +112,19 @@ async def document_of(server: ServerProcess, headers: dict[str, str]) -> str:
     url = f"ws://127.0.0.1:{server.port}/dashboards/ws"
     asked = HTTPRequest(url, headers={**headers, "Origin": f"http://{headers['Host']}"})
     connection = await websocket_connect(asked, subprotocols=["bokeh", token])
-    for part in ({"msgid": "1", "msgtype": "PULL-DOC-REQ"}, {}, {}):
-        await connection.write_message(json.dumps(part))
-    drawn = ""
-    while '"roots"' not in drawn:
+    try:
+        await read_until(connection, "ACK")
+        for part in ({"msgid": "1", "msgtype": "PULL-DOC-REQ"}, {}, {}):
+            await connection.write_message(json.dumps(part))
+        return await read_until(connection, '"roots"')
+    finally:
+        connection.close()
+
+
+async def read_until(connection: WebSocketClientConnection, wanted: str) -> str:
+    read = ""
+    while wanted not in read:
         message = await connection.read_message()
-        assert message is not None, drawn
-        drawn += str(message)
-    connection.close()
-    # It is closed when the server has answered that it closes, too.
-    while await connection.read_message() is not None:
-        pass
-    return drawn
+        assert message is not None, read
+        read += str(message)
+    return read
