@@ -119,6 +119,8 @@ async def document_of(server: ServerProcess, headers: dict[str, str]) -> str:
         return await read_until(connection, '"roots"')
     finally:
         connection.close()
+        while await connection.read_message() is not None:
+            pass  # the server answers that it closes, too
 
 
 async def read_until(connection: WebSocketClientConnection, wanted: str) -> str:
