@@ -74,9 +74,12 @@ def test_without_a_newer_python_the_suite_says_so(commands, monkeypatch, capsys)
     assert "no Python 3.12 or 3.13" in capsys.readouterr().out
 
 
-def test_an_environment_that_could_not_be_made_is_a_failure(monkeypatch, tmp_path):
+def test_an_environment_that_could_not_be_made_is_said_and_counts_as_a_step_without_tests(
+    monkeypatch, tmp_path, capsys
+):
     monkeypatch.setattr(newer, "prepare", lambda python: None)
-    assert 1 == suite.run_newer(tmp_path / "python3.13", [])
+    assert 5 == suite.run_newer(tmp_path / "python3.13", [])
+    assert "these tests did not run" in capsys.readouterr().out
 
 
 def test_a_python_that_only_complains_is_passed_over(monkeypatch, tmp_path):
