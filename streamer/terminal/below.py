@@ -64,9 +64,11 @@ class Below:
                 if vars(stream).get("write") is write:
                     del stream.write
         self._watched.clear()
+        # Nothing was drawn on a terminal that knows no control sequences.
+        erase = _ERASE if self._open else ""
         self._open, self._picture = False, ""
         begin = "\n" if self._line_open else ""
-        self._write("".join((_ERASE, begin, *(f"{row}\n" for row in rows))))
+        self._write("".join((erase, begin, *(f"{row}\n" for row in rows))))
         self._output.flush()
 
     def _show(self) -> None:

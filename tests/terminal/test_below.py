@@ -93,6 +93,17 @@ def test_printed_lines_go_where_the_output_goes_and_not_to_the_terminal(tmp_path
     assert EXPECTED == output.read_text().splitlines()
 
 
+def test_a_terminal_without_control_sequences_gets_lines_alone(tmp_path):
+    program = _LOOP.format(before="", body="print('line', number)")
+    environment = {**os.environ, "STREAMER_DATA": str(tmp_path), "STREAMER_URL": "http://127.0.0.1:9"}
+
+    with Terminal(("env", "TERM=dumb", sys.executable, "-c", program), environment) as terminal:
+        assert 0 == terminal.wait()
+
+    assert b"\x1b" not in terminal.raw
+    assert [line for line in terminal.lines if line.startswith("line")] == EXPECTED
+
+
 def test_a_bar_that_has_ended_leaves_the_outputs_as_they_were(tmp_path):
     program = _LOOP.format(before="", body="pass") + "streamer.run('x')\nprint('write' in vars(sys.stdout))"
     ended = subprocess.run(
