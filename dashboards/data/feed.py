@@ -71,7 +71,13 @@ class Upstream(Protocol):
     def follow(
         self, run_id: str | None = None, *, on_connection: OnConnection | None = None
     ) -> AsyncIterable[Message]:
-        """Return a snapshot of all runs, then their entries; reconnects and resumes by itself."""
+        """Return a snapshot of all runs, then their entries; reconnects and resumes by itself.
+
+        Args:
+            run_id: The run; None: all runs.
+            on_connection: Called with the state of the connection, and why.
+
+        """
 
     async def run(self, run_id: str) -> Snapshot:
         """Return a run's state. Raises `NotFound` or another `StreamerError`."""
@@ -244,6 +250,12 @@ class Feed:
 
         It is called in the event loop, never from here: soon for the first time, and then at most every
         `interval_seconds`. The last change is always told.
+
+        Args:
+            run_id: The run; None: all runs.
+            callback: Called with the news, joined.
+            interval_seconds: Seconds between two calls, at least.
+
         """
         subscriber = _Subscriber(run_id, callback, interval_seconds, self._timers, self._turns)
         self._subscribers.setdefault(run_id, set()).add(subscriber)

@@ -224,6 +224,13 @@ class Following(Indicator):
 
 
 def text_of(message: Mapping[str, Any], key: str, limit: int = 300) -> str:
-    """Return a text from a browser's message, within bounds; empty when it is none."""
+    """Return a text from a browser's message, within bounds; empty when it is none.
+
+    Args:
+        message: The message.
+        key: The name of the text in it.
+        limit: Most characters.
+
+    """
     value = message.get(key)
     return value[:limit] if isinstance(value, str) else ""

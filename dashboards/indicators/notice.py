@@ -81,7 +81,17 @@ def notice(
     link: tuple[str, str] | None = None,
     page: bool = False,
 ) -> dict[str, Any]:
-    """Return what a notice shows; on a `page` there is nothing else."""
+    """Return what a notice shows; on a `page` there is nothing else.
+
+    Args:
+        kind: "away", "missing", "connecting", "notice" or empty.
+        title: The heading.
+        text: The facts, and the next step.
+        code: A run's id or a command, shown as code.
+        link: A link's text and address.
+        page: Whether nothing else is on the page.
+
+    """
     return {
         "kind": kind,
         "title": title,

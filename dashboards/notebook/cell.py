@@ -172,7 +172,13 @@ class Background:
         self._loop.call_soon_threadsafe(action, context=contextvars.Context())
 
     def keep(self, cell: Cell, feed: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Feed a cell until it is over, or too many younger ones are kept. Any thread."""
+        """Feed a cell until it is over, or too many younger ones are kept. Any thread.
+
+        Args:
+            cell: The cell's output.
+            feed: Returns the coroutine that feeds it.
+
+        """
         self.call(lambda: self._keep(cell, feed))
 
     def _keep(self, cell: Cell, feed: Callable[[], Coroutine[Any, Any, None]]) -> None:

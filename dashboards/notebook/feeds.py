@@ -311,7 +311,13 @@ def run_frame(seen: Seen) -> Frame:
 
 
 def about_runs(status: str | None, pipeline: str | None) -> str:
-    """Say which runs are listed; empty for all."""
+    """Say which runs are listed; empty for all.
+
+    Args:
+        status: Only this status; None: any.
+        pipeline: Only this pipeline; None: any.
+
+    """
     return " ".join(
         part for part in (f"of {pipeline}" if pipeline else "", f"({status})" if status else "") if part
     )

@@ -46,7 +46,13 @@ def join(parts: Iterable[str | None], between: str = "") -> Markup:
 
 
 def link(href: str, text: str) -> Markup:
-    """Return a link that opens beside the notebook; what is no web address stays text."""
+    """Return a link that opens beside the notebook; what is no web address stays text.
+
+    Args:
+        href: The address.
+        text: The link's text.
+
+    """
     if not href.startswith(("http://", "https://")):
         return join([text])
     return tag("a", text, href=href, target="_blank", rel="noopener noreferrer", style=_LINK)

@@ -83,7 +83,13 @@ def run_text(seen: Seen) -> str:
 
 
 def run_html(seen: Seen, *, live: bool = False) -> Markup:
-    """Return a run as one element; `live`: it will be replaced soon."""
+    """Return a run as one element; `live`: it will be replaced soon.
+
+    Args:
+        seen: The run as the cell has it.
+        live: Whether it will be replaced soon.
+
+    """
     state = seen.state
     if state is None:
         text = seen.note or "Asking the streamer about this run…"

@@ -41,7 +41,13 @@ def runs_text(listed: Listed) -> str:
 
 
 def runs_html(listed: Listed, *, live: bool = False) -> Markup:
-    """Return the runs as one element."""
+    """Return the runs as one element.
+
+    Args:
+        listed: The runs as the cell has them.
+        live: Whether they will be replaced soon.
+
+    """
     if listed.runs is None:
         inside = tag("div", "Asking the streamer for its runs…") if not listed.note else None
     elif not listed.runs:

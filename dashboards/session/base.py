@@ -91,6 +91,11 @@ class Session(param.Parameterized):
         """Call `callback` with the batched events when any of the parameters is set, until `close`.
 
         The new value may equal the old one: to find that out, `param` needs longer than the rest of an update.
+
+        Args:
+            callback: Called with the events of `param`.
+            names: The parameters.
+
         """
         watcher = self.param.watch(callback, list(names), onlychanged=False)
         self.on_close(lambda: self._unwatch(watcher))

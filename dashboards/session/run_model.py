@@ -172,7 +172,13 @@ class RunModel(Session):
             self.update(retry_busy=False, retry_run=run_id)
 
     async def filter_log(self, *, level: str | None = None, search: str | None = None) -> None:
-        """Choose what the log shows, and get the last lines that match from the streamer."""
+        """Choose what the log shows, and get the last lines that match from the streamer.
+
+        Args:
+            level: The least level; empty: all; None: as it was.
+            search: A text that the lines contain; empty: any; None: as it was.
+
+        """
         changes: dict[str, Any] = {"following": True}
         if level is not None:
             changes["level"] = level if level in LEVELS else ""

@@ -68,7 +68,14 @@ class RunsModel(Session):
     async def filter(
         self, *, status: str | None = None, pipeline: str | None = None, search: str | None = None
     ) -> None:
-        """Choose what is shown, and get the newest runs that match from the streamer, which looks into all of them."""
+        """Choose what is shown, and get the newest runs that match from the streamer, which looks into all of them.
+
+        Args:
+            status: Only this status; empty: any; None: as it was.
+            pipeline: Only this pipeline; empty: any; None: as it was.
+            search: Only runs with these words; empty: any; None: as it was.
+
+        """
         changes: dict[str, Any] = {}
         if status is not None:
             changes["status"] = status if status in FILTERS else ""

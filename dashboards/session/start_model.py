@@ -242,7 +242,7 @@ class StartModel(Session):
         except StartRefused as refused:
             return {name: text for name, text in refused.fields.items() if name in known}
         except CommandError:
-            # What is wrong is known in part. The next start tells the rest.
+            # Some mistakes are not known yet. The next start tells them.
             return {}
         return {}
 
@@ -250,6 +250,11 @@ class StartModel(Session):
         """Start the chosen pipeline, once; `run_id` becomes the run's id, or `errors` and `notice` say what is wrong.
 
         Of a double click the second may come after the first was answered.
+
+        Args:
+            values: The values of the fields, by parameter.
+            time_limit_seconds: Seconds the run may take; None: as its pipeline says; 0: any time.
+
         """
         spec = self.pipeline
         if self.busy or self.run_id or self.commands is None or spec is None:

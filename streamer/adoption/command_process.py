@@ -349,7 +349,16 @@ def _set_foreground(terminal: int, group: int) -> None:
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Write all bytes, however long that takes. Raises `OSError`, such as `BrokenPipeError`."""
+    """Write all bytes, however long that takes. Raises `OSError`, such as `BrokenPipeError`.
+
+    Args:
+        fd: The descriptor.
+        data: The bytes.
+
+    Raises:
+        OSError: If they cannot be written, such as `BrokenPipeError`.
+
+    """
     view = memoryview(data)
     while view:
         try:

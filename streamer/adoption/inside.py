@@ -566,7 +566,13 @@ class Inside:
         return handling
 
     def end_handling(self, handling: _Handling, record: Any) -> None:
-        """Report the record, if a handler took it, and the text that handlers printed."""
+        """Report the record, if a handler took it, and the text that handlers printed.
+
+        Args:
+            handling: The value that `begin_handling` returned.
+            record: The log record.
+
+        """
         _outputs.end(handling)
         self.handling.now = None
         if handling.taken or handling.printed:

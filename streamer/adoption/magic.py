@@ -160,7 +160,13 @@ class Notebook:
             cell.end(error)
 
     def progress(self, line: str, cell: str) -> Any:
-        """Run a cell as a run of that title: ``%%progress "Fit models"``, where it stands below another magic."""
+        """Run a cell as a run of that title: ``%%progress "Fit models"``, where it stands below another magic.
+
+        Args:
+            line: The rest of the magic's line: the title, quoted or not.
+            cell: The cell's code below it.
+
+        """
         title = _words(line) or cell_title(cell)
         tree = ast.parse(self._ipython.transform_cell(cell))
         tree = self._ipython.transform_ast(tree)

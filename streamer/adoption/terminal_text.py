@@ -112,7 +112,13 @@ class Screen:
         self._settled: deque[Line] = deque()
 
     def feed(self, data: bytes, now: float) -> None:
-        """Take output that was written at `now`, in seconds of any clock that never goes back."""
+        """Take output that was written at `now`, in seconds of any clock that never goes back.
+
+        Args:
+            data: The bytes, cut anywhere.
+            now: Seconds of any clock that never goes back.
+
+        """
         text = self._pending + self._decoder.decode(data)
         self._pending = ""
         if _PLAIN.match(text):

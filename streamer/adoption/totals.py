@@ -93,7 +93,7 @@ class Totals:
 
     def __init__(self) -> None:
         self.unit = ""
-        #: What bars counted that are no longer held.
+        #: The counts of bars that are no longer held.
         self._base: float = 0
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._lasts = False

@@ -43,7 +43,13 @@ def read_parameters(offer: Offer, given: Sequence[str]) -> dict[str, Any]:
 
 
 def read_value(schema: dict[str, Any], text: str) -> Any:
-    """Read one value by the JSON schema of its parameter; see `read_parameters`."""
+    """Read one value by the JSON schema of its parameter; see `read_parameters`.
+
+    Args:
+        schema: The JSON schema of the parameter.
+        text: The text from the command line.
+
+    """
     import msgspec
 
     for choice in schema.get("enum", ()):

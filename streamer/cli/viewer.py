@@ -53,7 +53,13 @@ def is_interactive(arguments: argparse.Namespace) -> bool:
 
 
 def page_of(streamer: Client, run_id: str) -> str | None:
-    """Return the address of a run's page; None unless the streamer on this machine knows where the pages are."""
+    """Return the address of a run's page; None unless the streamer on this machine knows where the pages are.
+
+    Args:
+        streamer: The client of the streamer.
+        run_id: The run.
+
+    """
     from streamer.client.discovery import read_address
 
     address = read_address(streamer.settings.data)

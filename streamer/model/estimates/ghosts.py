@@ -56,7 +56,13 @@ class Ghost:
         return self._at_times(np.minimum(elapsed, first), np.maximum(first - elapsed, 0.0))
 
     def after(self, name: str, since: Array) -> Found:
-        """Return where it was so long after the end of a phase."""
+        """Return where it was so long after the end of a phase.
+
+        Args:
+            name: The phase.
+            since: Seconds since its end.
+
+        """
         phase = self.timeline.phases.get(name)
         if phase is None or phase.ended is None:
             return self._nowhere(since)
@@ -70,7 +76,13 @@ class Ghost:
         return self._at_times(np.full_like(since, ended), np.full_like(since, max(gap, 0.0)))
 
     def in_silence(self, name: str, since: Array) -> Found:
-        """Return where it was so long after the begin of a phase that tells nothing."""
+        """Return where it was so long after the begin of a phase that tells nothing.
+
+        Args:
+            name: The phase.
+            since: Seconds since its begin.
+
+        """
         phase = self.timeline.phases.get(name)
         if phase is None or phase.started is None or phase.ended is None:
             return self._nowhere(since)

@@ -118,7 +118,14 @@ class Timeline:
         return found
 
     def mark(self, time: float, name: str, status: str) -> None:
-        """Take note that a phase was started, finished, skipped or failed, at a time since running."""
+        """Take note that a phase was started, finished, skipped or failed, at a time since running.
+
+        Args:
+            time: Seconds since running.
+            name: The phase.
+            status: "started", "finished", "skipped" or "failed".
+
+        """
         phase = self.phase(name)
         if status == "started":
             phase.started = time if phase.started is None else phase.started

@@ -80,7 +80,13 @@ def read_value(parameter: param.Parameter[Any], kind: Kind, value: Any) -> Any:
 
 
 def is_required(parameter: param.Parameter[Any], kind: Kind) -> bool:
-    """Tell whether a start must give a value."""
+    """Tell whether a start must give a value.
+
+    Args:
+        parameter: The parameter.
+        kind: Its kind.
+
+    """
     return not (parameter.default is not None or kind.nullable or has_factory(parameter))
 
 

@@ -16,7 +16,7 @@ printing: Final = threading.RLock()
 
 
 class Surroundings:
-    """How a notice fits into a terminal that another program writes to. Whoever holds `printing` may change it."""
+    """How a notice fits into a terminal that another program writes to. The holder of `printing` may change it."""
 
     def __init__(self) -> None:
         #: Whether the other program's last line has no end yet.

@@ -160,7 +160,17 @@ class RunStates:
     # -- changes -------------------------------------------------------------------------------------------------------
 
     def create(self, run_id: str, drafts: Sequence[Draft], note: bytes) -> Appended:
-        """Make a run; see `EventLog.create`. Raises `LogError` when the id exists."""
+        """Make a run; see `EventLog.create`. Raises `LogError` when the id exists.
+
+        Args:
+            run_id: The new run.
+            drafts: Its first events.
+            note: The streamer's note about it.
+
+        Raises:
+            LogError: If the id exists.
+
+        """
         state = RunState(run=run_id)
         if self._db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone():
             raise LogError(f"run {run_id} exists")
@@ -185,7 +195,19 @@ class RunStates:
             self._linked.add(run_id)
 
     def append(self, run_id: str, drafts: Sequence[Draft], first_seq: int | None) -> Appended:
-        """Append events of a run; see `EventLog.append`. Raises `UnknownRun`, `RunEnded` or `SequenceGap`."""
+        """Append events of a run; see `EventLog.append`. Raises `UnknownRun`, `RunEnded` or `SequenceGap`.
+
+        Args:
+            run_id: The run.
+            drafts: The events.
+            first_seq: The producer's number of the first one; None: the streamer's own events.
+
+        Raises:
+            UnknownRun: If there is no such run.
+            RunEnded: If the run is over.
+            SequenceGap: If events before these are missing.
+
+        """
         run = self._load(run_id)
         acknowledged = run.acknowledged
         if first_seq is not None:
@@ -228,7 +250,16 @@ class RunStates:
         return Appended(run_id, tuple(entries), tuple(frames), state, acknowledged)
 
     def annotate(self, run_id: str, note: bytes) -> None:
-        """Replace the note of a run; see `EventLog.annotate`. Raises `UnknownRun`."""
+        """Replace the note of a run; see `EventLog.annotate`. Raises `UnknownRun`.
+
+        Args:
+            run_id: The run.
+            note: The note; it replaces the earlier one.
+
+        Raises:
+            UnknownRun: If there is no such run.
+
+        """
         run = self._load(run_id)
         self._db.execute("UPDATE runs SET note = ? WHERE key = ?", (note, run.key))
 
