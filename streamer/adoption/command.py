@@ -246,12 +246,11 @@ class _Execution:
         if self._run.cancel_requested and now >= self._next_step:
             step = next(self._steps, None)
             if step is not None:
+                # Before their parents end: a process with an environment of its own is found by its parent alone.
+                self._remains.look()
                 child.kill(step[0])
                 if step[0] != signal.SIGINT:
                     self._remains.kill(step[0])
-                elif child.poll() is None:
-                    # A process that leaves its parent behind is found by it now, whatever its environment.
-                    self._remains.look()
                 self._next_step = now + step[1]
 
     def _leaves(self, child: Child, now: float) -> bool:

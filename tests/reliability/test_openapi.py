@@ -32,6 +32,10 @@ headers = {{ Authorization = "Bearer {run_token}" }}
 include-path = "/api/pipelines/{{name}}/runs"
 parameters = {{ name = "Plain" }}
 checks.positive_data_acceptance.expected-statuses = ["2xx", 422]
+[[operations]]
+include-path = "/api/pipelines/{{name}}/estimate"
+parameters = {{ name = "Plain" }}
+checks.positive_data_acceptance.expected-statuses = ["2xx", 422]
 """
 
 

@@ -62,7 +62,7 @@ def test_an_offer_says_all_about_its_pipeline() -> None:
     assert offer is not None
     assert offer.title == "Import prices"
     assert offer.doc.startswith("Load daily share prices into a SQLite file and summarise them.\n")
-    assert offer.phases == (PhaseSpec("validate", 10), PhaseSpec("load", 70), PhaseSpec("summarise", 20))
+    assert offer.phases == (PhaseSpec("validate", 1), PhaseSpec("load", 96), PhaseSpec("summarise", 3))
     assert list(offer.schema["properties"]) == ["source", "database", "copies"]
     assert offer.reference == "streamer.examples.import_prices:ImportPrices"
     assert load(offer.reference) is offer.pipeline

@@ -168,6 +168,8 @@ def threads_in_a_loop():
 
 
 def _thread(number):
+    # The bar over the results begins first: bars that are there before it are beside it.
+    time.sleep(0.1)
     for _ in trange(8, desc=f"thread {number}", leave=False):
         time.sleep(0.05)
 
