@@ -192,19 +192,7 @@ class RunLink:
     async def log_window(
         self, *, level: str, search: str, before: int | None, after: int | None, limit: int
     ) -> LogWindow:
-        """Return lines before or after an offset, or the last ones. Raises `CommandError`.
-
-        Args:
-            level: The least level; empty: all.
-            search: A text that the lines contain; empty: any.
-            before: Return lines before this offset; None: see `after`.
-            after: Return lines after this offset; None: the last lines.
-            limit: Most lines.
-
-        Raises:
-            CommandError: With words for the viewer.
-
-        """
+        """Do as `RunCommands.log_window`."""
         # One more than is wanted tells whether something follows.
         wanted = limit if after is None else limit + 1
         way, place = ("before", before) if after is None else ("after", after)
@@ -241,17 +229,7 @@ class RunLink:
         return tuple(line for line in self._recent if line.offset > offset and self._model.matches(line))
 
     async def failures(self, *, before: str | None, after: str | None, limit: int) -> FailuresPage:
-        """Return a page of failed items: the first, or that of a token of another page. Raises `CommandError`.
-
-        Args:
-            before: The token of the earlier page; None: see `after`.
-            after: The token of the later page; None: the first page.
-            limit: Most items.
-
-        Raises:
-            CommandError: With words for the viewer.
-
-        """
+        """Do as `RunCommands.failures`. A token of another page leads to the next one."""
         token = before if before is not None else after
         try:
             page = await self._place.ask(

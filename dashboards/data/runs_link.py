@@ -136,19 +136,7 @@ class RunsLink:
     async def runs(
         self, *, status: str, pipeline: str, search: str, before: str | None, limit: int = PAGE_RUNS
     ) -> tuple[tuple[RunState, ...], bool]:
-        """Return a page of runs, newest first, and whether there are more. Raises `CommandError`.
-
-        Args:
-            status: Only this status; empty: any.
-            pipeline: Only this pipeline; empty: any.
-            search: Only runs with these words; empty: any.
-            before: Only runs older than this run; None: the newest.
-            limit: Most runs.
-
-        Raises:
-            CommandError: With words for the viewer.
-
-        """
+        """Do as `RunsCommands.runs`."""
         meanwhile = _Meanwhile()
         self._meanwhile.append(meanwhile)
         try:

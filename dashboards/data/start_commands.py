@@ -41,23 +41,7 @@ class ClientStart:
         items: Literal["failed", "rest", "all"] = "all",
         time_limit_seconds: float | None = None,
     ) -> str:
-        """Start a run, or repeat items of the run `again`; return its id. Raises `StartRefused` or `CommandError`.
-
-        Args:
-            pipeline: The pipeline's name.
-            parameters: Its parameters, as JSON values.
-            again: The run that is repeated; empty: none.
-            items: Which items of that run are done.
-            time_limit_seconds: Seconds the run may take; None: as its pipeline says; 0: any time.
-
-        Returns:
-            The id of the new run.
-
-        Raises:
-            StartRefused: If parameters are refused; it names the fields.
-            CommandError: If the streamer cannot be asked.
-
-        """
+        """Do as `StartCommands.start`."""
         client = self._client
         how: dict[str, Any] = {"owner": self._owner, "time_limit_seconds": time_limit_seconds}
         try:
@@ -72,17 +56,7 @@ class ClientStart:
         return created.run
 
     async def check(self, pipeline: str, parameters: dict[str, Any]) -> None:
-        """Check parameters as a start does. Raises `StartRefused` or `CommandError`.
-
-        Args:
-            pipeline: The pipeline's name.
-            parameters: Its parameters, as JSON values.
-
-        Raises:
-            StartRefused: If parameters are refused; it names the fields.
-            CommandError: If the streamer cannot be asked.
-
-        """
+        """Do as `StartCommands.check`."""
         try:
             await self._ask(lambda: self._client.check(pipeline, parameters))
         except Refused as error:
@@ -91,17 +65,7 @@ class ClientStart:
             raise CommandError(str(error)) from error
 
     async def form(self, pipeline: str, values: dict[str, Any], changed: Sequence[str]) -> FormChange:
-        """Return the form after a change. Raises `CommandError`.
-
-        Args:
-            pipeline: The pipeline's name.
-            values: The values of the form so far.
-            changed: The parameters that the reader changed.
-
-        Raises:
-            CommandError: With words for the viewer.
-
-        """
+        """Do as `StartCommands.form`."""
         for left in reversed(range(FORM_ATTEMPTS)):
             try:
                 form = await self._ask(lambda: self._client.form(pipeline, values, changed))

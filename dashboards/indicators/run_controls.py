@@ -94,7 +94,7 @@ class RunControls(Indicator):
             found = {
                 **found,
                 "rest": f"Do {words} {formatting.plural(failed + unreached, 'item')}",
-                "why_rest": "The run ended before it reached them. What succeeded is not done again.",
+                "why_rest": "The run ended before it reached these items. Items that succeeded are not repeated.",
             }
         return found
 

@@ -41,7 +41,18 @@ class RunCommands(Protocol):
 
         """
 
-    async def failures(self, *, before: str | None, after: str | None, limit: int) -> FailuresPage: ...
+    async def failures(self, *, before: str | None, after: str | None, limit: int) -> FailuresPage:
+        """Return a page of failed items.
+
+        Args:
+            before: The token of the earlier page; None: see `after`.
+            after: The token of the later page; None: the first page.
+            limit: Most items.
+
+        Raises:
+            CommandError: With words for the viewer.
+
+        """
 
 
 class RunsCommands(Protocol):

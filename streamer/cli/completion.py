@@ -97,7 +97,7 @@ def install(shell: str, environment: Mapping[str, str]) -> str:
         environment: The environment, with HOME, XDG_DATA_HOME, XDG_CONFIG_HOME and ZDOTDIR.
 
     Returns:
-        What was done, and what is left to do.
+        A sentence about what was installed, and the next step for the user.
 
     Raises:
         OSError: The file cannot be written.

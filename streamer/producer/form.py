@@ -13,6 +13,7 @@ import msgspec
 
 from streamer.model.parameters.json_schema import Problem, changed, secret_names
 from streamer.model.parameters.secret import texts_of
+from streamer.model.text.cutting import text_or_nothing
 from streamer.model.text.secrets import HIDDEN
 from streamer.producer.reference import load
 
@@ -63,13 +64,13 @@ def answered(asked: FormAsked) -> bytes:
         hidden = {text for name in names for text in texts_of(asked.values.get(name)) if text}
         answer = FormAnswer(*changed(pipeline, asked.values, asked.changed))
     except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
-        return _encoded_error(f"{type(error).__name__}: {_text_of(error)}", hidden)
+        return _encoded_error(f"{type(error).__name__}: {text_or_nothing(error)}", hidden)
     try:
         return msgspec.json.encode(answer)
     except Exception as error:  # noqa: BLE001 - the encoder raises several kinds
         what = ", ".join(name for name, value in answer.values.items() if not _is_encodable(value))
         where = f"the values of {what}" if what else "its choices or texts"
-        return _encoded_error(f"the form cannot be sent as JSON: {where}: {_text_of(error)}", hidden)
+        return _encoded_error(f"the form cannot be sent as JSON: {where}: {text_or_nothing(error)}", hidden)
 
 
 def _encoded_error(text: str, hidden: set[str]) -> bytes:
@@ -78,13 +79,6 @@ def _encoded_error(text: str, hidden: set[str]) -> bytes:
     # A lone surrogate has no UTF-8.
     said = text[:ERROR_LIMIT].encode(errors="backslashreplace").decode()
     return msgspec.json.encode(FormAnswer(error=said))
-
-
-def _text_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - an exception of a user's own may fail at anything
-        return ""
 
 
 def _is_encodable(value: Any) -> bool:

@@ -126,7 +126,7 @@ def test_a_daemon_lives_on_and_nobody_waits_for_it(server: ServerProcess, tmp_pa
     assert 3 == process.wait(60)
     assert not survived.exists()
     assert process.stdout is not None
-    # Who reads our output gets what the daemon writes, as without us.
+    # The reader of our output gets the daemon's text, as without us.
     assert b"started\nlate\n" == process.stdout.read()
     process.stdout.close()
     assert "0\n" == wait_until(lambda: survived.exists() and survived.read_text())

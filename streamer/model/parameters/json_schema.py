@@ -31,6 +31,7 @@ from streamer.model.parameters.kinds import Kind, or_null
 from streamer.model.parameters.secret import is_secret, texts_of
 from streamer.model.parameters.values import Refused, plain, same, type_name
 from streamer.model.pipeline import Pipeline, doc_of, title_of
+from streamer.model.text.cutting import text_or_nothing
 from streamer.model.text.secrets import HIDDEN
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -312,7 +313,7 @@ def _hiding(problem: Problem, kinds: Kinds, values: Mapping[str, Any]) -> Proble
 
 def _of_constructor(error: BaseException, values: Mapping[str, Any], kinds: Kinds) -> Problem:
     """Return what a constructor raised; of one parameter when param's message names it, else of all together."""
-    found = _FIELD.search(_str(error))
+    found = _FIELD.search(text_or_nothing(error))
     name = found[1] if found else ""
     if name in kinds and name in values:
         return Problem(name, _clean(error), _received(values[name]), kinds[name][1].expected)
@@ -354,19 +355,12 @@ def _clean(error: BaseException) -> str:
     """Return an exception's message without param's wording around it, within bounds."""
     if isinstance(error, Refused):
         return _text(str(error))
-    text = _str(error)
+    text = text_or_nothing(error)
     cleaned = _CLASS.sub(r"\1", _PREFIX.sub("", text)).strip().rstrip(".")
     if isinstance(error, ValueError | OSError) or cleaned != text:
         return _text(cleaned or type(error).__name__)
     # Of another exception, a KeyError say, the message alone means nothing.
     return _text(f"{type(error).__name__}: {cleaned}" if cleaned else type(error).__name__)
-
-
-def _str(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - an exception of a user's own may fail at anything
-        return ""
 
 
 def _received(value: Any) -> str:

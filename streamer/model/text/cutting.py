@@ -26,6 +26,19 @@ def cut_middle(text: str, limit: int) -> str:
     return cut(text, limit)
 
 
+def text_or_nothing(value: object) -> str:
+    """Return an object's text; empty when it cannot be shown.
+
+    Args:
+        value: Any object; its class may raise anything when it is asked.
+
+    """
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - an exception of a user's own may fail at anything
+        return ""
+
+
 def text_of(value: object) -> str:
     """Return an object's text, or what it is when it cannot be shown.
 

@@ -9,10 +9,20 @@ from tqdm import tqdm, trange
 from tqdm.asyncio import tqdm as tqdm_async
 
 
+def work(seconds):
+    time.sleep(
+        seconds
+    )  # the work that the bars count: these programs stand for a user's, whose items take time
+
+
+async def work_async(seconds):
+    await asyncio.sleep(seconds)  # the same, in a task
+
+
 def by_hand_in_a_loop():
     bar = tqdm(range(10), total=200, unit="B", desc="decompress")
     for n in bar:
-        time.sleep(0.15)
+        work(0.15)
         bar.update(max(20 * (n + 1) - bar.n, 0))
 
 
@@ -25,14 +35,14 @@ def steps_back():
     with tqdm(total=20, desc="back") as bar:
         for step in (5, 5, -3, 5, 8):
             bar.update(step)
-            time.sleep(0.15)
+            work(0.15)
 
 
 def total_of_zero():
     with tqdm(total=0, desc="zero") as bar:
         for _ in range(5):
             bar.update(10)
-            time.sleep(0.15)
+            work(0.15)
 
 
 def no_items():
@@ -47,7 +57,7 @@ async def _worker(count, name):
 
     with tqdm_async(items(), desc=name, total=count) as bar:
         async for _ in bar:
-            await asyncio.sleep(0.15)
+            await work_async(0.15)
 
 
 def tasks():
@@ -59,7 +69,7 @@ def tasks():
 
 def _count(count, name):
     for n in tqdm(range(count), desc=name):
-        time.sleep(0.05)
+        work(0.05)
         yield n
 
 
@@ -70,13 +80,13 @@ def zipped():
 
 def zipped_bars():
     for _ in zip(tqdm(range(12), desc="left"), trange(12, desc="right"), strict=True):
-        time.sleep(0.05)
+        work(0.05)
 
 
 def wrapped():
     for _ in _count(3, "outer"):
         for _ in trange(4, desc="inner"):
-            time.sleep(0.05)
+            work(0.05)
 
 
 def pipeline():
@@ -84,28 +94,27 @@ def pipeline():
         pass
 
 
+def _four_steps(progress, outer, inner, start_over):
+    for _ in range(4):
+        start_over()
+        for _ in range(20):
+            work(0.03)
+            progress.advance(inner)
+        progress.advance(outer)
+
+
 def rich_reset():
     with Progress() as progress:
         outer = progress.add_task("outer", total=4)
         inner = progress.add_task("inner", total=20)
-        for _ in range(4):
-            progress.reset(inner)
-            for _ in range(20):
-                time.sleep(0.03)
-                progress.advance(inner)
-            progress.advance(outer)
+        _four_steps(progress, outer, inner, lambda: progress.reset(inner))
 
 
 def rich_set_to_zero():
     with Progress() as progress:
         inner = progress.add_task("inner", total=20)
         outer = progress.add_task("outer", total=4)
-        for _ in range(4):
-            progress.update(inner, completed=0)
-            for _ in range(20):
-                time.sleep(0.03)
-                progress.advance(inner)
-            progress.advance(outer)
+        _four_steps(progress, outer, inner, lambda: progress.update(inner, completed=0))
 
 
 def rich_reset_afterwards():
@@ -114,7 +123,7 @@ def rich_reset_afterwards():
         inner = progress.add_task("inner", total=20)
         for _ in range(4):
             for _ in range(20):
-                time.sleep(0.03)
+                work(0.03)
                 progress.advance(inner)
             progress.advance(outer)
             progress.reset(inner)
@@ -123,16 +132,16 @@ def rich_reset_afterwards():
 def zero_before_its_end():
     bar = tqdm(total=20, desc="zero at last")
     for _ in range(20):
-        time.sleep(0.03)
+        work(0.03)
         bar.update()
-    time.sleep(0.3)  # the count is read ten times a second
+    work(0.3)  # the count is read ten times a second
     bar.n = bar.last_print_n = 0
     bar.close()
 
 
 def resumed():
     for _ in tqdm(range(50, 100), initial=50, total=100, desc="resumed"):
-        time.sleep(0.02)
+        work(0.02)
 
 
 def shrinks():
@@ -140,7 +149,7 @@ def shrinks():
         for n in range(30):
             if n == 20:
                 bar.total = 30
-            time.sleep(0.05)
+            work(0.05)
             bar.update()
 
 
@@ -149,7 +158,7 @@ def scaled():
         for _ in range(2):
             bar.reset()
             for _ in range(10):
-                time.sleep(0.03)
+                work(0.03)
                 bar.update(100)
 
 
@@ -169,16 +178,16 @@ def threads_in_a_loop():
 
 def _thread(number):
     # The bar over the results begins first: bars that are there before it are beside it.
-    time.sleep(0.1)
+    work(0.1)
     for _ in trange(8, desc=f"thread {number}", leave=False):
-        time.sleep(0.05)
+        work(0.05)
 
 
 def short_and_long():
     for _ in trange(5, desc="short"):
-        time.sleep(0.05)
+        work(0.05)
     for _ in trange(100, desc="long"):
-        time.sleep(0.03)
+        work(0.03)
 
 
 def rich_side_by_side():
@@ -190,7 +199,7 @@ def rich_side_by_side():
 
 def _download(progress, task):
     for _ in range(30 + int(task)):
-        time.sleep(0.05)
+        work(0.05)
         progress.advance(task)
 
 
@@ -198,7 +207,7 @@ def nested_progress():
     with Progress() as progress:
         for _ in progress.track(range(3), description="outer"):
             for _ in progress.track(range(5), description="inner"):
-                time.sleep(0.03)
+                work(0.03)
 
 
 def epochs():
@@ -206,7 +215,7 @@ def epochs():
         for _ in range(3):
             bar.reset()
             for _ in range(20):
-                time.sleep(0.03)
+                work(0.03)
                 bar.update()
 
 
@@ -215,7 +224,7 @@ def manual():
     for _ in range(4):
         inner = tqdm(total=10, desc="inner")
         for _ in range(10):
-            time.sleep(0.03)
+            work(0.03)
             inner.update()
         inner.close()
         outer.update()

@@ -1,4 +1,4 @@
-"""What a run's buttons offer when it ended before its last item, and what its page says of the items that were left."""
+"""A run that ended before its last item: its buttons offer the rest, and its page counts it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets a page: this machine, and the names that somebody allowed."""
+"""Pages are served to this machine and to the names that somebody allowed."""
 
 from __future__ import annotations
 
