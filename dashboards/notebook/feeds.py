@@ -129,7 +129,7 @@ class StartFeed:
                 # A wait that has just been answered loses its cancellation in Python 3.11.
                 while not painting.done():
                     painting.cancel()
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)  # a turn of the loop, in which the cancellation arrives
         await RunFeed(self._cell, self._model.run_id, self._url).run()
 
     async def _serve(self, client: Client) -> None:

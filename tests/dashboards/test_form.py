@@ -157,7 +157,7 @@ async def test_a_start_waits_for_the_change_before_it_and_for_its_reader_where_f
 ) -> None:
     commands.may_answer.clear()
     change = asyncio.create_task(model.change("region", raw(model, region="1")))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn of the loop, in which the task begins
     await model.submit(raw(model, region="1"))
     commands.may_answer.set()
     await change
@@ -170,7 +170,7 @@ async def test_a_second_change_goes_on_with_what_the_first_one_set(
 ) -> None:
     commands.may_answer.clear()
     first = asyncio.create_task(model.change("region", raw(model, region="1")))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # a turn of the loop, in which the task begins
     await model.change("note", raw(model, region="1", note="later"))
     commands.may_answer.set()
     await first

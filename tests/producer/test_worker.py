@@ -476,14 +476,14 @@ import streamer
 from tqdm import tqdm
 self._adoption = streamer.adopt()
 for _ in tqdm(range(40), unit="rows"):
-    time.sleep(0.02)
+    time.sleep(0.02)  # the work that the bar counts
 """
     more = """
 @phase
 def after(self):
     from tqdm import tqdm
     for _ in tqdm(range(30), unit="rows"):
-        time.sleep(0.02)
+        time.sleep(0.02)  # the work that the bar counts
     self._adoption.close()
 """
     _, end = await stage.play(body, more=more)

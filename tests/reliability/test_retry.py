@@ -342,7 +342,7 @@ async def test_the_rest_of_a_cancelled_run_is_offered_and_done(tmp_path):
                     raise ValueError("no date")
                 while number == 8 and not Path({str(tmp_path / "go")!r}).exists():
                     self.message("waits")
-                    time.sleep(0.01)
+                    time.sleep(0.01)  # the item waits for a file of the test
                 return number
     """
     path = pipeline_file(tmp_path / "jobs.py", "Fine", before=before)

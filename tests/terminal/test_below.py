@@ -19,7 +19,7 @@ import streamer, time, sys, os, logging, subprocess
 {before}
 for number in streamer.track(range(8), "Work"):
     {body}
-    time.sleep(0.1)
+    time.sleep(0.1)  # the work of an item: the bar is drawn meanwhile
 """
 
 

@@ -10,9 +10,7 @@ from tqdm.asyncio import tqdm as tqdm_async
 
 
 def work(seconds):
-    time.sleep(
-        seconds
-    )  # the work that the bars count: these programs stand for a user's, whose items take time
+    time.sleep(seconds)  # the work that the bars count: a user's items take time
 
 
 async def work_async(seconds):

@@ -35,7 +35,7 @@ class Trip(Pipeline):
         match self.how:
             case "slow":
                 while True:
-                    time.sleep(60)
+                    time.sleep(60)  # code of a user's that never ends
             case "crash":
                 os.kill(os.getpid(), 11)
             case "flood":
