@@ -1151,7 +1151,11 @@ function Throughput(page) {
   const nothing = h("div", {class: "plot-empty"})
   const node = h("div", null, h("div", {class: "row between"}, label, span), holder, nothing)
   const child = page.part("figure")
-  if (child != null) { holder.append(child) }
+  if (child != null) {
+    // Bokeh lets keys reach a figure, in which they do nothing. What is within a host of this tabindex is left out.
+    child.tabIndex = -1
+    holder.append(child)
+  }
   let name = ""
   let format = ""
   let colours = null
@@ -1193,21 +1197,6 @@ function Throughput(page) {
       paint()
     }
   }
-  // Bokeh lets keys reach a figure, in which they do nothing: until it is drawn, it is looked for.
-  const quiet = (root) => {
-    let found = 0
-    for (const one of root.querySelectorAll("*")) {
-      if (one.tabIndex === 0 && one.hasAttribute("tabindex")) { one.tabIndex = -1; found += 1 }
-      if (one.shadowRoot != null) { found += quiet(one.shadowRoot) }
-    }
-    return found
-  }
-  let looks = child == null ? 0 : 50
-  const look = setInterval(() => {
-    looks -= 1
-    if (quiet(holder) > 0 || looks <= 0) { clearInterval(look); paint() }
-  }, 100)
-  page.on_remove(() => clearInterval(look))
   return {node, show}
 }
 

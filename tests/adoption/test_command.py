@@ -253,8 +253,8 @@ ON_TERMINAL = """
 import os, signal, sys, termios
 signal.signal(signal.SIGWINCH, lambda *_: print("size", tuple(os.get_terminal_size()), flush=True))
 print([os.isatty(fd) for fd in (0, 1, 2)], tuple(os.get_terminal_size()), os.tcgetpgrp(0) == os.getpgrp(), flush=True)
-print("typed", ascii(input()), flush=True)
 try:
+    print("typed", ascii(input()), flush=True)
     while True:
         signal.pause()
 except KeyboardInterrupt:
