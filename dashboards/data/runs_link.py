@@ -15,8 +15,8 @@ from dashboards.session import (
     RunsModel,
 )
 from streamer.client.client import StreamerError
-from streamer.model.events import OUTCOMES, UNDER_WAY
 from streamer.model.state import RunState
+from streamer.protocol.run_filter import NEWEST_FIRST, RunFilter
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +77,16 @@ class RunsLink:
         """Return rows with states that changed put in their place, and new runs on top."""
         fresh = {state.run: state for state in states}
         rows = tuple(fresh.pop(row.run, row) for row in rows)
-        # Rows older than the last one come with the next page.
-        oldest = _created(rows[-1]) if rows and has_older else 0.0
-        new = [s for s in fresh.values() if _created(s) >= oldest and self._model.matches(s)]
-        if new:
-            rows = tuple(sorted([*rows, *new], key=_created, reverse=True))
-        return rows[:ROWS_KEPT]
+        new = [state for state in fresh.values() if self._model.matches(state)]
+        if not new and self._model.sort in (NEWEST_FIRST, "created"):
+            return rows[:ROWS_KEPT]
+        joined = self._model.in_order((*new, *rows))
+        if rows and has_older:
+            # Rows after the last one come with the next page.
+            end = next(at for at, row in enumerate(joined, 1) if row.run == rows[-1].run)
+            later = {state.run for state in new}
+            joined = (*joined[:end], *(row for row in joined[end:] if row.run not in later))
+        return joined[:ROWS_KEPT]
 
     def _count(self) -> None:
         model = self._model
@@ -93,7 +97,7 @@ class RunsLink:
         }
         since = model.now - _WEEK_SECONDS
         recent = sum(_created(row) >= since for row in model.rows)
-        if recent and not (model.status or model.pipeline or model.search):
+        if recent and not model.is_filtered and model.sort == NEWEST_FIRST:
             is_all = not model.has_older or _created(model.rows[-1]) < since
             if is_all:
                 counts["week"] = recent
@@ -134,18 +138,24 @@ class RunsLink:
             self._place.deliver(self._ask_for_the_rest)
 
     async def runs(
-        self, *, status: str, pipeline: str, search: str, before: str | None, limit: int = PAGE_RUNS
-    ) -> tuple[tuple[RunState, ...], bool]:
+        self, wanted: RunFilter, *, sort: str, before: str | None, limit: int = PAGE_RUNS
+    ) -> tuple[tuple[RunState, ...], int | None, bool]:
         """Do as `RunsCommands.runs`."""
         meanwhile = _Meanwhile()
         self._meanwhile.append(meanwhile)
         try:
             page = await self._place.ask(
                 lambda: self._source.client.runs(
-                    status=status if status in UNDER_WAY else None,
-                    outcome=status if status in OUTCOMES else None,
-                    pipeline=pipeline or None,
-                    search=search or None,
+                    status=wanted.status or None,
+                    outcome=wanted.outcome or None,
+                    pipeline=wanted.pipeline,
+                    title=wanted.title,
+                    owner=wanted.owner,
+                    search=wanted.search or None,
+                    since=wanted.since,
+                    until=wanted.until,
+                    failures=wanted.failures,
+                    sort=sort,
                     before=before,
                     limit=limit,
                 )
@@ -158,7 +168,7 @@ class RunsLink:
         rows = tuple(self._newest(state) for state in page.runs if state.run not in meanwhile.removed)
         if before is None:
             rows = self._joined(rows, meanwhile.states.values(), has_older=has_older)
-        return rows, has_older
+        return rows, page.total, has_older
 
     def _newest(self, state: RunState) -> RunState:
         """Return the feed's state of a run when that has gone on since the streamer answered."""

@@ -1,24 +1,48 @@
-// The list of runs, with its filters; and how to start one when there are none.
+// The list of runs, with its filters and its order; and how to start one when there are none.
 const STATUSES = [["", "Any status"], ["queued", "Queued"], ["running", "Running"], ["stalled", "Stalled"], ["cancelling", "Cancelling"],
-  ["complete", "Complete"], ["partial", "Partial"], ["failed", "Failed"], ["cancelled", "Cancelled"]]
+  ["complete", "Complete"], ["partial", "Partial"], ["failed", "Failed"], ["cancelled", "Cancelled"], ["failures", "With failed items"]]
+const TIMES = [["", "Any time"], ["day", "Last 24 hours"], ["week", "Last 7 days"], ["month", "Last 30 days"]]
+const SORTS = [["-created", "Newest first"], ["created", "Oldest first"], ["-elapsed", "Longest first"], ["elapsed", "Shortest first"],
+  ["-failed", "Most failed first"], ["failed", "Fewest failed first"], ["title", "By title"], ["-title", "By title, backwards"], ["owner", "By owner"],
+  ["-owner", "By owner, backwards"]]
+// The columns: title, class, what a click on it sorts by at first, and then.
+const COLUMNS = [["Run", "", "title", "-title"], ["Status", ""], ["Progress", ""], ["Phase", "lean"], ["Elapsed", "lean", "-elapsed", "elapsed"],
+  ["Failed", "lean", "-failed", "failed"], ["Started", "lean", "-created", "created"]]
 
 function RunsTable(page) {
   const counts = h("div", {class: "sub"})
   const start = h("a", {class: "btn primary"}, "Start a pipeline")
-  const status = h("select", {class: "in", "aria-label": "Status"},
-    STATUSES.map(([value, text]) => h("option", {value}, text)))
-  const pipeline = h("select", {class: "in", "aria-label": "Pipeline"})
+  const options = (pairs) => pairs.map(([value, text]) => h("option", {value}, text))
+  const select = (name, pairs, more = "") => h("select", {class: `in ${more}`, "aria-label": name}, options(pairs))
+  const choose = (changes) => page.send({type: "choose", ...changes})
+  const status = select("Status", STATUSES)
+  const within = select("Started", TIMES)
+  const sort = select("Order", SORTS, "order")
+  const owner = select("Owner", [])
+  // Pipelines by name, and scripts, notebooks and commands by title, with a letter before the name.
+  const what = select("Pipeline or title", [])
   const search = h("input", {class: "in", type: "search", placeholder: "Search title, owner, parameters", "aria-label": "Search title, owner, parameters", maxlength: 200})
-  const show_status = entered(status, () => page.send({type: "status", status: status.value}))
-  const show_pipeline = entered(pipeline, () => page.send({type: "pipeline", pipeline: pipeline.value}))
-  const show_search = entered(search, () => page.send({type: "search", search: search.value}), 250)
-  const filters = h("div", {class: "filters"}, status, pipeline, search)
+  const show_status = entered(status, () => choose({status: status.value}))
+  const show_within = entered(within, () => choose({within: within.value}))
+  const show_sort = entered(sort, () => choose({sort: sort.value}))
+  const show_owner = entered(owner, () => choose({owner: owner.value}))
+  const show_what = entered(what, () => {
+    const name = what.value.slice(1)
+    choose(what.value.startsWith("t") ? {pipeline: "", title: name} : {pipeline: name, title: ""})
+  })
+  const show_search = entered(search, () => choose({search: search.value}), 250)
+  const filters = h("div", {class: "filters"}, status, what, owner, within, sort, search)
+  const heads = COLUMNS.map(([name, kind, first, then]) => {
+    const click = () => choose({sort: state?.sort === first ? then : first})
+    const inside = first == null ? name : h("button", {type: "button", class: "sort", onclick: click}, name, h("span", {"aria-hidden": "true"}))
+    return h("th", {scope: "col", class: kind}, inside)
+  })
   const body = h("tbody")
-  const columns = [["Run", ""], ["Status", ""], ["Progress", ""], ["Phase", "lean"], ["Elapsed", "lean"], ["Failed", "lean"], ["Started", "lean"]]
-  const table = h("table", {"aria-label": "Runs"}, h("thead", null, h("tr", null, columns.map(([name, kind]) => h("th", {scope: "col", class: kind}, name)))), body)
+  const table = h("table", {"aria-label": "Runs"}, h("thead", null, h("tr", null, heads)), body)
   const nothing = h("div")
-  const more = h("button", {class: "btn", type: "button", onclick: () => page.send({type: "older"})}, "Older runs")
-  const foot = h("div", {class: "foot"}, more)
+  const more = h("button", {class: "btn", type: "button", onclick: () => page.send({type: "older"})}, "More runs")
+  const shown = h("span", {class: "lab"})
+  const foot = h("div", {class: "foot"}, shown, more)
   const node = h("div", null, h("div", {class: "head"}, h("div", null, h("h1", null, "Runs"), counts), start), filters,
     h("section", {class: "card runs"}, table, nothing, foot))
 
@@ -74,6 +98,13 @@ function RunsTable(page) {
       if (item === at) { at = at.nextElementSibling } else { body.insertBefore(item, at) }
     }
   }
+  // The choices of a select, those of groups last; they are made again only when they changed, since a list may be open.
+  const offer = (field, pairs, groups = []) => {
+    const key = JSON.stringify([pairs, groups])
+    if (key === field.dataset.offered) { return }
+    field.dataset.offered = key
+    field.replaceChildren(...options(pairs), ...groups.filter(([, inner]) => inner.length > 0).map(([label, inner]) => h("optgroup", {label}, options(inner))))
+  }
   let state = null
   const receive = (change) => {
     change.rows.forEach(put)
@@ -87,18 +118,24 @@ function RunsTable(page) {
     // Without runs the way to start one is below, with the words.
     start.style.display = state.empty && !state.filtered && !state.busy ? "none" : ""
     show_status(state.status)
-    const names = ["", ...state.pipelines]
-    if (JSON.stringify(names) !== pipeline.dataset.names) {
-      pipeline.dataset.names = JSON.stringify(names)
-      pipeline.replaceChildren(...names.map((name) => h("option", {value: name}, name === "" ? "Any pipeline" : name)))
-    }
-    show_pipeline(state.pipeline)
+    show_within(state.within)
+    show_sort(state.sort)
+    offer(owner, [["", "Any owner"], ...state.owners.map((name) => [name, name])])
+    show_owner(state.owner)
+    const named = (letter, names) => names.map((name) => [letter + name, name])
+    offer(what, [["", "Any pipeline or title"]], [["Pipelines", named("p", state.pipelines)], ["Scripts, notebooks, commands", named("t", state.titles)]])
+    show_what(state.title ? `t${state.title}` : state.pipeline ? `p${state.pipeline}` : "")
+    COLUMNS.forEach(([, , first, then], at) => {
+      const order = first == null ? null : state.sort === first || state.sort === then ? (state.sort.startsWith("-") ? "descending" : "ascending") : "none"
+      set_attribute(heads[at], "aria-sort", order)
+    })
+    set_text(shown, state.shown)
     show_search(state.search)
     filters.style.display = state.empty && !state.filtered ? "none" : ""
     table.style.display = rows.size ? "" : "none"
     foot.style.display = state.older && rows.size ? "" : "none"
     more.disabled = state.busy || !state.asks
-    set_text(more, state.busy ? "Reading…" : "Older runs")
+    set_text(more, state.busy ? "Reading…" : "More runs")
     const key = rows.size ? "" : state.busy || !(state.empty || state.filtered) ? "busy" : state.filtered ? "filtered" : `empty ${state.start} ${state.snippet}`
     if (nothing.dataset.key === key) { return }
     nothing.dataset.key = key

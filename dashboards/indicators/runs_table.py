@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
 import param
 
 from dashboards.indicators.base import Following, encode, text_of
-from dashboards.session import RunsModel
+from dashboards.session import CHOSEN, RunsModel
 from streamer.model import formatting
 from streamer.model.state import RunState
 from streamer.model.summary import summarise
@@ -17,7 +17,9 @@ from streamer.model.summary import summarise
 #: The most rows that are drawn; older ones are found with the filters.
 ROWS_SHOWN: Final = 500
 #: The parameters on which the rows depend.
-ROWS_OF: Final = frozenset({"rows", "status", "pipeline", "search", "now", "connection"})
+ROWS_OF: Final = frozenset({"rows", "now", "connection", *CHOSEN})
+#: The most names that a filter offers.
+_OFFERED: Final = 200
 #: How many characters of a run's id tell it from others of its name.
 SHORT_ID: Final = 4
 
@@ -34,10 +36,9 @@ class RunsTable(Following):
     watched = (
         "rows",
         "counts",
-        "status",
-        "pipeline",
-        "search",
+        *CHOSEN,
         "pipelines",
+        "beyond",
         "has_older",
         "busy",
         "connection",
@@ -99,16 +100,17 @@ class RunsTable(Following):
 
     def present(self) -> dict[str, Any]:
         model = self.model
-        names = {row.pipeline for row in model.rows if row.pipeline} | set(model.pipelines)
-        if model.pipeline:
-            names.add(model.pipeline)
-        filtered = bool(model.status or model.pipeline or model.search)
+        pipelines = {row.pipeline for row in model.rows if row.pipeline} | {*model.pipelines}
+        titles = {row.title for row in model.rows if not row.pipeline}
+        owners = {row.owner for row in model.rows}
+        filtered = model.is_filtered
         return {
             "counts": _counts(model) if model.rows or filtered else "",
-            "status": model.status,
-            "pipeline": model.pipeline,
-            "pipelines": sorted(formatting.cut(name, 100) for name in names)[:200],
-            "search": model.search,
+            **{name: getattr(model, name) for name in CHOSEN},
+            "pipelines": _offered(pipelines, model.pipeline),
+            "titles": _offered(titles, model.title),
+            "owners": _offered(owners, model.owner),
+            "shown": _shown(model),
             "older": model.has_older,
             "busy": model.busy or (model.connection == "connecting" and not model.rows),
             "asks": model.commands is not None,
@@ -121,21 +123,32 @@ class RunsTable(Following):
     def receive(self, message: Mapping[str, Any]) -> None:
         model = self.model
         match message["type"]:
-            case "status":
-                status = text_of(message, "status")
-                model.run(lambda: model.filter(status=status))
-            case "pipeline":
-                pipeline = text_of(message, "pipeline")
-                model.run(lambda: model.filter(pipeline=pipeline))
-            case "search":
-                search = text_of(message, "search")
-                model.run(lambda: model.filter(search=search))
+            case "choose":
+                chosen = {name: text_of(message, name) for name in CHOSEN if name in message}
+                model.run(lambda: model.filter(**chosen))
             case "clear":
-                model.run(lambda: model.filter(status="", pipeline="", search=""))
+                model.run(lambda: model.filter(**dict.fromkeys(CHOSEN, "")))
             case "older":
                 model.run(model.load_older)
             case _:
                 super().receive(message)
+
+
+def _shown(model: RunsModel) -> str:
+    """Return how many of all matching runs have a row."""
+    shown = min(len(model.visible), ROWS_SHOWN)
+    return f"{shown:,} of {_runs(model.total)}" if model.total is not None else f"{_runs(shown)}"
+
+
+def _runs(number: int) -> str:
+    return f"{number:,} {formatting.plural(number, 'run')}"
+
+
+def _offered(names: Iterable[str], chosen: str) -> list[str]:
+    """Return the names that a filter offers, in order; the chosen one is among them."""
+    return sorted({formatting.cut(name, 100) for name in names if name} | ({chosen} if chosen else set()))[
+        :_OFFERED
+    ]
 
 
 def _counts(model: RunsModel) -> str:
@@ -144,6 +157,11 @@ def _counts(model: RunsModel) -> str:
         value = model.counts.get(key)
         if isinstance(value, int) and (value or key == "running"):
             parts.append(f"{value:,} {text}")
+    total = model.total
+    if total is not None and model.is_filtered:
+        parts.append(f"{_runs(total)} {'matches' if total == 1 else 'match'}")
+    elif total is not None and total > model.counts.get("week", 0):
+        parts.append(f"{total:,} in all")
     return " · ".join(parts)
 
 

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import Final
 from urllib.parse import urlencode
 
-from dashboards.session import FILTERS, SEARCH_LIMIT, TABS
+from dashboards.session import FILTERS, SEARCH_LIMIT, TABS, WITHIN
 from streamer.model.events import LEVELS
+from streamer.protocol.run_filter import NEWEST_FIRST, SORTS
 
 #: The longest value of the others, in characters.
 VALUE_LIMIT: Final = 300
@@ -18,7 +19,8 @@ VALUE_LIMIT: Final = 300
 class Address:
     """A viewer's choices: a `run`, or the form to `start` a pipeline (None: not that), or else the list of runs.
 
-    `level`, `search` and `tab` belong to a run, `status`, `pipeline` and `search` to the list, `again` and `items`
+    `level`, `search` and `tab` belong to a run; `status`, `pipeline`, `title`, `owner`, `within`, `sort` and `search`
+    to the list; `again` and `items`
     to the form: the run whose values fill it, and the items that are done again. Empty is each one's default.
     """
 
@@ -31,6 +33,10 @@ class Address:
     tab: str = ""
     status: str = ""
     pipeline: str = ""
+    title: str = ""
+    owner: str = ""
+    within: str = ""
+    sort: str = ""
 
     @classmethod
     def parse(cls, query: Mapping[str, Iterable[bytes]]) -> Address:
@@ -46,6 +52,8 @@ class Address:
             ("level", LEVELS),
             ("tab", TABS),
             ("status", FILTERS),
+            ("within", WITHIN),
+            ("sort", SORTS),
             ("items", ("failed", "rest")),
         ):
             if values.get(name) not in allowed:
@@ -57,6 +65,6 @@ class Address:
         said = {
             name: value
             for name, value in asdict(self).items()
-            if value or (name == "start" and value is not None)
+            if (value and (name, value) != ("sort", NEWEST_FIRST)) or (name == "start" and value is not None)
         }
         return f"?{urlencode(said)}" if said else ""

@@ -14,6 +14,7 @@ from dashboards.models import Run, Runs, Start
 from dashboards.pages.access import refusal
 from dashboards.pages.address import Address
 from dashboards.pages.where import AGAIN_HREF, RUN_HREF, RUNS_HREF, START_HREF, OfRun, OfRuns, OfStart
+from dashboards.session import CHOSEN
 from dashboards.shell import make_where, show
 from streamer.client import identity
 
@@ -73,9 +74,8 @@ def _run_page(address: Address) -> None:
 
 
 def _runs_page(address: Address) -> None:
-    model = Runs(
-        connection="connecting", status=address.status, pipeline=address.pipeline, search=address.search
-    )
+    chosen = {name: value for name in CHOSEN if (value := getattr(address, name))}
+    model = Runs(connection="connecting", **chosen)
     where = OfRuns(model, viewer())
     view = RunsView(model, run_href=RUN_HREF, start_href=START_HREF, page=True)
     connect(model, lambda source, place: RunsLink(model, source, place, interval_seconds=UPDATE_SECONDS))

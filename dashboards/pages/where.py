@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from dashboards.indicators.base import Indicator
 from dashboards.pages.address import Address
-from dashboards.session import RunModel, RunsModel, Session, StartModel
+from dashboards.session import CHOSEN, RunModel, RunsModel, Session, StartModel
 from dashboards.shell import HOME, make_where
 from streamer.model import formatting
 
@@ -62,12 +62,12 @@ class OfRun(Where):
 class OfRuns(Where):
     """On the list of runs."""
 
-    watched = ("status", "pipeline", "search", "counts")
+    watched = (*CHOSEN, "counts")
     model_class = RunsModel
 
     def present(self) -> dict[str, Any]:
         model = self.model
-        query = Address(status=model.status, pipeline=model.pipeline, search=model.search).query()
+        query = Address(**{name: getattr(model, name) for name in CHOSEN}).query()
         running = model.counts.get("running") or 0
         title = f"{running:,} running · Streamer" if running else "Runs · Streamer"
         return make_where([("Runs", "")], title, owner=self.owner, query=query)

@@ -8,7 +8,7 @@ watcher.
 from dashboards.session.base import CONNECTIONS, Session
 from dashboards.session.commands import CommandError, RunCommands, RunsCommands, StartCommands, StartRefused
 from dashboards.session.run_model import RunModel
-from dashboards.session.runs_model import FILTERS, RunsModel
+from dashboards.session.runs_model import CHOSEN, FILTERS, WITHIN, RunsModel
 from dashboards.session.start_model import StartModel
 from dashboards.session.values import (
     PAGE_FAILURES,
@@ -26,6 +26,7 @@ from dashboards.session.values import (
 )
 
 __all__ = [
+    "CHOSEN",
     "CONNECTIONS",
     "FILTERS",
     "PAGE_FAILURES",
@@ -34,6 +35,7 @@ __all__ = [
     "SEARCH_LIMIT",
     "TABS",
     "WINDOW_LINES",
+    "WITHIN",
     "CommandError",
     "FailuresPage",
     "FormChange",

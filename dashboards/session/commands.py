@@ -14,6 +14,7 @@ from dashboards.session.values import (
     LogWindow,
 )
 from streamer.model.state import RunState
+from streamer.protocol.run_filter import RunFilter
 
 
 class RunCommands(Protocol):
@@ -59,15 +60,14 @@ class RunsCommands(Protocol):
     """The commands of a viewer of the list of runs."""
 
     async def runs(
-        self, *, status: str, pipeline: str, search: str, before: str | None, limit: int
-    ) -> tuple[tuple[RunState, ...], bool]:
-        """Return runs older than the run `before` (the newest when None), newest first, and whether there are more.
+        self, wanted: RunFilter, *, sort: str, before: str | None, limit: int
+    ) -> tuple[tuple[RunState, ...], int | None, bool]:
+        """Return runs, how many match in all (None: not known), and whether there are more after these.
 
         Args:
-            status: Only this status; empty: any.
-            pipeline: Only this pipeline; empty: any.
-            search: Only runs with these words; empty: any.
-            before: Only runs older than this run; None: the newest.
+            wanted: Which runs.
+            sort: Their order, one of `SORTS`.
+            before: Only runs after this one in that order; None: the first ones.
             limit: Most runs.
 
         Raises:

@@ -12,6 +12,7 @@ from typing import Final
 
 from streamer.cli.errors import UsageError
 from streamer.model.events import OUTCOMES, STATUSES, TERMINAL, UNDER_WAY
+from streamer.protocol.run_filter import SORTS
 
 #: The variable by which a shell asks for words; its value is the number of the word that is being typed.
 ASKED: Final = "_STREAMER_COMPLETE"
@@ -201,6 +202,8 @@ def _values(option: str, words: Sequence[str]) -> list[str]:
             return list(STATUSES)
         case "outcome":
             return list(OUTCOMES)
+        case "sort":
+            return list(SORTS)
         case "pipeline":
             return _asked("pipelines", "")
         case "param":

@@ -26,6 +26,11 @@ async def _runs(arguments: argparse.Namespace) -> int:
             status=arguments.status,
             outcome=arguments.outcome,
             pipeline=arguments.pipeline,
+            title=arguments.title,
+            owner=arguments.owner,
+            failures=arguments.failures,
+            since=None if arguments.since is None else time.time() - arguments.since,
+            sort=arguments.sort,
             search=arguments.search,
             limit=arguments.limit,
         )
@@ -50,7 +55,8 @@ async def _runs(arguments: argparse.Namespace) -> int:
     ]
     table(("RUN", "TITLE", "PROGRESS", "STATUS", "BY", "SINCE"), rows)
     if page.next is not None:
-        say(f"… and more: --limit {min(arguments.limit * 10, 1000)}")
+        of = "" if page.total is None else f"{len(page.runs):,} of {page.total:,}"
+        say(f"… {of or 'and more'}: --limit {min(arguments.limit * 10, 1000)}")
     return 0
 
 

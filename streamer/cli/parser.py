@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,6 +87,16 @@ def build_parser() -> argparse.ArgumentParser:
         help="only runs that ended so, comma separated: complete, partial (items failed), failed, cancelled",
     )
     runs.add_argument("--pipeline", help="only runs of this pipeline")
+    runs.add_argument("--title", help="only runs with exactly this title")
+    runs.add_argument("--owner", help="only runs of this owner")
+    runs.add_argument("--failures", action="store_true", help="only runs in which items failed")
+    runs.add_argument(
+        "--since", type=_age, metavar="AGE", help="only runs of this last time, such as 36h or 7d"
+    )
+    runs.add_argument(
+        "--sort",
+        help="created, title, owner, elapsed or failed; with a minus before it the other way round (-created)",
+    )
     runs.add_argument(
         "--search",
         help="only runs whose id, title, pipeline, owner, host, program or parameters contain these words",
@@ -142,6 +153,16 @@ def _add_parameters(sub: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a parameter, as text or, where the parameter is not a text, as JSON; may be repeated",
     )
+
+
+def _age(text: str) -> float:
+    """Return the seconds that a text such as 36h or 7d means. Raises `ArgumentTypeError`."""
+    found = re.fullmatch(r"(\d{1,9})([smhdw])", text.strip().lower(), re.ASCII)
+    if found is None:
+        raise argparse.ArgumentTypeError(
+            f"expected a number and one of s, m, h, d, w, such as 36h; received {text[:40]!r}"
+        )
+    return int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}[found[2]]
 
 
 def _add_start(sub: argparse.ArgumentParser) -> None:

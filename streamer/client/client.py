@@ -35,6 +35,7 @@ from streamer.client.stream import (
 from streamer.client.transport import Transport
 from streamer.model.estimate import Usual
 from streamer.model.events import Entry, PhaseSpec
+from streamer.model.timestamps import format_time
 from streamer.protocol.api import (
     ApiError,
     Checked,
@@ -339,7 +340,13 @@ class Client(Transport):
         status: str | Iterable[str] | None = None,
         outcome: str | Iterable[str] | None = None,
         pipeline: str | None = None,
+        title: str | None = None,
+        owner: str | None = None,
         search: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        failures: bool = False,
+        sort: str | None = None,
         before: str | None = None,
         limit: int | None = None,
     ) -> RunsPage:
@@ -349,12 +356,18 @@ class Client(Transport):
             status: Only runs of this status, or of these.
             outcome: Only runs that ended so, or in one of these ways: complete, partial, failed, cancelled.
             pipeline: Only runs of this pipeline.
+            title: Only runs with exactly this title.
+            owner: Only runs of this owner.
             search: Only runs with this text in title, owner or parameters.
+            since: Only runs that were made at this time or later, in POSIX seconds.
+            until: Only runs that were made before this time, in POSIX seconds.
+            failures: Only runs in which items failed.
+            sort: created, title, owner, elapsed or failed; with a minus before it descending. None: newest first.
             before: The `next` of the page before; None: the newest runs.
             limit: The most runs of a page; None: the streamer's own size.
 
         Returns:
-            The runs' states, the cursor of the next page, and the counts.
+            The runs' states, the cursor of the next page, how many match, and the counts of all runs.
 
         """
         body = await self.ask(
@@ -364,13 +377,19 @@ class Client(Transport):
                 "status": _joined(status),
                 "outcome": _joined(outcome),
                 "pipeline": pipeline,
+                "title": title,
+                "owner": owner,
                 "search": search,
+                "since": None if since is None else format_time(since),
+                "until": None if until is None else format_time(until),
+                "failures": "true" if failures else None,
+                "sort": sort,
                 "before": before,
                 "limit": limit,
             },
         )
         answer = decode(body, RunsAnswer)
-        return RunsPage(tuple(state_of(run) for run in answer.runs), answer.next, answer.counts)
+        return RunsPage(tuple(state_of(run) for run in answer.runs), answer.next, answer.counts, answer.total)
 
     async def log(
         self,

@@ -150,11 +150,15 @@ class Ticket(Struct, frozen=True):
 
 
 class RunsPage(Struct, frozen=True):
-    """Runs, newest first. `next` is the `before` of the next page, None on the last; `counts`: all runs by status."""
+    """Runs, newest first. `next` is the `before` of the next page, None on the last; `counts`: all runs by status.
+
+    `total` is how many runs match on all pages; None: an older streamer does not say it.
+    """
 
     runs: tuple[RunState, ...]
     next: str | None
     counts: dict[str, int]
+    total: int | None = None
 
 
 class LinesPage(Struct, frozen=True):
@@ -185,6 +189,7 @@ class RunsAnswer(Struct):
     runs: list[dict[str, Any]]
     next: str | None = None
     counts: dict[str, int] = {}
+    total: int | None = None
 
 
 class LinesAnswer(Struct):

@@ -27,6 +27,7 @@ from streamer.model.events import (
 from streamer.model.reducer import fold
 from streamer.model.state import RunState
 from streamer.protocol.frames import read_frame
+from streamer.protocol.run_filter import RunFilter
 from streamer.protocol.sse import Decoder
 from streamer.server.log.base import (
     Draft,
@@ -262,24 +263,26 @@ def test_runs_are_found_by_their_outcome(log):
         failed = [ItemFailed(item="x", error=ErrorInfo("E"))] * end.results.failed
         log.append(name, drafts(*failed, end)).result(10)
     for name in ends:
-        assert [name] == [state.run for state in log.runs(outcome=[name])]
+        assert [name] == [state.run for state in log.runs(RunFilter(outcome=(name,)))]
         assert name == log.run(name).state.outcome
-    assert ["failed", "partial"] == [state.run for state in log.runs(outcome=["partial", "failed"])]
-    assert ["partial", "complete"] == [state.run for state in log.runs(status=["complete"])]
-    assert [] == log.runs(status=["queued"], outcome=["partial"])
+    assert ["failed", "partial"] == [
+        state.run for state in log.runs(RunFilter(outcome=("partial", "failed")))
+    ]
+    assert ["partial", "complete"] == [state.run for state in log.runs(RunFilter(status=("complete",)))]
+    assert [] == log.runs(RunFilter(status=("queued",), outcome=("partial",)))
 
 
 def test_runs_are_found_by_status_pipeline_and_words(log):
     create(log, "r1", pipeline="Import", owner="Ada", parameters={"source": "Prices.csv"})
     create(log, "r2", pipeline="Audit", owner="Bob")
     log.append("r2", drafts(Completed())).result(10)
-    assert ["r2"] == [s.run for s in log.runs(status=["complete", "failed"])]
-    assert ["r1"] == [s.run for s in log.runs(pipeline="Import")]
-    assert ["r1"] == [s.run for s in log.runs(search="prices.CSV")]
-    assert ["r1"] == [s.run for s in log.runs(search="ada")]
-    assert ["r2"] == [s.run for s in log.runs(search="run R2")]
-    assert ["r1"] == [s.run for s in log.runs(search="csv ADA")]
-    assert [] == log.runs(search="100%_")
+    assert ["r2"] == [s.run for s in log.runs(RunFilter(status=("complete", "failed")))]
+    assert ["r1"] == [s.run for s in log.runs(RunFilter(pipeline="Import"))]
+    assert ["r1"] == [s.run for s in log.runs(RunFilter(search="prices.CSV"))]
+    assert ["r1"] == [s.run for s in log.runs(RunFilter(search="ada"))]
+    assert ["r2"] == [s.run for s in log.runs(RunFilter(search="run R2"))]
+    assert ["r1"] == [s.run for s in log.runs(RunFilter(search="csv ADA"))]
+    assert [] == log.runs(RunFilter(search="100%_"))
     assert {"queued": 1, "complete": 1} == log.counts()
 
 

@@ -24,6 +24,7 @@ from dashboards.session import (
 )
 from tests.gallery.commands import LiteralRun, LiteralRuns
 from tests.gallery.lists import many_runs, some_runs
+from tests.gallery.samples import NOW
 from tests.gallery.states import RESULT, lines, running
 from tests.support import FakeClock
 
@@ -262,10 +263,18 @@ def test_literal_commands_page_as_a_streamer_does() -> None:
         ({"search": "IMPORT build-7"}, 2),
         ({"search": "/data/prices.csv"}, 4),
         ({"search": "no such thing"}, 0),
+        ({"status": "failures"}, 2),
+        ({"owner": "ci"}, 1),
+        ({"title": "Train the models"}, 1),
+        ({"within": "day"}, 5),
     ],
 )
 def test_runs_are_filtered(filters: dict[str, str], found: int) -> None:
-    assert found == len(RunsModel(rows=some_runs(), **filters).visible)
+    assert found == len(RunsModel(rows=some_runs(), now=NOW, **filters).visible)
+
+
+def test_a_list_of_the_last_day_leaves_out_what_is_older() -> None:
+    assert () == RunsModel(rows=some_runs(), now=NOW + 90_000, within="day").visible
 
 
 def test_older_runs_join_at_the_end_and_none_comes_twice() -> None:
@@ -295,6 +304,16 @@ def test_a_search_finds_runs_that_are_not_at_hand() -> None:
     model = RunsModel(rows=rows[:5], commands=LiteralRuns(rows))
     asyncio.run(model.filter(search=rows[-1].run))
     assert rows[-1].run in [row.run for row in model.visible]
+
+
+def test_a_list_says_how_many_runs_match_beyond_those_at_hand() -> None:
+    rows = many_runs()
+    model = RunsModel(now=NOW, commands=LiteralRuns(rows))
+    asyncio.run(model.filter(sort="title"))
+    assert (50, len(rows)) == (len(model.rows), model.total)
+    assert [row.title.lower() for row in model.rows] == sorted(row.title.lower() for row in model.rows)
+    asyncio.run(model.load_older())
+    assert (len(rows), len(rows)) == (len(model.rows), model.total)
 
 
 def test_a_status_that_does_not_exist_is_no_filter() -> None:

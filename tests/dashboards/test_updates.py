@@ -91,8 +91,27 @@ def test_what_the_streamer_refuses_is_said_at_the_field() -> None:
 
 def test_the_list_is_filtered_as_its_reader_says() -> None:
     runs = RunsView(OVERVIEWS["some"]())
-    runs.table.receive({"type": "search", "search": "audit"})
+    runs.table.receive({"type": "choose", "search": "audit"})
     assert ["Audit folder"] == [row["title"] for row in rows_drawn(runs)]
+
+
+def test_a_list_is_sorted_and_its_choices_are_left_at_once() -> None:
+    runs = RunsView(OVERVIEWS["some"]())
+    runs.table.receive({"type": "choose", "sort": "-failed"})
+    failed = [row["failed"] for row in rows_drawn(runs)]
+    assert ["57", "3"] == failed[:2]
+    runs.table.receive({"type": "choose", "owner": "ci", "title": "nothing", "status": "failures"})
+    assert [] == rows_drawn(runs)
+    runs.table.receive({"type": "clear"})
+    assert 5 == len(rows_drawn(runs))
+    assert "-created" == runs.model.sort
+
+
+def test_scripts_are_offered_by_title_beside_pipelines_and_owners() -> None:
+    shown = RunsView(OVERVIEWS["some"]()).table.present()
+    assert "Train the models" in shown["titles"]
+    assert "AuditFolder" in shown["pipelines"]
+    assert {"ci", "data-team", "ops"} <= set(shown["owners"])
 
 
 def test_the_result_is_one_click_away_where_the_end_is_said() -> None:

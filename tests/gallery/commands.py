@@ -19,6 +19,8 @@ from streamer.model.events import (
     FailedItem,
 )
 from streamer.model.state import RunState
+from streamer.protocol.run_filter import NEWEST_FIRST, RunFilter
+from tests.gallery.samples import NOW
 
 
 class LiteralRun:
@@ -72,12 +74,13 @@ class LiteralRuns:
         self.rows = rows
 
     async def runs(
-        self, *, status: str, pipeline: str, search: str, before: str | None, limit: int
-    ) -> tuple[tuple[RunState, ...], bool]:
-        asked = RunsModel(status=status, pipeline=pipeline, search=search)
-        found = [r for r in self.rows if asked.matches(r)]
+        self, wanted: RunFilter, *, sort: str, before: str | None, limit: int
+    ) -> tuple[tuple[RunState, ...], int, bool]:
+        found = [row for row in self.rows if wanted.matches(row)]
+        if sort != NEWEST_FIRST:
+            found = list(RunsModel(now=NOW, sort=sort).in_order(found))
         first = next((i + 1 for i, r in enumerate(found) if r.run == before), 0)
-        return tuple(found[first : first + limit]), len(found) > first + limit
+        return tuple(found[first : first + limit]), len(found), len(found) > first + limit
 
 
 class LiteralStart:

@@ -93,6 +93,7 @@ def runs_model(rows: tuple[RunState, ...], **params: Any) -> RunsModel:
     return RunsModel(
         rows=rows[:50],
         has_older=len(rows) > 50,
+        beyond=max(len(rows) - 50, 0),
         commands=LiteralRuns(rows),
         now=NOW,
         clock=lambda: NOW,
@@ -105,6 +106,7 @@ OVERVIEWS: dict[str, Callable[[], RunsModel]] = {
     "empty": lambda: runs_model(()),
     "many": lambda: runs_model(many_runs()),
     "filtered": lambda: runs_model(some_runs(), search="audit"),
+    "sorted": lambda: runs_model(some_runs(), sort="-failed"),
     "no-match": lambda: runs_model(some_runs(), search="nothing like it"),
     "away": lambda: runs_model(some_runs(), connection="away"),
     "connecting": lambda: runs_model((), connection="connecting"),

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from streamer.model.estimate import Usual
+from streamer.protocol.run_filter import RunFilter
 from streamer.server.execution.form import FORM_SECONDS, FormFailed, Forms, FormsBusy
 from streamer.server.http.errors import ApiError, not_valid
 from streamer.server.http.handler import BaseHandler
@@ -49,7 +50,7 @@ class EstimateHandler(BaseHandler):
             # A streamer that nobody asks this need not spend a tenth of a second on importing numpy.
             from streamer.model.estimates.durations import LOOKED_AT, usual_duration
 
-            earlier = log.runs(pipeline=name, outcome=("complete", "partial"), limit=LOOKED_AT)
+            earlier = log.runs(RunFilter(pipeline=name, outcome=("complete", "partial")), limit=LOOKED_AT)
             return usual_duration(earlier, parameters)
 
         self.answer(msgspec.to_builtins(await runs.read(usual)))

@@ -12,10 +12,12 @@ import msgspec
 from streamer.model.bounds import NAME_LIMIT, PHASES_LIMIT
 from streamer.model.events import OUTCOMES, STATUSES
 from streamer.model.state import RunState
+from streamer.model.timestamps import parse_time
 from streamer.protocol.cursor import Cursor
 from streamer.protocol.frames import state_data
 from streamer.protocol.paging import MOST_PER_PAGE, RUNS_PER_PAGE
 from streamer.protocol.registration import Registration
+from streamer.protocol.run_filter import NEWEST_FIRST, SORTS, RunFilter
 from streamer.protocol.spool import RUN_ID
 from streamer.server.fan_out.subscriber import End
 from streamer.server.http.badge import GlanceHandler
@@ -85,35 +87,56 @@ class RegisterBody(Registration, frozen=True, forbid_unknown_fields=True):
 
 
 class RunsHandler(StartHandler):
-    """``GET /api/runs``: newest first, paged. ``POST /api/runs``: register a run that somebody else executes."""
+    """``GET /api/runs``: filtered, sorted, paged. ``POST /api/runs``: register a run that somebody else executes."""
 
     async def get(self) -> None:
-        asked = self._some_of("status", _ASKED)
-        outcome = self._some_of("outcome", OUTCOMES)
+        wanted = self._wanted()
         limit = self.number("limit", RUNS_PER_PAGE, most=MOST_PER_PAGE)
-        pipeline, before = self.text("pipeline") or None, self.text("before") or None
-        search = self.text("search")[:NAME_LIMIT]
-        status = sorted({_ASKED[value] for value in asked})
+        sort = self.choice("sort", {one: one for one in SORTS}, NEWEST_FIRST)
+        before = self.text("before") or None
         log = self.parts.log
-        found = await self.parts.runs.read(
-            lambda: log.runs(
-                status=status,
-                outcome=outcome,
-                pipeline=pipeline,
-                search=search,
-                before=before,
-                limit=limit + 1,
+        found, total, counts = await self.parts.runs.read(
+            lambda: (
+                log.runs(wanted, sort=sort, before=before, limit=limit + 1),
+                log.total(wanted),
+                log.counts(),
             )
         )
-        counts = await self.parts.runs.read(log.counts)
         page = found[:limit]
         self.answer(
             {
                 "runs": [state_data(state) for state in page],
                 "next": page[-1].run if len(found) > limit else None,
+                "total": total,
                 "counts": counts,
             }
         )
+
+    def _wanted(self) -> RunFilter:
+        """Return which runs the query asks for. Raises `ApiError` 400."""
+        return RunFilter(
+            status=tuple(sorted({_ASKED[value] for value in self._some_of("status", _ASKED)})),
+            outcome=tuple(self._some_of("outcome", OUTCOMES)),
+            pipeline=self.text("pipeline") or None,
+            title=self.text("title") or None,
+            owner=self.text("owner") or None,
+            search=self.text("search")[:NAME_LIMIT],
+            since=self._time("since"),
+            until=self._time("until"),
+            failures=self.choice("failures", {"": False, "true": True}, ""),
+        )
+
+    def _time(self, name: str) -> float | None:
+        """Return a time of the query in POSIX seconds, None where it is not given. Raises `ApiError` 400."""
+        value = self.text(name)
+        if not value:
+            return None
+        try:
+            return parse_time(value)
+        except ValueError as error:
+            raise invalid(
+                name, value, "an RFC 3339 time, such as 2026-01-31T09:41:32Z", status=400
+            ) from error
 
     def _some_of(self, name: str, allowed: Collection[str]) -> list[str]:
         """Return the words of a query, which may be repeated, comma separated, or both."""

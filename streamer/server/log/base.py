@@ -22,6 +22,7 @@ from streamer.model.events import Entry, Event
 from streamer.model.state import RunState
 from streamer.protocol.frames import Removed
 from streamer.protocol.paging import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
+from streamer.protocol.run_filter import EVERY_RUN, NEWEST_FIRST, RunFilter
 
 
 class LogError(Exception):
@@ -207,27 +208,26 @@ class EventLog(Protocol):
 
     def runs(
         self,
+        wanted: RunFilter = EVERY_RUN,
         *,
-        status: Sequence[str] = (),
-        outcome: Sequence[str] = (),
-        pipeline: str | None = None,
-        search: str = "",
+        sort: str = NEWEST_FIRST,
         before: str | None = None,
         limit: int = RUNS_PER_PAGE,
     ) -> list[RunState]:
-        """Return states of runs, newest first.
+        """Return states of runs.
 
         Args:
-            status: Runs of these statuses; empty for all.
-            outcome: Runs that ended so; empty for all.
-            pipeline: Runs of this pipeline; None for all.
-            search: Words that id, title, pipeline, owner, host, program or parameters contain; empty for all.
-            before: Runs older than this one; None for the newest.
+            wanted: Which runs.
+            sort: One of `SORTS`.
+            before: Runs after this one in that order; None for the first ones.
             limit: At most so many.
 
         Raises:
             UnknownRun: There is no run `before`.
         """
+
+    def total(self, wanted: RunFilter = EVERY_RUN) -> int:
+        """Return how many runs a filter lets through."""
 
     def counts(self) -> dict[str, int]:
         """Return how many runs there are of each status."""

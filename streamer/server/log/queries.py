@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -20,19 +21,33 @@ from streamer.model.events import LEVELS, Entry, Logged, decode_event
 from streamer.model.state import RunState, decode_state
 from streamer.protocol.frames import REMOVED, Removed, Row, framer, removed_frame
 from streamer.protocol.paging import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
+from streamer.protocol.run_filter import EVERY_RUN, NEWEST_FIRST, RunFilter, ascii_lower
 from streamer.server.log.base import EntriesGone, Found, LogUnavailable, RunRecord, Stored, UnknownRun
 
 #: Lines that one search looks at: some tenths of a second. The next search goes on from there.
 _LINES_PER_SEARCH: Final = 100_000
 _LAST_OFFSET: Final = 2**63 - 1
 
+
+def _fact(path: str) -> str:
+    return f"json_extract(CAST(state AS TEXT), '$.{path}')"
+
+
 #: Which runs ended so. Only the state of a complete run says whether items failed.
-_FAILED: Final = "json_extract(CAST(state AS TEXT), '$.results.failed')"
+_FAILED: Final = _fact("results.failed")
 _OUTCOMES: Final = {
     "complete": f"(status = 'complete' AND NOT {_FAILED})",
     "partial": f"(status = 'complete' AND {_FAILED})",
     "failed": "status = 'failed'",
     "cancelled": "status = 'cancelled'",
+}
+#: What runs are sorted by. The keys of runs grow in the order in which the runs were made.
+_SORTS: Final = {
+    "created": "key",
+    "title": f"{_fact('title')} COLLATE NOCASE",
+    "owner": f"{_fact('owner')} COLLATE NOCASE",
+    "elapsed": f"coalesce(max(coalesce({_fact('ended')}, :now) - {_fact('started')}, 0), -1)",
+    "failed": _FAILED,
 }
 
 
@@ -138,39 +153,40 @@ class Queries:
 
     def runs(
         self,
+        wanted: RunFilter = EVERY_RUN,
         *,
-        status: Sequence[str] = (),
-        outcome: Sequence[str] = (),
-        pipeline: str | None = None,
-        search: str = "",
+        sort: str = NEWEST_FIRST,
         before: str | None = None,
         limit: int = RUNS_PER_PAGE,
     ) -> list[RunState]:
-        where: list[str] = ["1"]
-        values: list[Any] = []
+        named, descending = sort.removeprefix("-"), sort.startswith("-")
+        column, order, after = _SORTS[named], *(("DESC", "<") if descending else ("ASC", ">"))
+        where, values = _conditions(wanted)
+        now = time.time()
         with self.reading() as db:
             if before is not None:
-                row = db.execute("SELECT key FROM runs WHERE id = ?", (before,)).fetchone()
+                row = db.execute(
+                    f"SELECT {column}, key FROM runs WHERE id = :id",  # noqa: S608 - constants
+                    {"id": before, "now": now},
+                ).fetchone()
                 if row is None:
                     raise UnknownRun(before)
-                where.append("key < ?")
-                values.append(row[0])
-            if status:
-                where.append(f"status IN ({','.join('?' * len(status))})")
-                values.extend(status)
-            if outcome:
-                where.append(f"({' OR '.join(_OUTCOMES[one] for one in sorted(set(outcome)))})")
-            if pipeline is not None:
-                where.append("pipeline = ?")
-                values.append(pipeline)
-            for word in search.casefold().split():
-                where.append("instr(words, ?)")
-                values.append(word)
+                # Runs with equal values come newest first, whatever the order of the values.
+                where += f" AND ({column} {after} :value OR ({column} = :value AND key < :key))"
+                values |= {"value": row[0], "key": row[1]}
+                if named == "created":
+                    where += f" AND key {after} :key"
             rows = db.execute(
-                f"SELECT state FROM runs WHERE {' AND '.join(where)} ORDER BY key DESC LIMIT ?",  # noqa: S608 - constants
-                (*values, limit),
+                f"SELECT state FROM runs WHERE {where} ORDER BY {column} {order}, key DESC LIMIT :limit",  # noqa: S608
+                {**values, "now": now, "limit": limit},
             ).fetchall()
         return [decode_state(row[0]) for row in rows]
+
+    def total(self, wanted: RunFilter = EVERY_RUN) -> int:
+        where, values = _conditions(wanted)
+        with self.reading() as db:
+            row = db.execute(f"SELECT count(*) FROM runs WHERE {where}", values).fetchone()  # noqa: S608 - constants
+        return int(row[0])
 
     def counts(self) -> dict[str, int]:
         with self.reading() as db:
@@ -227,7 +243,7 @@ class Queries:
             )
             for offset, seq, when, body in rows:
                 event = decode_event(body)
-                if isinstance(event, Logged) and _ascii_lower(text) in _ascii_lower(event.message):
+                if isinstance(event, Logged) and ascii_lower(text) in ascii_lower(event.message):
                     found.append(Entry(offset, run_id, seq, when, event))
                     if len(found) == limit:
                         reached = None
@@ -242,6 +258,37 @@ class Queries:
                 (run_id, after, limit),
             ).fetchall()
         return [Entry(offset, run_id, seq, when, decode_event(body)) for offset, seq, when, body in rows]
+
+
+def _conditions(wanted: RunFilter) -> tuple[str, dict[str, Any]]:
+    """Return the condition of a filter in SQL, and its values."""
+    where: list[str] = ["1"]
+    values: dict[str, Any] = {}
+
+    def add(condition: str, value: Any) -> None:
+        name = f"v{len(values)}"
+        where.append(condition.format(f":{name}"))
+        values[name] = value
+
+    if wanted.status:
+        where.append(f"status IN ({', '.join(f':s{number}' for number in range(len(wanted.status)))})")
+        values |= {f"s{number}": status for number, status in enumerate(wanted.status)}
+    if wanted.outcome:
+        where.append(f"({' OR '.join(_OUTCOMES[one] for one in sorted(set(wanted.outcome)))})")
+    if wanted.failures:
+        where.append(f"{_FAILED} > 0")
+    for condition, value in (
+        ("pipeline = {}", wanted.pipeline),
+        (f"{_fact('title')} = {{}}", wanted.title),
+        (f"{_fact('owner')} = {{}}", wanted.owner),
+        (f"{_fact('created')} >= {{}}", wanted.since),
+        (f"{_fact('created')} < {{}}", wanted.until),
+    ):
+        if value is not None:
+            add(condition, value)
+    for word in wanted.search.casefold().split():
+        add("instr(words, {})", word)
+    return " AND ".join(where), values
 
 
 def _lines_asked(
@@ -272,8 +319,3 @@ def _holds(db: sqlite3.Connection, run_id: str | None, after: int) -> bool:
         row = db.execute("SELECT gap FROM runs WHERE id = ?", (run_id,)).fetchone()
     # Without a row there is no such run, or it was removed with all its entries.
     return row is not None and after >= row[0]
-
-
-def _ascii_lower(text: str) -> str:
-    # As SQLite's lower() does it, so that both comparisons agree.
-    return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in text)

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from streamer.model.bounds import NAME_LIMIT, bounded
+from streamer.model.bounds import bounded
 from streamer.model.events import (
     LEVELS,
     STREAMER_LOGGER,
@@ -27,6 +27,7 @@ from streamer.model.settling import advance
 from streamer.model.state import RunState, decode_state, encode_state
 from streamer.producer.error_text import brief_error
 from streamer.protocol.frames import Row, framer
+from streamer.protocol.run_filter import searched_text
 from streamer.server.log.base import Appended, Draft, LogError, RunEnded, SequenceGap, UnknownRun
 from streamer.server.log.batch_numbers import without_duplicates
 
@@ -183,7 +184,7 @@ class RunStates:
         appended = self.append(run_id, drafts, None)
         if run.state.retry_of is not None:
             self._link(run.state.retry_of, run_id)
-        self._db.execute("UPDATE runs SET words = ? WHERE key = ?", (_words(run.state), run.key))
+        self._db.execute("UPDATE runs SET words = ? WHERE key = ?", (searched_text(run.state), run.key))
         return appended
 
     def _link(self, run_id: str, retry: str) -> None:
@@ -298,11 +299,3 @@ def _lost(number: int, time: float) -> Draft:
 
 def _level(event: Event) -> int | None:
     return LEVELS.get(event.level, LEVELS["INFO"]) if isinstance(event, Logged) else None
-
-
-def _words(state: RunState) -> str:
-    """Return the text that a search over runs looks into: id, title, pipeline, owner, host, program, parameters."""
-    parameters = msgspec.json.encode(state.parameters).decode()[: 10 * NAME_LIMIT]
-    return " ".join(
-        (state.run, state.title, state.pipeline or "", state.owner, state.host, state.program, parameters)
-    ).casefold()

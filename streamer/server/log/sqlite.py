@@ -16,6 +16,7 @@ from pathlib import Path
 from streamer.model.events import Entry
 from streamer.model.state import RunState
 from streamer.protocol.paging import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
+from streamer.protocol.run_filter import EVERY_RUN, NEWEST_FIRST, RunFilter
 from streamer.server.log.base import Appended, Draft, Found, Listener, LogUnavailable, RunRecord, Stored
 from streamer.server.log.opening import open_file
 from streamer.server.log.queries import Queries
@@ -159,17 +160,16 @@ class SqliteLog:
 
     def runs(
         self,
+        wanted: RunFilter = EVERY_RUN,
         *,
-        status: Sequence[str] = (),
-        outcome: Sequence[str] = (),
-        pipeline: str | None = None,
-        search: str = "",
+        sort: str = NEWEST_FIRST,
         before: str | None = None,
         limit: int = RUNS_PER_PAGE,
     ) -> list[RunState]:
-        return self._queries.runs(
-            status=status, outcome=outcome, pipeline=pipeline, search=search, before=before, limit=limit
-        )
+        return self._queries.runs(wanted, sort=sort, before=before, limit=limit)
+
+    def total(self, wanted: RunFilter = EVERY_RUN) -> int:
+        return self._queries.total(wanted)
 
     def counts(self) -> dict[str, int]:
         return self._queries.counts()

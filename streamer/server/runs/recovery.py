@@ -10,6 +10,7 @@ import msgspec
 from streamer.model.events import UNDER_WAY
 from streamer.model.state import RunState
 from streamer.protocol.paging import MOST_PER_PAGE
+from streamer.protocol.run_filter import RunFilter
 from streamer.server.execution.base import Backend, Exit
 from streamer.server.log.base import EventLog
 from streamer.server.runs.cancelling import Cancelling
@@ -102,6 +103,8 @@ class Recovery:
 def _all_unfinished(log: EventLog) -> list[RunState]:
     """Return every run that is not over, oldest first."""
     found: list[RunState] = []
-    while page := log.runs(status=UNDER_WAY, limit=MOST_PER_PAGE, before=found[-1].run if found else None):
+    while page := log.runs(
+        RunFilter(status=UNDER_WAY), limit=MOST_PER_PAGE, before=found[-1].run if found else None
+    ):
         found.extend(page)
     return found[::-1]

@@ -404,6 +404,22 @@ async def test_the_list_is_filtered_by_the_streamer_beyond_what_is_at_hand(
     assert 61 == len(model.rows)
 
 
+async def test_a_list_in_another_order_takes_new_runs_at_their_place(
+    api: Api, open_runs: Callable[..., RunsModel]
+) -> None:
+    for number in range(60):
+        await (await api.register(f"Run {number:02}", owner="ada" if number % 2 else "bob")).complete()
+    model = open_runs(sort="title")
+    await api.until(lambda: (len(model.rows), model.total) == (50, 60))
+    await api.register("Run 10b", owner="ada")
+    await api.register("Run 99", owner="ada")
+    await api.until(lambda: "Run 10b" in [row.title for row in model.rows])
+    assert ["Run 10", "Run 10b", "Run 11"] == [row.title for row in model.rows[10:13]]
+    assert "Run 99" not in [row.title for row in model.rows]
+    await model.filter(owner="ada", sort="-created")
+    assert ("Run 99", 32) == (model.rows[0].title, model.total)
+
+
 async def test_what_becomes_of_runs_while_the_list_is_read_is_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamer.model.events import LEVELS, OUTCOMES
+from streamer.model.events import LEVELS
 from streamer.server.http.openapi.parts import (
     COUNT,
     FORMAT,
@@ -29,45 +29,11 @@ from streamer.server.http.openapi.parts import (
     stream,
     structure,
 )
+from streamer.server.http.openapi.runs_query import runs_query
 
 
 def paths(epoch: str) -> dict[str, Any]:
     """Return all requests, by path and method; `epoch` is shown in the examples of cursors."""
-    runs_query = [
-        query(
-            "status",
-            "Only these. `error` means failed.",
-            array(
-                {
-                    "enum": [
-                        "queued",
-                        "running",
-                        "stalled",
-                        "cancelling",
-                        "complete",
-                        "failed",
-                        "error",
-                        "cancelled",
-                    ]
-                }
-            ),
-            style="form",
-            explode=False,
-        ),
-        query(
-            "outcome",
-            "Only runs that ended so. `partial` means complete, but items failed.",
-            array({"enum": list(OUTCOMES)}),
-            style="form",
-            explode=False,
-        ),
-        query("pipeline", "Only runs of this pipeline."),
-        query(
-            "search", "Only runs with this text in title, pipeline, owner, host, program, id or parameters."
-        ),
-        query("before", "Only runs older than this one: `next` of the page before."),
-        LIMIT,
-    ]
     levels = [spelled for level in LEVELS for spelled in (level, level.lower())]
     return {
         "/api/pipelines": {
@@ -180,8 +146,8 @@ def paths(epoch: str) -> dict[str, Any]:
         },
         "/api/runs": {
             "get": {
-                "summary": "Runs, newest first.",
-                "parameters": runs_query,
+                "summary": "Runs, newest first where no order is asked for.",
+                "parameters": runs_query(),
                 "responses": {
                     "200": answer(
                         "A page.",
@@ -189,6 +155,7 @@ def paths(epoch: str) -> dict[str, Any]:
                             {
                                 "runs": array(ref("RunState")),
                                 "next": TEXT_OR_NULL,
+                                "total": COUNT,
                                 "counts": {"type": "object", "additionalProperties": COUNT},
                             }
                         ),
