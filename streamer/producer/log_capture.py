@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import weakref
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from streamer.model.bounds import MESSAGE_LIMIT, cut, cut_middle
@@ -45,8 +47,8 @@ class _Reporting(logging.Handler):
     Hence no lock, which a handler otherwise has (the run has one), and one look whether a record is as nearly all are.
     """
 
-    def __init__(self, run: Run, level: int = logging.NOTSET) -> None:
-        super().__init__(level)
+    def __init__(self, run: Run) -> None:
+        super().__init__()
         self._run = run
         self._busy = threading.local()
 
@@ -97,10 +99,21 @@ class _Reporting(logging.Handler):
 
 
 class Capture(_Reporting):
-    """The root logger's handler while a run is open: reports what other loggers say, at `level` or above."""
+    """The root logger's handler while a run is open: reports what other loggers say.
 
-    def __init__(self, run: Run, level: int) -> None:
-        super().__init__(run, level)
+    It reports records at `least` or above, and those below that another handler of the program takes. A logger that
+    keeps its records from the root logger gets it as a handler of its own, when it makes its first record.
+
+    Args:
+        run: The run.
+        least: The least level, as a number of `logging`.
+
+    """
+
+    def __init__(self, run: Run, least: int) -> None:
+        super().__init__(run)
+        self.least = least
+        self._joined: weakref.WeakSet[logging.Logger] = weakref.WeakSet()
         self._previous: int | None = None
         self._quiet: _Quiet | None = None
         self._open = True
@@ -113,24 +126,34 @@ class Capture(_Reporting):
             return
         if self._previous is None:
             self._previous = root.level
-            if root.level > self.level:
+            _RecordFactory.of(self)
+            if root.level > self.least:
                 # The run alone gets the records that the root logger lets through in addition.
                 self._quiet = _Quiet(root.level)
                 for handler in root.handlers:
                     if not isinstance(handler, Capture):
                         handler.addFilter(self._quiet)
-                root.setLevel(self.level)
+                root.setLevel(self.least)
         root.addHandler(self)
+
+    def join(self, logger: logging.Logger) -> None:
+        """Join the handlers of a logger that keeps its records from the root logger. Idempotent."""
+        if self._open and self not in logger.handlers:
+            self._joined.add(logger)
+            logger.addHandler(self)
 
     def uninstall(self) -> None:
         """Leave the root logger as it was."""
         self._open = False
         root = logging.root
         root.removeHandler(self)
+        for logger in self._joined:
+            logger.removeHandler(self)
+        _RecordFactory.forget(self)
         if self._quiet is not None:
             for handler in root.handlers:
                 handler.removeFilter(self._quiet)
-            if root.level == self.level and self._previous is not None:
+            if root.level == self.least and self._previous is not None:
                 root.setLevel(self._previous)
             self._quiet = None
         self.close()
@@ -138,13 +161,12 @@ class Capture(_Reporting):
     def handled(self, record: logging.LogRecord) -> None:
         """Report a record that another handler takes, once, if it does not reach this one.
 
-        Its logger may keep its records to itself, or its level may be too low for this handler.
-
         Args:
             record: The record.
 
         """
-        if record.levelno >= self.level and _reaches_root(record):
+        end = _end_of(record.name)
+        if (end is None and record.levelno >= self.least) or self in (end or logging.root).handlers:
             return
         if record not in self._handled and not hasattr(record, _MARK):
             self._handled.add(record)
@@ -158,7 +180,44 @@ class Capture(_Reporting):
             last.handle(record)
         if hasattr(record, _MARK) or (record.threadName or "").startswith(THREAD_PREFIX):
             return False
+        if record.levelno < self.least and not _is_taken(record):
+            return False
         return super().handle(record)
+
+
+class _RecordFactory:
+    """Makes the program's log records as before, and has captures join the loggers that the root logger never hears.
+
+    It is called before a record's handlers are, so that the first record is not missed. One serves all open captures.
+    """
+
+    def __init__(self, previous: Callable[..., logging.LogRecord]) -> None:
+        self._previous = previous
+        self._captures: list[Capture] = []
+
+    def __call__(self, name: str, *arguments: Any, **named: Any) -> logging.LogRecord:
+        end = _end_of(name)
+        if end is not None:
+            for capture in tuple(self._captures):
+                capture.join(end)
+        return self._previous(name, *arguments, **named)
+
+    @classmethod
+    def of(cls, capture: Capture) -> None:
+        """Serve a capture."""
+        now = logging.getLogRecordFactory()
+        factory = now if isinstance(now, cls) else cls(now)
+        factory._captures.append(capture)
+        logging.setLogRecordFactory(factory)
+
+    @classmethod
+    def forget(cls, capture: Capture) -> None:
+        """Serve a capture no more; the program's own factory is back with the last one."""
+        now = logging.getLogRecordFactory()
+        if isinstance(now, cls) and capture in now._captures:
+            now._captures.remove(capture)
+            if not now._captures:
+                logging.setLogRecordFactory(now._previous)
 
 
 class _Quiet(logging.Filter):
@@ -180,25 +239,37 @@ class _Quiet(logging.Filter):
 
 def _has_no_other(record: logging.LogRecord) -> bool:
     """Tell whether no handler but those of runs sees a record."""
-    logger: logging.Logger | None = logging.root
+    return all(isinstance(handler, _Reporting) for handler in _handlers_of(record))
+
+
+def _is_taken(record: logging.LogRecord) -> bool:
+    """Tell whether a handler of the program takes a record. A queue's passes it on; its other end is not known."""
+    queues = getattr(sys.modules.get("logging.handlers"), "QueueHandler", logging.NullHandler)
+    return any(
+        record.levelno >= handler.level
+        and not isinstance(handler, (_Reporting, logging.NullHandler, queues))
+        and all(quiet.filter(record) for quiet in handler.filters if isinstance(quiet, _Quiet))
+        for handler in _handlers_of(record)
+    )
+
+
+def _handlers_of(record: logging.LogRecord) -> Iterator[logging.Handler]:
+    """Yield the handlers that a record is given to, whatever their levels are."""
     found = logging.root.manager.loggerDict.get(record.name)
-    if isinstance(found, logging.Logger):
-        logger = found
+    logger: logging.Logger | None = found if isinstance(found, logging.Logger) else logging.root
     while logger is not None:
-        if any(not isinstance(handler, _Reporting) for handler in logger.handlers):
-            return False
+        yield from logger.handlers
         logger = logger.parent if logger.propagate else None
-    return True
 
 
-def _reaches_root(record: logging.LogRecord) -> bool:
-    """Tell whether the root logger's handlers get a record."""
-    logger = logging.root.manager.loggerDict.get(record.name)
+def _end_of(name: str) -> logging.Logger | None:
+    """Return the logger at which the records of a name end before they reach the root logger; None: they reach it."""
+    logger = logging.root.manager.loggerDict.get(name)
     while isinstance(logger, logging.Logger):
-        if not logger.propagate:
-            return False
+        if not logger.propagate and logger is not logging.root:
+            return logger
         logger = logger.parent
-    return True
+    return None
 
 
 def _message(record: logging.LogRecord) -> str:

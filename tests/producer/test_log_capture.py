@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import queue
 import threading
+from collections.abc import Iterator
+from logging.handlers import QueueHandler
+from pathlib import Path
 
 import pytest
 
@@ -87,7 +91,59 @@ def test_the_programs_own_handlers_see_what_they_saw_before(opened: Run, told: R
         logging.getLogger().removeHandler(handler)
         chatty.setLevel(logging.NOTSET)
     assert stream.getvalue().split("\n") == ["quiet warning", "chatty debug", ""]
-    assert messages(told) == ["quiet info", "quiet warning"]
+    assert messages(told) == ["quiet info", "quiet warning", "chatty debug"]
+
+
+@pytest.fixture
+def logger() -> Iterator[logging.Logger]:
+    """Return a logger that keeps its records from the root logger and takes all of them."""
+    logger = logging.getLogger("apart")
+    logger.propagate, before = False, logger.level
+    logger.setLevel(logging.DEBUG)
+    yield logger
+    logger.propagate = True
+    logger.handlers.clear()
+    logger.setLevel(before)
+
+
+def test_a_record_that_any_handler_takes_is_one_line_at_its_level(
+    told: Recorder, logger: logging.Logger, tmp_path: Path
+) -> None:
+    logger.handlers.clear()  # pytest's own
+    with Run(told):
+        handler = logging.FileHandler(tmp_path / "own.log")
+        logger.addHandler(handler)
+        logger.getChild("part").debug("to a file only")
+        logger.info("said")
+    logger.info("later")
+    handler.close()
+    assert [("DEBUG", "to a file only"), ("INFO", "said")] == [
+        (line.level, line.message) for line in told.of(Logged)
+    ]
+    assert [handler] == logger.handlers
+
+
+def test_a_fine_record_that_no_handler_takes_is_no_line(told: Recorder, logger: logging.Logger) -> None:
+    logger.handlers.clear()  # pytest's own, which takes everything
+    severe = logging.StreamHandler(io.StringIO())
+    severe.setLevel(logging.ERROR)
+    queued: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    for handler in (severe, logging.NullHandler(), QueueHandler(queued)):
+        logger.addHandler(handler)
+    with Run(told):
+        logger.debug("to nobody")
+        logger.info("to nobody, but not fine")
+    assert ["to nobody, but not fine"] == messages(told)
+
+
+def test_the_programs_record_factory_is_back_with_the_last_run(told: Recorder) -> None:
+    before = logging.getLogRecordFactory()
+    one, two = Run(told), Run(told)
+    with two:
+        with one:
+            logging.getLogger("some.module").info("hello")
+        assert before is not logging.getLogRecordFactory()
+    assert before is logging.getLogRecordFactory()
 
 
 def test_a_warning_is_still_printed_where_logging_was_never_configured(
