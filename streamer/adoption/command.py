@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 
 from streamer.adoption.collector import ADDRESS, Collector
 from streamer.adoption.command_log import CommandLog
-from streamer.adoption.command_process import Child, flush_ours, write_all
+from streamer.adoption.command_process import Child, environment_given, flush_ours, write_all
 from streamer.adoption.phases import PhasePattern, PhaseTracker
 from streamer.adoption.remains import Remains
 from streamer.adoption.signal_relay import SignalRelay
@@ -61,9 +61,9 @@ def execute(
         when it cannot be executed.
     """
     if shutil.which(command[0]) is None:
-        there = Path(command[0]).exists()
+        there = bool(command[0]) and Path(command[0]).exists()
         reason = "it cannot be executed" if there else "there is no such command"
-        print(f"streamer: cannot run {command[0]}: {reason}", file=sys.stderr)  # noqa: T201 - a shell would say so
+        print(f"streamer: cannot run {command[0] or repr('')}: {reason}", file=sys.stderr)  # noqa: T201 - a shell would say so
         return NOT_EXECUTABLE if there else NOT_FOUND
     patterns = tuple(phases)
     shown = well_formed(shown_command(command))
@@ -133,7 +133,8 @@ class _Execution:
         flush_ours()
         if os.isatty(2):
             notices.surroundings.newline = "\r\n"
-        environment = {**os.environ, **self._collector.environment(os.environ)}
+        given = environment_given()
+        environment = {**given, **self._collector.environment(given)}
         try:
             try:
                 with SignalRelay(self._hand_on) as wakeups:
@@ -250,7 +251,7 @@ class _Execution:
                 self._remains.look()
                 child.kill(step[0])
                 if step[0] != signal.SIGINT:
-                    self._remains.kill(step[0])
+                    self._remains.kill(step[0], group=child.pid)
                 self._next_step = now + step[1]
 
     def _leaves(self, child: Child, now: float) -> bool:

@@ -17,6 +17,7 @@ import sys
 import termios
 import tty
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, Self
 
 #: Bytes of one read.
@@ -24,6 +25,8 @@ CHUNK: Final = 65_536
 #: Bytes of typed input that wait for the command. While so many wait, we read no more.
 _TYPED: Final = 65_536
 _NAMES: Final = {1: "stdout", 2: "stderr"}
+#: The values of `LC_CTYPE` that Python sets by itself (PEP 538).
+_COERCED: Final = ("C.UTF-8", "C.utf8", "UTF-8")
 
 
 class Child:
@@ -305,6 +308,20 @@ class Child:
         with contextlib.suppress(OSError):
             size = fcntl.ioctl(self._ours[-1], termios.TIOCGWINSZ, struct.pack("HHHH", 0, 0, 0, 0))
             fcntl.ioctl(fd, termios.TIOCSWINSZ, size)
+
+
+def environment_given() -> dict[str, str]:
+    """Return our environment as it was given to us.
+
+    In the C locale, Python sets `LC_CTYPE` for itself and its children (PEP 538). Only Linux tells what there was.
+    """
+    environment = dict(os.environ)
+    if environment.get("LC_CTYPE") in _COERCED:
+        with contextlib.suppress(OSError):
+            names = {part.partition(b"=")[0] for part in Path("/proc/self/environ").read_bytes().split(b"\0")}
+            if b"LC_CTYPE" not in names:
+                del environment["LC_CTYPE"]
+    return environment
 
 
 def _is_terminal(fd: int) -> bool:

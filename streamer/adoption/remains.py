@@ -21,6 +21,7 @@ class Remains:
     def __init__(self, mark: str) -> None:
         self._mark = os.fsencode(mark)
         self._known: set[tuple[int, str]] = set()
+        self._told: set[tuple[int, tuple[int, str]]] = set()
 
     def look(self) -> set[int]:
         """Return the ids of the command's processes that are alive.
@@ -40,11 +41,23 @@ class Remains:
         self._known = {(pid, found[pid][1]) for pid in ours}
         return ours
 
-    def kill(self, number: int) -> None:
-        """Send a signal to each of them."""
-        for pid in self.look():
+    def kill(self, number: int, *, group: int | None = None) -> None:
+        """Send a signal to each of them that has not got it yet: to many programs, a second one means something else.
+
+        Args:
+            number: The signal.
+            group: A process group that was sent the signal as a whole; None: no group was.
+
+        """
+        self.look()
+        for one in self._known:
+            pid = one[0]
+            if (number, one) in self._told:
+                continue
+            self._told.add((number, one))
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, number)
+                if os.getpgid(pid) != group:
+                    os.kill(pid, number)
 
 
 def _processes() -> list[tuple[int, tuple[int, str]]]:

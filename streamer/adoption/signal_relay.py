@@ -8,7 +8,18 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final, Self
 
-_FORWARDED: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+#: Signals that programs send on purpose, but for those of the terminal and of children.
+_NAMED: Final = ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "ALRM", "VTALRM", "PROF", "IO", "PWR", "URG")
+#: Signals that say that the terminal changed, and that the command stops or goes on.
+_OF_TERMINAL: Final = ("WINCH", "TSTP", "CONT")
+
+
+def _forwarded() -> list[int]:
+    """Return the numbers of the signals that the command gets, as far as this system has them; real-time ones too."""
+    named = [getattr(signal, f"SIG{name}", None) for name in (*_NAMED, *_OF_TERMINAL)]
+    first, last = (getattr(signal, name, None) for name in ("SIGRTMIN", "SIGRTMAX"))
+    real_time = range(first, last + 1) if first is not None and last is not None else ()
+    return [number for number in (*named, *real_time) if number is not None]
 
 
 class SignalRelay:
@@ -29,10 +40,9 @@ class SignalRelay:
         for end in (self._reading, self._writing):
             end.setblocking(False)
         self._wakeup = signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
-        for name in (*_FORWARDED, "SIGWINCH", "SIGTSTP", "SIGCONT"):
-            number = getattr(signal, name, None)
+        for number in _forwarded():
             # A signal that is ignored here (by nohup, say) is ignored by the command as well.
-            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            if signal.getsignal(number) != signal.SIG_IGN:
                 self._previous[number] = signal.signal(number, lambda number, _: self._hand_on(number))
         self._previous[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         return self

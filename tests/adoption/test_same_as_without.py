@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -292,3 +293,35 @@ def test_ctrl_z_works_when_all_descriptors_are_redirected(shell: Shell, server: 
     shell.read_until(b"PROMPT> ")
     shell.type("cat out\n")
     shell.read_until(b"got me")
+
+
+def test_a_locale_that_python_sets_for_itself_is_not_the_commands(server: ServerProcess) -> None:
+    given = {
+        name: value for name, value in environment(server).items() if not name.startswith(("LC_", "LANG"))
+    }
+    title = fresh_title()
+    ended_command = subprocess.run(
+        exec_command("--", "env", title=title),
+        env=given,
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert b"LC_CTYPE" not in ended_command.stdout
+
+
+@pytest.mark.parametrize("name", ["ALRM", "RTMIN"])
+def test_a_signal_that_somebody_sends_reaches_the_command(server: ServerProcess, name: str) -> None:
+    script = f"trap 'echo got it; exit 5' {name}; echo ready; while :; do sleep 0.05; done"
+    process = subprocess.Popen(
+        exec_command("--", "bash", "-c", script, title=fresh_title()),
+        env=environment(server),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert b"ready\n" == process.stdout.readline()
+    process.send_signal(getattr(signal, f"SIG{name}"))
+    out, _ = process.communicate(timeout=60)
+    assert (5, b"got it\n") == (process.returncode, out)
