@@ -202,8 +202,8 @@ def item_key(label: str) -> str:
 def bounded_json(value: Any, limit: int) -> Any:
     """Return `value` as plain JSON data within `limit` bytes; else a mapping that says how large it was.
 
-    A value that is nested deeper than `NESTING_LIMIT` counts as too large. `json_form` says how values are shown that
-    JSON has no form for.
+    A note stands for what is nested deeper than `NESTING_LIMIT`. `json_form` says how values are shown that JSON has no
+    form for.
     """
     try:
         # Each value takes a byte and a comma, so more values than bytes are too many.

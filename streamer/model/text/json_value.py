@@ -40,7 +40,7 @@ _VIEWS: Final = (KeysView, ValuesView)
 
 
 class TooLarge(ValueError):
-    """A value has more parts, or is nested deeper, than there may be."""
+    """A value has more parts than there may be."""
 
 
 def json_form(value: Any, *, values: int, depth: int) -> Any:
@@ -49,13 +49,13 @@ def json_form(value: Any, *, values: int, depth: int) -> Any:
     Args:
         value: Any object. Iterators are not read.
         values: The most values that the result may have, in lists, mappings and by themselves.
-        depth: How deep it may be nested.
+        depth: How deep it may be nested. A note stands for what is deeper.
 
     Returns:
         The data, new lists and mappings throughout.
 
     Raises:
-        TooLarge: There are more values, or they are nested deeper.
+        TooLarge: There are more values.
 
     """
     return _Former(values, depth).form(value, 0)
@@ -80,7 +80,7 @@ class _Former:
         if type(value) in _PLAIN:
             return _scalar(value)
         if depth >= self._depth:
-            raise TooLarge(f"nested deeper than {self._depth} levels")
+            return f"… [cut: nested deeper than {self._depth} levels]"
         try:
             return self._form(value, depth)
         except (TooLarge, RecursionError):
