@@ -16,13 +16,14 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from dashboards.session import WINDOW_LINES, LogLine
 from streamer.client.client import Connection, Message, NotFound, OnConnection, StreamerAway, StreamerError
 from streamer.model.events import Entry, Logged
 from streamer.model.reducer import apply, with_retry
 from streamer.model.state import RunState
-from streamer.protocol.frames import Removed, Reset, Snapshot, SnapshotOfAll
+from streamer.protocol.frames import EstimateSaid, Removed, Reset, Snapshot, SnapshotOfAll
 
 logger = logging.getLogger(__name__)
 
@@ -364,6 +365,8 @@ class Feed:
                 self._take_snapshot(message)
             case Snapshot():
                 self._put(message.state)
+            case EstimateSaid():
+                self._take_estimate(message)
             case Removed():
                 self._take_removed(message.run_id)
             case Reset():
@@ -406,6 +409,11 @@ class Feed:
         self._put(apply(state, entry))
         if entry.seq == 1:
             self._link(self._states[run_id])
+
+    def _take_estimate(self, said: EstimateSaid) -> None:
+        state = self._states.get(said.run_id)
+        if state is not None and not state.is_over:
+            self._put(replace(state, estimate=said.estimate))
 
     def _take_removed(self, run_id: str) -> None:
         """Forget a run that is not kept any more, and tell those who list it or look at it."""

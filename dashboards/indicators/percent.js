@@ -6,7 +6,9 @@ function Percent(page) {
   const phase = h("b")
   const now = h("span")
   const result = h("button", {class: "more", type: "button", onclick: () => page.send({type: "result"})}, "See the result")
-  const node = h("div", {class: "progress"}, pct, h("div", {class: "now"}, phase, now, " ", result))
+  const left = h("b")
+  const moment = h("div", {class: "lab"})
+  const node = h("div", {class: "progress"}, pct, h("div", {class: "left"}, left, moment), h("div", {class: "now"}, phase, now, " ", result))
   const show = (state) => {
     if (number.data !== state.number) { number.data = state.number }
     set_text(unit, state.unit)
@@ -14,6 +16,8 @@ function Percent(page) {
     pct.className = `pct ${state.tone ?? ""}`
     set_attribute(pct, "aria-valuenow", state.value)
     set_attribute(pct, "aria-valuetext", state.spoken)
+    set_text(left, state.left)
+    write_parts(moment, state.when)
     set_text(phase, state.phase)
     // A number is not parted from its unit where the line breaks.
     set_text(now, `${state.phase && state.now ? " · " : ""}${state.now.replace(/ (?=[^ ]+\/(s|min|h)$)/, "\u00a0")}`)

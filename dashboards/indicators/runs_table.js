@@ -51,14 +51,14 @@ function RunsTable(page) {
   const draw = ({href}) => {
     const fill = h("i")
     const parts = {title: h("a", {href, dir: "auto"}), about: h("div", {class: "lab"}), chip: h("span"), fill,
-      bar: h("span", {role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100}, fill), progress: h("span"), phase: h("td", {class: "lean phase"}),
+      bar: h("span", {role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100}, fill), progress: h("span"), left: h("span", {class: "lab left"}), phase: h("td", {class: "lean phase"}),
       elapsed: h("td", {class: "lean tight"}), failed: h("td"), began: h("td", {class: "lean tight"}), facts: h("td", {class: "phone lab"})}
     const item = h("tr", {onclick: (event) => { if (!event.target.closest("a") && !getSelection()?.toString()) { location.assign(href) } }},
-      h("td", {class: "name"}, parts.title, parts.about), h("td", {class: "state"}, parts.chip), h("td", {class: "amount tight"}, parts.bar, parts.progress),
+      h("td", {class: "name"}, parts.title, parts.about), h("td", {class: "state"}, parts.chip), h("td", {class: "amount tight"}, parts.bar, parts.progress, parts.left),
       parts.phase, parts.elapsed, parts.failed, parts.began, parts.facts)
     return {item, ...parts}
   }
-  const update = (row, {title, about, chip, bar, fill, progress, phase, elapsed, failed, began, facts}) => {
+  const update = (row, {title, about, chip, bar, fill, progress, left, phase, elapsed, failed, began, facts}) => {
     set_text(title, row.title)
     set_text(about, row.about)
     set_text(chip, row.word)
@@ -69,6 +69,7 @@ function RunsTable(page) {
     set_attribute(bar, "aria-valuenow", row.moving ? null : row.value)
     set_attribute(bar, "aria-valuetext", row.progress)
     set_text(progress, row.progress)
+    set_text(left, row.left === "" ? "" : `${row.left} left`)
     set_text(phase, row.phase)
     set_attribute(phase, "title", row.phase.length > 14 ? row.phase : null)
     set_text(elapsed, row.elapsed)

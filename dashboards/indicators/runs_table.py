@@ -89,6 +89,7 @@ class RunsTable(Following):
             "tone": said.tone,
             "live": said.live,
             "progress": said.progress,
+            "left": "" if said.remaining is None else said.remaining.short,
             "value": round(said.fraction * 100, 1),
             "moving": said.moving,
             "phase": formatting.NOT_KNOWN if queued or not state.phase else formatting.cut(state.phase, 100),

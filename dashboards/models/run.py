@@ -107,7 +107,8 @@ def _said(state: RunState | None) -> dict[str, Any]:
     """Return the parameters that a state says."""
     if state is None:
         return {}
-    remaining = getattr(state, "remaining", None)
+    said = None if state.estimate is None else state.estimate.remaining
+    remaining = None if said is None else {"p10": said.p10, "p50": said.p50, "p90": said.p90}
     return {
         **{name: getattr(state, name) for name in _SAID},
         "outcome": outcome(state),

@@ -47,12 +47,12 @@ class OfRun(Where):
             crumbs = [("Runs", RUNS_HREF), (formatting.cut(model.run_id, 20), "")]
             name = {"missing": "No such run", "away": "Streamer away"}.get(model.connection, "Run")
             return make_where(crumbs, f"{name} · Streamer", owner=self.owner, query=query)
-        title = summary.title
+        title, left = summary.title, summary.remaining
         of_pipeline = "" if state.pipeline is None else Address(pipeline=state.pipeline).query()
         go = RUN_HREF.format(quote(model.retry_run, safe="")) if model.retry_run else ""
         return make_where(
             [("Runs", RUNS_HREF), (title, of_pipeline), (state.run[:SHORT_ID], "")],
-            f"{summary.headline} · {title}",
+            " · ".join(part for part in (summary.headline, left.short if left else "", title) if part),
             owner=self.owner,
             query=query,
             go=go,

@@ -28,10 +28,18 @@ from streamer.protocol.api import (
     reason_of,
 )
 from streamer.protocol.cursor import Cursor
-from streamer.protocol.frames import Removed, Reset, Snapshot, SnapshotOfAll, WireError, read_frame
+from streamer.protocol.frames import (
+    EstimateSaid,
+    Removed,
+    Reset,
+    Snapshot,
+    SnapshotOfAll,
+    WireError,
+    read_frame,
+)
 
 #: The messages that `Client.follow` yields.
-Message = Entry | Snapshot | SnapshotOfAll | Reset | Removed
+Message = Entry | Snapshot | SnapshotOfAll | Reset | Removed | EstimateSaid
 #: The states that `on_connection` is told: a connection is being made, it is open, or the last attempt failed.
 Connection = Literal["connecting", "live", "away"]
 OnConnection = Callable[[Connection, str], None]
@@ -290,6 +298,9 @@ class Stream(abc.ABC, Generic[M]):
             message = read_frame(frame)
         except WireError as error:
             raise ProtocolError(str(error)) from error
+        if isinstance(message, EstimateSaid):
+            # It has no place in the log: the cursor stays.
+            return self._estimate(message)
         if message is None or isinstance(message, Entry | Removed):
             cursor = Cursor.parse(frame.id)
             if cursor is None or not self._moves(cursor):
@@ -338,6 +349,10 @@ class Stream(abc.ABC, Generic[M]):
         """Return what the consumer gets of the word that a run was removed: nothing, where it wants entries."""
         return None
 
+    def _estimate(self, said: EstimateSaid) -> M | None:
+        """Return what the consumer gets of an estimate: nothing, where it wants entries."""
+        return None
+
     def _unknown(self, frame: sse.Frame) -> None:
         """Take note of an entry of a kind that this version does not know."""
 
@@ -356,6 +371,9 @@ class Following(Stream[Message]):
 
     def _removed(self, removed: Removed) -> Message:
         return removed
+
+    def _estimate(self, said: EstimateSaid) -> Message:
+        return said
 
     def _reset(self, reset: Reset) -> Message:
         return reset

@@ -1,6 +1,8 @@
-"""`Estimate` of a run's remaining time, and `Usual`, how long a run takes that is to start. Values; compute nothing."""
+"""`Estimate` of a run's remaining time, `Estimated` as it was said at a time, and `Usual`, before a start. Values."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from msgspec import Struct
 
@@ -29,6 +31,45 @@ class Duration(Struct, frozen=True):
     p10: float
     p50: float
     p90: float
+
+
+#: The basis where there is no estimate.
+NOT_KNOWN_YET: Final = "not known yet"
+
+
+class Estimated(Struct, frozen=True):
+    """An estimate as it was said at a time, as states and streams have it.
+
+    Attributes:
+        time: When it was said, in POSIX seconds.
+        remaining: The remaining time then, in seconds; None: not known.
+        fraction: The share of its whole time that the run had behind it, 0 to 1; None: not known.
+        basis: The basis in words: ``12 earlier runs``.
+        runs: How many earlier runs it rests on; 0: on the run's own pace, or on nothing.
+        weights: The usual seconds of the run's phases in earlier runs, by name; empty: not known.
+    """
+
+    time: float
+    remaining: Duration | None = None
+    fraction: float | None = None
+    basis: str = NOT_KNOWN_YET
+    runs: int = 0
+    weights: dict[str, float] = {}
+
+    def at(self, now: float) -> Estimate | None:
+        """Return the estimate at another time: the end stays, and the time until then passes; None: nothing is known.
+
+        Args:
+            now: POSIX seconds.
+
+        """
+        if self.remaining is None or self.fraction is None:
+            return None
+        passed = max(now - self.time, 0.0)
+        p10, p50, p90 = (
+            max(value - passed, 0.0) for value in (self.remaining.p10, self.remaining.p50, self.remaining.p90)
+        )
+        return Estimate(p10, p50, p90, self.fraction, self.basis)
 
 
 class Usual(Struct, frozen=True):

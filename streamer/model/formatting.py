@@ -136,6 +136,37 @@ def duration(seconds: float | None) -> str:
     return f"{whole} s"
 
 
+def rough(seconds: float) -> str:
+    """Write a time that is still to come: the coarser the longer it is: ``25 s``, ``12 min``, ``1 h 25 min``, ``9 h``.
+
+    Args:
+        seconds: The seconds; below 0 counts as 0.
+
+    """
+    seconds = max(seconds, 0.0)
+    for least, step in ((36_000, 3600), (10_800, 900), (3_600, 300), (570, 60), (57.5, 30), (9.5, 5)):
+        if seconds >= least:
+            return duration(max(round(seconds / step), 1) * step)
+    return f"{math.ceil(seconds)} s"
+
+
+def rough_range(low: float, high: float) -> str:
+    """Write a range of times to come: ``9 to 17 min``; both ends' units where they differ.
+
+    Args:
+        low: The lower end, in seconds.
+        high: The upper end, in seconds.
+
+    """
+    first, last = rough(low), rough(high)
+    number, _, unit = first.partition(" ")
+    if first == last:
+        return first
+    return (
+        f"{number} to {last}" if last.count(" ") == 1 and last.endswith(f" {unit}") else f"{first} to {last}"
+    )
+
+
 def ago(seconds: float | None) -> str:
     """Write an age: ``just now``, ``2 s ago``, ``3 min ago``."""
     if seconds is None:

@@ -324,6 +324,7 @@ def _ended(state: RunState, event: Completed | RunFailed | RunCancelled, time: f
         rate=None,
         message=event.message,
         bars=tuple(ended_bar(bar) for bar in state.bars),
+        estimate=None,
         # Nobody looks after it any more.
         process=None if state.process is None else replace(state.process, alive=None, doing=""),
     )

@@ -29,10 +29,22 @@ from streamer.model.state import CancelState, RunState
 from streamer.model.timestamps import format_time
 
 
-def advance(state: RunState, entries: Iterable[Entry]) -> tuple[RunState, list[Entry]]:
-    """Apply new entries of a run that is under way; return its state, and the entries with their events settled.
+def advance(
+    state: RunState, entries: Iterable[Entry], share: float | None = None
+) -> tuple[RunState, list[Entry]]:
+    """Apply new entries of a run that is under way.
 
     A terminal event is the last: what stands behind it is passed over.
+
+    Args:
+        state: The run's state before them.
+        entries: The entries, in order.
+        share: The share of its time that the run has behind it, 0 to 1, which is its progress then; None: its progress
+            is by the declared weights.
+
+    Returns:
+        The state, and the entries with their events settled.
+
     """
     settled: list[Entry] = []
     for are_lines, group in groupby(entries, _is_line):
@@ -43,7 +55,10 @@ def advance(state: RunState, entries: Iterable[Entry]) -> tuple[RunState, list[E
             settled += _settled_lines(lines, state.phase)
             continue
         for entry in group:
+            reached = state.progress
             state = apply(state, entry)
+            if share is not None and not state.is_over:
+                state = replace(state, progress=max(reached, min(int(share * 100), 99)))
             settled.append(_settled(state, entry))
             if state.is_over:
                 return state, settled

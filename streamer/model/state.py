@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from streamer.model.estimate import Estimated
 from streamer.model.events import (
     TERMINAL,
     Bar,
@@ -133,7 +134,8 @@ class RunState(Struct, frozen=True, rename="camel"):
     `unreached` are the phases of which a run that was cancelled or failed left items.
 
     `managed`: the streamer executes it. `retry_of` is the run that this one repeats, `retried_by` are those that repeat
-    it: the newest `RETRIES_LISTED`; these alone are no fact of this run's own entries.
+    it: the newest `RETRIES_LISTED`. `estimate` is what the streamer last said of the remaining time. These two alone
+    are no facts of this run's own entries; the log keeps no estimate.
     """
 
     run: str
@@ -177,6 +179,7 @@ class RunState(Struct, frozen=True, rename="camel"):
     retry_of: str | None = None
     retry_items: str = ""
     retried_by: tuple[str, ...] = ()
+    estimate: Estimated | None = None
 
     @property
     def program_beside(self) -> str:

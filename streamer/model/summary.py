@@ -13,7 +13,6 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from streamer.model import formatting
-from streamer.model.estimate import Estimate
 from streamer.model.events import Outcome
 from streamer.model.palette import Tone
 from streamer.model.percentages import has_outgrown, is_outgrown
@@ -93,7 +92,7 @@ class PhaseSummary(Struct, frozen=True):
         kind: How it stands.
         mark: One character for `kind`.
         tone: The meaning of its colour.
-        share: Its part of the whole, 0 to 1, by the declared weights.
+        share: Its part of the whole, 0 to 1: of the usual time in earlier runs, else of the declared weights.
         fraction: How much of the segment is filled, 0 to 1. A skipped phase fills nothing.
         percent: The whole percent that is shown; None where it is not known or says nothing.
         moving: It works, and how much there is to do is not known.
@@ -113,6 +112,29 @@ class PhaseSummary(Struct, frozen=True):
     counts: str
     seconds: float | None
     words: tuple[str, ...]
+
+
+class Remaining(Struct, frozen=True):
+    """The remaining time of a run in words.
+
+    Attributes:
+        left: The middle of it, as a sentence: ``about 12 min left``.
+        short: The same alone: ``12 min``; empty where it is not known.
+        band: From the 10th to the 90th percentile: ``9 to 17 min``; empty where that says no more.
+        end: When the run is over by the middle, in POSIX seconds, to the minute; None: not known.
+        basis: The basis: ``from 12 earlier runs``.
+    """
+
+    left: str
+    short: str
+    band: str
+    end: int | None
+    basis: str
+
+    @property
+    def sentence(self) -> str:
+        """All of it but the end: ``about 12 min left, 9 to 17 min, from 12 earlier runs``."""
+        return ", ".join(part for part in (self.left, self.band, self.basis) if part)
 
 
 class Summary(Struct, frozen=True):
@@ -144,7 +166,7 @@ class Summary(Struct, frozen=True):
         failed: How many items failed.
         warnings: How many log lines are warnings.
         failures: How many failed, at the end of how many; empty without any.
-        remaining: The sentence about the remaining time; empty without an estimate.
+        remaining: The remaining time; None where nothing is said of it.
     """
 
     run: str
@@ -172,7 +194,7 @@ class Summary(Struct, frozen=True):
     failed: int
     warnings: int
     failures: str
-    remaining: str
+    remaining: Remaining | None
 
     @property
     def percent_words(self) -> str:
@@ -252,12 +274,21 @@ def failures(state: RunState) -> str:
     )
 
 
-def percent(state: RunState, estimate: Estimate | None = None) -> int | None:
-    """Return the whole percent that is shown, rounded down.
+def share_of_time(state: RunState) -> float | None:
+    """Return the share of its time that a run has behind it, 0 to 1, where earlier runs tell; else None.
 
     Args:
         state: The state of the run.
-        estimate: The estimate of its remaining time; None: there is none, and the declared weights count.
+    """
+    said = state.estimate
+    return None if said is None or not said.runs or state.is_over else said.fraction
+
+
+def percent(state: RunState) -> int | None:
+    """Return the whole percent that is shown, rounded down: of the run's time, else of the declared weights.
+
+    Args:
+        state: The state of the run.
 
     Returns:
         The percentage from 0 to 99; 100 for a run that completed. None where it is not known: the run is queued,
@@ -267,8 +298,9 @@ def percent(state: RunState, estimate: Estimate | None = None) -> int | None:
         return 100
     if state.status == "queued":
         return None
-    if estimate is not None and not state.is_over:
-        return min(max(int(estimate.fraction * 100), 0), 99)
+    share = share_of_time(state)
+    if share is not None:
+        return min(max(int(share * 100), 0), 99)
     if (not state.overall_progress and not _is_measured(state)) or is_outgrown(state):
         return None
     return min(max(int(state.overall_progress), 0), 99)
@@ -296,21 +328,18 @@ def title(state: RunState) -> str:
     return formatting.cut(state.title or state.pipeline or state.run, TITLE_SHOWN)
 
 
-def summarise(
-    state: RunState, now: float, estimate: Estimate | None = None, *, away_seconds: float | None = None
-) -> Summary:
+def summarise(state: RunState, now: float, *, away_seconds: float | None = None) -> Summary:
     """Put a run into numbers and words.
 
     Args:
         state: The state of the run.
         now: The time in POSIX seconds, by the clock of the surface.
-        estimate: The estimate of its remaining time; None: there is none.
         away_seconds: For how long the surface has had no connection to the streamer, in seconds; None: it has one.
 
     Returns:
         The summary, the same for the same arguments.
     """
-    shown = percent(state, estimate)
+    shown = percent(state)
     unit = formatting.cut(state.unit, UNIT_SHOWN)
     # Of a complete run nothing is left to do: the rest of a loop that was left is no work.
     is_short = state.status == "complete" and state.total is not None and (state.done or 0) < state.total
@@ -334,7 +363,7 @@ def summarise(
         percent=shown,
         number=number,
         unit=of,
-        fraction=_fraction(state, shown, estimate),
+        fraction=_fraction(state, shown),
         kind=_done(state) if state.status == "complete" else _RUN_KINDS.get(state.status, "active"),
         moving=live and shown is None,
         live=live,
@@ -350,7 +379,7 @@ def summarise(
         failed=state.results.failed,
         warnings=state.warnings,
         failures=failures(state),
-        remaining=_remaining(state, estimate),
+        remaining=_remaining(state, now),
     )
 
 
@@ -364,11 +393,12 @@ def _number(state: RunState, shown: int | None, unit: str) -> tuple[str, str]:
     return number, of
 
 
-def _fraction(state: RunState, shown: int | None, estimate: Estimate | None) -> float:
+def _fraction(state: RunState, shown: int | None) -> float:
     if shown is None:
         return 0.0
-    if estimate is not None and not state.is_over:
-        return min(max(estimate.fraction, 0.0), 0.9999)
+    share = share_of_time(state)
+    if share is not None:
+        return min(max(share, 0.0), 0.9999)
     return min(max(state.overall_progress / 100, 0.0), 1.0)
 
 
@@ -407,33 +437,52 @@ def _now(state: RunState, shown: int | None, counts: str, rate: str) -> str:
     return formatting.cut(state.message, MESSAGE_SHOWN) or ("" if state.phase else "Working")
 
 
-def _remaining(state: RunState, estimate: Estimate | None) -> str:
-    """Say how long it will take, and how sure that is: a range, where the range is wide."""
-    if estimate is None or state.is_over:
-        return ""
-    sooner, about, later = (
-        formatting.duration(max(value, 0.0)) for value in (estimate.p10, estimate.p50, estimate.p90)
+def _remaining(state: RunState, now: float) -> Remaining | None:
+    """Put what was said of the remaining time into words."""
+    if state.estimate is None or state.is_over or state.status not in ("running", "stalled"):
+        return None
+    estimate = state.estimate.at(now)
+    if estimate is None:
+        said = "" if state.status == "stalled" else "time left not known yet"
+        return Remaining(said, "", "", None, "") if said else None
+    short = formatting.rough(estimate.p50)
+    band = formatting.rough_range(estimate.p10, estimate.p90)
+    is_close = formatting.rough(estimate.p10) == formatting.rough(estimate.p90)
+    return Remaining(
+        left=f"about {short} left",
+        short=short,
+        band="" if is_close else band,
+        end=round((now + estimate.p50) / 60) * 60,
+        basis=estimate.basis if estimate.basis.startswith("longer") else f"from {estimate.basis}",
     )
-    said = f"about {about} left" if sooner == later else f"about {about} left, {sooner} to {later}"
-    return f"{said} ({estimate.basis})" if estimate.basis else said
-
-
-# -- phases ------------------------------------------------------------------------------------------------------------
 
 
 def _phases(state: RunState, now: float, live: bool) -> tuple[PhaseSummary, ...]:
     """Put the phases into numbers and words, in their order; their shares add up to 1."""
-    whole = sum(phase.weight for phase in state.phases)
-    return tuple(_phase(phase, state, now, whole, live) for phase in state.phases)
+    weights = _weights(state)
+    whole = sum(weights)
+    shares = [weight / whole if whole > 0 else 1 / len(weights) for weight in weights]
+    return tuple(
+        _phase(phase, state, now, share, live) for phase, share in zip(state.phases, shares, strict=True)
+    )
 
 
-def _phase(phase: PhaseState, state: RunState, now: float, whole: float, live: bool) -> PhaseSummary:
+def _weights(state: RunState) -> list[float]:
+    """Return the weights in force, phase by phase: the usual times in earlier runs, else the declared ones."""
+    usual = {} if share_of_time(state) is None or state.estimate is None else state.estimate.weights
+    if usual and all(phase.name in usual for phase in state.phases):
+        # A phase of next to no time stays in sight.
+        least = 0.01 * sum(usual.values())
+        return [max(usual[phase.name], least) for phase in state.phases]
+    return [phase.weight for phase in state.phases]
+
+
+def _phase(phase: PhaseState, state: RunState, now: float, share: float, live: bool) -> PhaseSummary:
     kind = _kind(phase, state)
     is_done = phase.status == "finished"
     shown = 100 if is_done else _phase_percent(phase, kind)
     seconds = _seconds(phase, state, now)
     counts = formatting.done_of(phase.done, phase.total, formatting.cut(phase.unit, UNIT_SHOWN))
-    share = phase.weight / whole if whole > 0 else 1 / len(state.phases)
     return PhaseSummary(
         name=formatting.cut(phase.name, PHASE_SHOWN),
         kind=kind,

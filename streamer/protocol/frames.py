@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from streamer.model.estimate import Estimated
 from streamer.model.events import (
     KINDS,
     Entry,
@@ -30,8 +31,9 @@ from streamer.protocol.cursor import Cursor
 SNAPSHOT: Final = "snapshot"
 RESET: Final = "reset"
 REMOVED: Final = "removed"
+ESTIMATE: Final = "estimate"
 #: Every name an `event:` line of a stream can have.
-FRAME_KINDS: Final = (*KINDS, SNAPSHOT, RESET, REMOVED)
+FRAME_KINDS: Final = (*KINDS, SNAPSHOT, RESET, REMOVED, ESTIMATE)
 _NAMES: Final = {name: name.encode() for name in KINDS}
 
 
@@ -65,6 +67,13 @@ class Removed(Struct, frozen=True):
     offset: int
     run_id: str
     time: float
+
+
+class EstimateSaid(Struct, frozen=True):
+    """The estimate of a run that was said now. It is in no log, has no place, and the next one takes its place."""
+
+    run_id: str
+    estimate: Estimated
 
 
 def _escape_non_ascii(error: UnicodeError) -> tuple[str, int]:
@@ -182,6 +191,7 @@ def state_data(state: RunState, **more: Any) -> dict[str, Any]:
     """Return a state as plain data, its times in RFC 3339, with its outcome and `more` beside its fields."""
     data: dict[str, Any] = msgspec.to_builtins(state)
     _map_times(data, format_time)
+    data["estimate"] = None if state.estimate is None else estimate_data(state.estimate)
     return {**data, "outcome": state.outcome, **more}
 
 
@@ -193,9 +203,30 @@ def read_state(data: Any) -> RunState:
             if data.get(part) is not None:
                 data[part] = dict(data[part])
         _map_times(data, parse_time)
+        if data.get("estimate") is not None:
+            data["estimate"] = read_estimate(data["estimate"])
         return msgspec.convert(data, RunState)
     except (TypeError, ValueError, AttributeError) as error:
         raise WireError(f"expected a run's state, received {str(data)[:100]!r}: {error}") from error
+
+
+def estimate_data(estimate: Estimated) -> dict[str, Any]:
+    """Return an estimate as plain data: `remaining` in seconds from its `time`, and `end` as times in RFC 3339."""
+    data: dict[str, Any] = msgspec.to_builtins(estimate)
+    end = None
+    if estimate.remaining is not None:
+        end = {name: format_time(estimate.time + seconds) for name, seconds in data["remaining"].items()}
+    return {**data, "time": format_time(estimate.time), "end": end}
+
+
+def read_estimate(data: Any) -> Estimated:
+    """Read what `estimate_data` wrote; further keys are ignored. Raises `TypeError` or `ValueError`."""
+    return msgspec.convert({**data, "time": parse_time(data["time"])}, Estimated)
+
+
+def estimate_line(said: EstimateSaid) -> bytes:
+    """Return an estimate's JSON in a stream."""
+    return to_json({"event": ESTIMATE, "run": said.run_id, **estimate_data(said.estimate)})
 
 
 def _map_times(data: dict[str, Any], convert: Any) -> None:
@@ -263,7 +294,9 @@ def removed_frame(removed: Removed, epoch: str) -> bytes:
     return entry_frame(epoch, removed.offset, REMOVED, to_json(data))
 
 
-def read_frame(frame: sse.Frame) -> Entry | Snapshot | SnapshotOfAll | Reset | Removed | None:
+def read_frame(
+    frame: sse.Frame,
+) -> Entry | Snapshot | SnapshotOfAll | Reset | Removed | EstimateSaid | None:
     """Read a frame of a stream; None for a kind that this version does not know. Raises `WireError`."""
     if frame.event not in FRAME_KINDS:
         return None
@@ -274,18 +307,27 @@ def read_frame(frame: sse.Frame) -> Entry | Snapshot | SnapshotOfAll | Reset | R
                 return Reset(str(data["reason"]))
             cursor = Cursor.parse(data["cursor"])
             if cursor is None:
-                raise WireError(f"expected a cursor EPOCH-OFFSET, received {data['cursor']!r}")
+                raise _not_a_cursor("a cursor", data["cursor"])
             if "runs" in data:
                 return SnapshotOfAll(tuple(read_state(state) for state in data["runs"]), cursor)
             return Snapshot(read_state(data), cursor)
+        if frame.event == ESTIMATE:
+            data = msgspec.json.decode(frame.data)
+            return EstimateSaid(str(data["run"]), read_estimate(data))
         cursor = Cursor.parse(frame.id)
         if cursor is None:
-            raise WireError(f"expected an id EPOCH-OFFSET, received {frame.id!r}")
+            raise _not_a_cursor("an id", frame.id)
         if frame.event == REMOVED:
             return _read_removed(cursor.offset, msgspec.json.decode(frame.data))
         return read_entry(frame.data, cursor.offset)
-    except (KeyError, TypeError, msgspec.DecodeError, RecursionError) as error:
+    except WireError:
+        raise
+    except (KeyError, TypeError, ValueError, msgspec.DecodeError, RecursionError) as error:
         raise WireError(f"frame {frame.event} {frame.id}: {error}") from error
+
+
+def _not_a_cursor(name: str, received: Any) -> WireError:
+    return WireError(f"expected {name} EPOCH-OFFSET, received {received!r}")
 
 
 def _read_removed(offset: int, data: Any) -> Removed:

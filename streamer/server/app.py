@@ -23,7 +23,11 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from streamer.client.discovery import DataFolderBusy
+from streamer.model.estimate import Estimated
+from streamer.model.state import RunState
+from streamer.protocol.frames import ESTIMATE, EstimateSaid, estimate_line
 from streamer.server.catalog import Catalog
+from streamer.server.estimates.live import LiveEstimates
 from streamer.server.execution.base import Backend
 from streamer.server.execution.process import ProcessBackend
 from streamer.server.fan_out.hub import Hub
@@ -32,11 +36,13 @@ from streamer.server.http.cancel import CancelHandler, TicketHandler
 from streamer.server.http.cancel_tickets import Tickets
 from streamer.server.http.event_streams import AllEventsHandler
 from streamer.server.http.handler import NotFoundHandler, Parts
+from streamer.server.http.history import EstimatesHandler, HistoryHandler
 from streamer.server.http.ingest import IngestHandler
 from streamer.server.http.lines import FailuresHandler, LinesHandler
 from streamer.server.http.pipelines import EstimateHandler, FormHandler, PipelinesHandler
 from streamer.server.http.runs import RetryHandler, RunHandler, RunsHandler, StartHandler
 from streamer.server.http.service import LiveHandler, MetricsHandler, OpenApiHandler, ReadyHandler
+from streamer.server.log.base import Appended
 from streamer.server.log.retention import Retention
 from streamer.server.log.sqlite import SqliteLog
 from streamer.server.metrics import Metrics
@@ -85,6 +91,8 @@ def routes(parts: Parts) -> list[tuple[str, type[RequestHandler], dict[str, Any]
             (rf"/api/runs/{_RUN}/retry", RetryHandler),
             (rf"/api/runs/{_RUN}/badge\.svg", BadgeHandler),
             (rf"/api/runs/{_RUN}/line", LineHandler),
+            (rf"/api/runs/{_RUN}/estimates", EstimatesHandler),
+            (r"/api/history", HistoryHandler),
             (r"/api/events", AllEventsHandler),
             (r"/api/health/live", LiveHandler),
             (r"/api/health/ready", ReadyHandler),
@@ -106,6 +114,7 @@ class Streamer:
     hub: Hub
     runs: Runs
     catalog: Catalog
+    estimates: LiveEstimates
 
     def __init__(
         self,
@@ -170,8 +179,17 @@ class Streamer:
             self.catalog = Catalog(settings.pipelines)
             backend = self._backend_factory(settings)
             stack.push_async_callback(backend.close)
+            self.estimates = LiveEstimates(
+                self.log, settings.data / "estimates.sqlite", states=self._live_states
+            )
+            stack.push_async_callback(self.estimates.close)
             self.runs = Runs(
-                log=self.log, catalog=self.catalog, backend=backend, settings=settings, readers=readers
+                log=self.log,
+                catalog=self.catalog,
+                backend=backend,
+                settings=settings,
+                readers=readers,
+                with_estimate=self.estimates.with_estimate,
             )
             stack.push_async_callback(self.runs.close)
             self.hub = Hub(
@@ -179,9 +197,12 @@ class Streamer:
                 settings,
                 readers=readers,
                 counts=self.metrics.counts,
-                on_appended=self.runs.on_appended,
+                on_appended=self._appended,
+                on_removed=self.estimates.removed,
             )
             stack.push_async_callback(self._end_streams)
+            self.estimates.is_followed = self.hub.is_followed
+            self.estimates.tell = self._tell
             if sockets:
                 self._server = HTTPServer(
                     self.application(), max_header_size=32_768, idle_connection_timeout=_IDLE_SECONDS
@@ -189,9 +210,22 @@ class Streamer:
                 self.announce(_address(settings.host, sockets[0].getsockname()[1]))
                 stack.callback((settings.data / "streamer.json").unlink, missing_ok=True)
             await self.runs.open()
+            estimating = loop.create_task(self.estimates.run_forever(), name="streamer-estimates")
+            stack.push_async_callback(_cancelled, estimating)
             if self._server is not None:
                 self._server.add_sockets(sockets)
             self._stack = stack.pop_all()
+
+    def _live_states(self) -> list[RunState]:
+        return self.runs.live_states()
+
+    def _appended(self, appended: Appended) -> None:
+        self.runs.on_appended(appended)
+        if appended.state.is_over:
+            self.estimates.ended(appended.state)
+
+    def _tell(self, run_id: str, estimate: Estimated) -> None:
+        self.hub.tell(run_id, ESTIMATE, estimate_line(EstimateSaid(run_id, estimate)))
 
     async def _end_streams(self) -> None:
         if self._server is not None:
@@ -238,6 +272,12 @@ def _address(host: str, port: int) -> str:
     if host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    """Cancel a task, and return when it has ended."""
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _close_all(sockets: list[socket.socket]) -> None:

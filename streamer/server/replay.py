@@ -17,9 +17,10 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from streamer.model.estimate import NOT_KNOWN_YET
 from streamer.model.estimates.calibration import factor_of, miss_of
 from streamer.model.estimates.estimator import MOST_GHOSTS, UPPER, Estimator, Raw
-from streamer.model.estimates.shown import NOT_KNOWN_YET, Shown, basis_of
+from streamer.model.estimates.shown import Shown, basis_of
 from streamer.model.estimates.timeline import Timeline
 from streamer.model.timestamps import parse_time
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streamer.model.estimate import Estimate
+from streamer.model.estimate import NOT_KNOWN_YET, Duration, Estimated
 from streamer.model.events import (
     Completed,
     Entry,
@@ -71,6 +71,12 @@ def over(status: str, success: int, failed: int, **changes: object) -> RunState:
     )
 
 
+def estimated(state, **more):
+    """Return a state with an estimate of this moment."""
+    fields = {"remaining": Duration(540, 720, 1020), "fraction": 0.4, "basis": "12 earlier runs", "runs": 12}
+    return replace(state, estimate=Estimated(NOW, **{**fields, **more}))
+
+
 def said(state: RunState, **more: object) -> Summary:
     return summarise(state, NOW, **more)
 
@@ -125,16 +131,45 @@ def test_a_run_in_words(state, expected):
     ],
 )
 def test_an_estimate_gives_the_percentage_while_a_run_goes_on(state, fraction, shown):
-    assert shown == said(state, estimate=Estimate(60, 90, 150, fraction)).percent
+    assert shown == said(estimated(state, fraction=fraction)).percent
 
 
-def test_the_remaining_time_is_a_range_with_its_basis():
-    estimate = Estimate(60, 90, 150, 0.4, "12 earlier runs")
-    assert (
-        "about 1 min 30 s left, 1 min to 2 min 30 s (12 earlier runs)"
-        == said(LOADING, estimate=estimate).remaining
-    )
-    assert ("", "") == (said(LOADING).remaining, said(over("complete", 1, 0), estimate=estimate).remaining)
+@pytest.mark.parametrize(
+    ("estimate", "left", "band", "basis"),
+    [
+        ({}, "about 12 min left", "9 to 17 min", "from 12 earlier runs"),
+        ({"basis": "longer than 11 of 12 earlier runs"},
+         "about 12 min left", "9 to 17 min", "longer than 11 of 12 earlier runs"),
+        ({"remaining": Duration(41, 42, 43)}, "about 40 s left", "40 to 45 s", "from 12 earlier runs"),
+        ({"remaining": Duration(4, 4, 4)}, "about 4 s left", "", "from 12 earlier runs"),
+        ({"remaining": Duration(1800, 5000, 90_000)},
+         "about 1 h 25 min left", "30 min to 1 d 1 h", "from 12 earlier runs"),
+        ({"remaining": None, "fraction": None, "runs": 0, "basis": NOT_KNOWN_YET},
+         "time left not known yet", "", ""),
+    ],
+)  # fmt: skip
+def test_the_remaining_time_is_said_roughly_with_its_range_and_basis(estimate, left, band, basis):
+    remaining = said(estimated(LOADING, **estimate)).remaining
+    assert (left, band, basis) == (remaining.left, remaining.band, remaining.basis)
+
+
+def test_nothing_is_said_of_the_time_that_is_left_before_an_estimate_and_after_the_end():
+    assert said(LOADING).remaining is None
+    assert said(estimated(over("complete", 1, 0))).remaining is None
+
+
+def test_the_time_that_is_left_passes_until_the_next_estimate():
+    state = estimated(LOADING, remaining=Duration(5, 25, 60))
+    later = summarise(state, NOW + 15)
+    assert ("about 10 s left", "0 to 45 s") == (later.remaining.left, later.remaining.band)
+
+
+def test_phases_have_the_weights_of_their_usual_times_where_earlier_runs_tell():
+    weights = {"validate": 10.0, "load": 80.0, "summarise": 0.0}
+    shares = [phase.share for phase in said(estimated(LOADING, weights=weights)).phases]
+    assert [10, 80, 0.9] == [round(share * 90.9, 3) for share in shares]
+    own = estimated(LOADING, weights=weights, runs=0)
+    assert [phase.share for phase in said(LOADING).phases] == [phase.share for phase in said(own).phases]
 
 
 def test_phases_have_mark_tone_and_wordings_for_every_width():
@@ -205,14 +240,15 @@ def test_nothing_is_said_of_the_life_of_a_run_while_the_streamer_is_away():
     assert ("Complete", "ok", "") == (ended.word, ended.tone, ended.life)
 
 
-@given(histories, st.floats(-1e6, 1e6), st.none() | st.floats(-1, 2))
-def test_a_summary_is_never_better_than_the_run(drawn, later, share):
+@given(histories, st.floats(-1e6, 1e6), st.none() | st.floats(-1, 2), st.integers(0, 3))
+def test_a_summary_is_never_better_than_the_run(drawn, later, share, runs):
     state = fold(RunState(run="r1"), history(drawn))
-    estimate = None if share is None else Estimate(1.0, 2.0, 3.0, share)
-    summary = summarise(state, 1000.0 + later, estimate)
+    if share is not None:
+        state = estimated(state, remaining=Duration(1.0, 2.0, 3.0), fraction=share, runs=runs)
+    summary = summarise(state, 1000.0 + later)
     assert (summary.percent == 100) == (state.status == "complete")
     assert summary.percent is None or 0 <= summary.percent <= 100
-    assert summary.percent == percent(state, estimate)
+    assert summary.percent == percent(state)
     assert 0 <= summary.fraction <= 1
     assert (summary.outcome is None) == (not state.is_over)
     assert summary.outcome == outcome(state)

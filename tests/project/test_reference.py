@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from streamer.model.estimate import Duration, Estimated
+from streamer.protocol.frames import estimate_data
 from tests.api_support import Api, Producer, data_of, ndjson, running
 from tests.support import ROOT
 
@@ -81,6 +83,8 @@ async def answers(api: Api) -> dict[str, Any]:
         {"event": "failure", "item": "7", "phase": "first", "error": error}, {"event": "complete"}
     )
     got["retry"] = (await api.http.post(f"{running.path}/retry")).json()
+    said = Estimated(1_700_000_000.0, Duration(1.0, 2.0, 3.0), 0.5, "3 earlier runs", 3, {"count": 0.5})
+    got["estimate"] = estimate_data(said)
     async with api.stream(f"{producer.path}/events?from=start") as stream:
         got["complete"] = data_of((await stream.rest())[-1])
     return got

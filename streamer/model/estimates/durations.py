@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamer.model.estimate import Duration, Usual
+from streamer.model.estimate import NOT_KNOWN_YET, Duration, Usual
 from streamer.model.estimates.calibration import factor_of
 from streamer.model.estimates.estimator import MOST_GHOSTS, Estimator
-from streamer.model.estimates.shown import NOT_KNOWN_YET, basis_of
+from streamer.model.estimates.shown import basis_of
 from streamer.model.estimates.timeline import Timeline
 from streamer.model.state import RunState
 

@@ -232,5 +232,5 @@ def _strangeness(timeline: Timeline, runs: Sequence[object]) -> float:
             if isinstance(one, int | float) and not isinstance(one, bool) and 0 < one < np.inf
         ]
         if numbers:
-            unlike = max(unlike, min(abs(float(np.log(value / one))) for one in numbers))
+            unlike = max(unlike, min(abs(float(np.log(value) - np.log(one))) for one in numbers))
     return 0.25 * min(unlike, _FARTHEST) ** 2

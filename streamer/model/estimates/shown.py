@@ -11,17 +11,20 @@ from streamer.model.estimate import Estimate
 STEADY: Final = 0.02
 #: The fraction stays below this until the run is over.
 MOST: Final = 0.998
-#: The basis where there is no estimate.
-NOT_KNOWN_YET: Final = "not known yet"
 
 
 class Shown:
-    """Smooths the estimates of one run. Call `say` for each, in their order."""
+    """Smooths the estimates of one run. Call `say` for each, in their order.
 
-    def __init__(self) -> None:
+    Args:
+        reached: The fraction that was said before, 0 to 1.
+
+    """
+
+    def __init__(self, reached: float = 0.0) -> None:
         self._end = math.nan
         self._then = 0.0
-        self._fraction = 0.0
+        self._fraction = reached
 
     def say(self, elapsed: float, p10: float, p50: float, p90: float, basis: str) -> Estimate | None:
         """Return the estimate that is said; None where nothing is known.

@@ -18,6 +18,8 @@ Array = npt.NDArray[np.float64]
 #: A gap between two reports is a standstill beyond so many of the phase's usual gaps, and so many seconds.
 STANDSTILL_GAPS: Final = 10.0
 STANDSTILL_SECONDS: Final = 10.0
+#: The names of what a phase computes of its reports once.
+_COMPUTED: Final = ("reports", "_changed", "steps", "moved", "grows", "fractions")
 #: A total grows when the last one is so much more than the first.
 _GROWTH: Final = 1.2
 
@@ -36,6 +38,16 @@ class PhaseTimeline:
     skipped: float | None = None
     declared: bool = False
     rows: list[tuple[float, float, float, float]] = field(default_factory=list)
+
+    def add(self, row: tuple[float, float, float, float]) -> None:
+        """Add a report to a phase that is under way; what was computed of the earlier ones is void."""
+        self.rows.append(row)
+        self.changed()
+
+    def changed(self) -> None:
+        """Forget what was computed of the reports."""
+        for name in _COMPUTED:
+            vars(self).pop(name, None)
 
     @functools.cached_property
     def reports(self) -> Array:

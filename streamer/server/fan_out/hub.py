@@ -46,7 +46,10 @@ _ROTATION: Final = 0.1
 
 
 class Hub:
-    """See the module. `on_appended` is told of every append, in the loop, before subscribers are written to."""
+    """See the module. `on_appended` is told of every append, in the loop, before subscribers are written to.
+
+    `on_removed` is told of every run that was removed.
+    """
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Hub:
         readers: Executor,
         counts: StreamCounts,
         on_appended: Callable[[Appended], None],
+        on_removed: Callable[[str], None] | None = None,
         chance: random.Random | None = None,
     ) -> None:
         self._log = log
@@ -63,6 +67,7 @@ class Hub:
         self._readers = readers
         self._counts = counts
         self._on_appended = on_appended
+        self._on_removed = on_removed
         self._chance = chance or random.Random()  # noqa: S311 - jitter
         self._loop = asyncio.get_running_loop()
         # The listener first: what is stored in between comes twice rather than never, and twice does no harm.
@@ -124,6 +129,8 @@ class Hub:
             run_id = batch.run_id
             if isinstance(batch, Removed):
                 self._changed.add(run_id)
+                if self._on_removed is not None:
+                    self._on_removed(run_id)
                 self._tail.append_word(batch.offset, removed_frame(batch, self._log.epoch))
                 continue
             if batch.entries and run_id not in self._tail:
@@ -402,6 +409,27 @@ class Hub:
         last = stored[end - 1]
         ended = run_id is not None and last.kind in TERMINAL_KINDS
         return Frames(frames[:end], last.offset, ended=ended)
+
+    # -- words without a place in the log ------------------------------------------------------------------------------
+
+    def is_followed(self, run_id: str) -> bool:
+        """Return whether somebody follows a run, or all runs."""
+        return run_id in self._subscribers or None in self._subscribers
+
+    def tell(self, run_id: str, kind: str, data: bytes) -> None:
+        """Write a word to those who follow a run and are up to date. It is in no log; others never get it.
+
+        Args:
+            run_id: The run.
+            kind: The event's name.
+            data: Its JSON.
+
+        """
+        now = self._loop.time()
+        for key in (run_id, None):
+            for subscriber in tuple(self._subscribers.get(key, ())):
+                if subscriber.is_ready:
+                    subscriber.write(subscriber.style.word(kind, data), now)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 

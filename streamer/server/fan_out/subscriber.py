@@ -72,6 +72,18 @@ class Style(Struct, frozen=True):
         """Return a snapshot's frame."""
         return sse.encode_data_only(snapshot_data(snapshot)) if self.data_only else snapshot_frame(snapshot)
 
+    def word(self, kind: str, data: bytes) -> bytes:
+        """Return a frame without an id as it is sent: it has no place in the log.
+
+        Args:
+            kind: The event's name.
+            data: Its JSON.
+
+        """
+        return self.part(
+            sse.encode_data_only(data) if self.data_only else sse.encode(data, event=kind, id=None)
+        )
+
     def reset(self, reset: Reset, run_id: str | None) -> bytes:
         """Return a reset's frame.
 

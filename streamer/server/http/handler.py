@@ -19,6 +19,7 @@ from streamer.model.bounds import COUNT_LIMIT, NESTING_LIMIT, is_nested_too_deep
 from streamer.protocol.cursor import Cursor
 from streamer.protocol.frames import to_json
 from streamer.server.catalog import Catalog
+from streamer.server.estimates.live import LiveEstimates
 from streamer.server.fan_out.hub import Hub
 from streamer.server.http.cancel_tickets import Tickets
 from streamer.server.http.errors import ApiError, as_api_error, invalid
@@ -49,6 +50,7 @@ class Parts(Protocol):
     catalog: Catalog
     metrics: Metrics
     tickets: Tickets
+    estimates: LiveEstimates
     page: str
 
     @property

@@ -105,7 +105,7 @@ class RunsHandler(StartHandler):
         page = found[:limit]
         self.answer(
             {
-                "runs": [state_data(state) for state in page],
+                "runs": [state_data(self.parts.runs.with_estimate(state)) for state in page],
                 "next": page[-1].run if len(found) > limit else None,
                 "total": total,
                 "counts": counts,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -23,6 +23,9 @@ from streamer.model.state import RunState
 from streamer.protocol.frames import Removed
 from streamer.protocol.paging import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
 from streamer.protocol.run_filter import EVERY_RUN, NEWEST_FIRST, RunFilter
+
+#: How many entries one read of `moves` returns.
+MOVES_PER_PAGE: Final = 5_000
 
 
 class LogError(Exception):
@@ -162,6 +165,14 @@ class EventLog(Protocol):
             `LogUnavailable`.
         """
 
+    def set_share(self, run_id: str, share: float | None) -> None:
+        """Set the progress that the run's next events say.
+
+        Args:
+            run_id: Id of the run.
+            share: The share of its time that the run has behind it, 0 to 1; None: progress is by the declared weights.
+        """
+
     def annotate(self, run_id: str, note: bytes) -> Future[None]:
         """Replace the streamer's note about a run.
 
@@ -228,6 +239,15 @@ class EventLog(Protocol):
 
     def total(self, wanted: RunFilter = EVERY_RUN) -> int:
         """Return how many runs a filter lets through."""
+
+    def moves(self, run_id: str, *, after: int = 0, limit: int = MOVES_PER_PAGE) -> list[Entry]:
+        """Return the entries that tell how far a run is, all but its log lines, oldest first.
+
+        Args:
+            run_id: Id of the run.
+            after: Entries after this offset; 0 for the first ones.
+            limit: At most so many.
+        """
 
     def counts(self) -> dict[str, int]:
         """Return how many runs there are of each status."""

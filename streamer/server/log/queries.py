@@ -22,7 +22,15 @@ from streamer.model.state import RunState, decode_state
 from streamer.protocol.frames import REMOVED, Removed, Row, framer, removed_frame
 from streamer.protocol.paging import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
 from streamer.protocol.run_filter import EVERY_RUN, NEWEST_FIRST, RunFilter, ascii_lower
-from streamer.server.log.base import EntriesGone, Found, LogUnavailable, RunRecord, Stored, UnknownRun
+from streamer.server.log.base import (
+    MOVES_PER_PAGE,
+    EntriesGone,
+    Found,
+    LogUnavailable,
+    RunRecord,
+    Stored,
+    UnknownRun,
+)
 
 #: Lines that one search looks at: some tenths of a second. The next search goes on from there.
 _LINES_PER_SEARCH: Final = 100_000
@@ -187,6 +195,15 @@ class Queries:
         with self.reading() as db:
             row = db.execute(f"SELECT count(*) FROM runs WHERE {where}", values).fetchone()  # noqa: S608 - constants
         return int(row[0])
+
+    def moves(self, run_id: str, *, after: int = 0, limit: int = MOVES_PER_PAGE) -> list[Entry]:
+        with self.reading() as db:
+            rows = db.execute(
+                'SELECT "offset", seq, time, body FROM entries WHERE run = (SELECT key FROM runs WHERE id = ?)'
+                ' AND "offset" > ? AND kind <> \'log\' ORDER BY "offset" LIMIT ?',
+                (run_id, after, limit),
+            ).fetchall()
+        return [Entry(offset, run_id, seq, when, decode_event(body)) for offset, seq, when, body in rows]
 
     def counts(self) -> dict[str, int]:
         with self.reading() as db:

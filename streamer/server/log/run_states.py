@@ -70,6 +70,20 @@ class RunStates:
         # Runs that got a retry in this transaction: their states changed without an entry of their own.
         self._linked: set[str] = set()
         self._rows: list[Row] = []
+        self._shares: dict[str, float] = {}
+
+    def set_share(self, run_id: str, share: float | None) -> None:
+        """Set the progress that the run's next events say; see `EventLog.set_share`. Any thread may call it.
+
+        Args:
+            run_id: The run.
+            share: The share of its time, 0 to 1; None: progress is by the declared weights.
+
+        """
+        if share is None:
+            self._shares.pop(run_id, None)
+        else:
+            self._shares[run_id] = share
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -235,6 +249,7 @@ class RunStates:
                 Entry(offset, run_id, seq + offset, draft.time, bounded(draft.event))
                 for offset, draft in enumerate(drafts, first)
             ],
+            self._shares.get(run_id),
         )
         rows: list[Row] = [
             (e.offset, run.key, e.seq, e.time, kind(e.event), _level(e.event), encode_event(e.event))

@@ -17,7 +17,16 @@ from streamer.model.events import Entry
 from streamer.model.state import RunState
 from streamer.protocol.paging import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
 from streamer.protocol.run_filter import EVERY_RUN, NEWEST_FIRST, RunFilter
-from streamer.server.log.base import Appended, Draft, Found, Listener, LogUnavailable, RunRecord, Stored
+from streamer.server.log.base import (
+    MOVES_PER_PAGE,
+    Appended,
+    Draft,
+    Found,
+    Listener,
+    LogUnavailable,
+    RunRecord,
+    Stored,
+)
 from streamer.server.log.opening import open_file
 from streamer.server.log.queries import Queries
 from streamer.server.log.retention import KEEP_ALL, Retention
@@ -134,6 +143,9 @@ class SqliteLog:
             lambda: states.append(run_id, drafts, first_seq), events=len(drafts), run_id=run_id
         )
 
+    def set_share(self, run_id: str, share: float | None) -> None:
+        self._states.set_share(run_id, share)
+
     def annotate(self, run_id: str, note: bytes) -> Future[None]:
         states = self._states
         return self._writer.submit(lambda: states.annotate(run_id, note), events=1, run_id=run_id)
@@ -170,6 +182,9 @@ class SqliteLog:
 
     def total(self, wanted: RunFilter = EVERY_RUN) -> int:
         return self._queries.total(wanted)
+
+    def moves(self, run_id: str, *, after: int = 0, limit: int = MOVES_PER_PAGE) -> list[Entry]:
+        return self._queries.moves(run_id, after=after, limit=limit)
 
     def counts(self) -> dict[str, int]:
         return self._queries.counts()

@@ -61,7 +61,10 @@ class Runs:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         new_id: Callable[[], str] = new_run_id,
+        with_estimate: Callable[[RunState], RunState] = lambda state: state,
     ) -> None:
+        #: Returns a state with what was last said of the run's remaining time.
+        self.with_estimate = with_estimate
         self.owner = identity.user() or "somebody"
         self.host = socket.gethostname()
         self._tasks = tasks = Tasks()
@@ -169,11 +172,11 @@ class Runs:
 
     async def state(self, run_id: str) -> RunState:
         """Return a run's state. Raises `UnknownRun`."""
-        return await self._journal.state(run_id)
+        return self.with_estimate(await self._journal.state(run_id))
 
     def live_states(self) -> list[RunState]:
         """Return the states of the runs that are not over, newest first."""
-        return self._live.states()
+        return [self.with_estimate(state) for state in self._live.states()]
 
     def life(self, run_id: str) -> Life | None:
         """Return the life of a run at this moment; None for a run that is over, or was not begun."""

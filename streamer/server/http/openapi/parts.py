@@ -64,6 +64,11 @@ def array(items: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"type": "array", "items": items, **more}
 
 
+def or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a value that may be null."""
+    return {"oneOf": [schema, {"type": "null"}]}
+
+
 def content(schema: dict[str, Any], kind: str = JSON) -> dict[str, Any]:
     """Return the content of a body: its schema, and its media type.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamer.model.events import LEVELS
+from streamer.server.http.openapi.estimates import estimate_paths
 from streamer.server.http.openapi.parts import (
     COUNT,
     FORMAT,
@@ -111,39 +112,7 @@ def paths(epoch: str) -> dict[str, Any]:
                 },
             }
         },
-        "/api/pipelines/{name}/estimate": {
-            "post": {
-                "summary": "How long a run with these parameters takes, from earlier runs of the pipeline.",
-                "parameters": [PIPELINE_NAME],
-                "requestBody": {
-                    "description": "The parameters; those that are missing have their defaults.",
-                    **content({"type": "object"}),
-                },
-                "responses": {
-                    "200": answer(
-                        "The duration.",
-                        structure(
-                            {
-                                "duration": {
-                                    "oneOf": [
-                                        structure(
-                                            {
-                                                name: {"type": "number", "minimum": 0}
-                                                for name in ("p10", "p50", "p90")
-                                            }
-                                        ),
-                                        {"type": "null"},
-                                    ]
-                                },
-                                "runs": COUNT,
-                                "basis": TEXT,
-                            }
-                        ),
-                    ),
-                    **errors("404", "415", "422"),
-                },
-            }
-        },
+        **estimate_paths(),
         "/api/runs": {
             "get": {
                 "summary": "Runs, newest first where no order is asked for.",

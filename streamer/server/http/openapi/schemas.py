@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -10,7 +10,10 @@ from streamer.model.bounds import COUNT_LIMIT, PHASES_LIMIT
 from streamer.model.events import OUTCOMES, Event, PhaseSpec
 from streamer.model.state import RunState
 from streamer.protocol.frames import TIMES
-from streamer.server.http.openapi.parts import TEXT, TEXT_OR_NULL, TIME, array, ref, structure
+from streamer.server.http.openapi.parts import TEXT, TEXT_OR_NULL, TIME, array, or_null, ref, structure
+
+_DATE_TIME: Final = {"type": "string", "format": "date-time"}
+_ENDS: Final = structure(dict.fromkeys(("p10", "p50", "p90"), _DATE_TIME))
 
 
 def schemas() -> dict[str, Any]:
@@ -28,6 +31,8 @@ def schemas() -> dict[str, Any]:
         "name": {"type": "string", "minLength": 1},
         "weight": {"type": "number", "exclusiveMinimum": 0, "default": 1},
     }
+    derived["Estimated"]["properties"] |= {"time": _DATE_TIME, "end": or_null(_ENDS)}
+    derived["Estimated"]["required"] = sorted(derived["Estimated"]["properties"])
     derived["RunState"]["properties"]["outcome"] = {"enum": [*OUTCOMES, None]}
     derived["RunState"]["required"] = sorted(derived["RunState"]["properties"])
     problem = structure(
