@@ -10,6 +10,7 @@ from dashboards.form_fields import wrong_fields
 from dashboards.session.commands import CommandError, StartRefused
 from dashboards.session.values import FormChange, PipelineSpec
 from streamer.client.client import ApiError, Client, Refused, StreamerError
+from streamer.model.estimate import Usual
 from streamer.protocol.api import Offer, Unavailable
 
 #: Attempts to have a form computed while others are, and most seconds between two.
@@ -61,6 +62,13 @@ class ClientStart:
             await self._ask(lambda: self._client.check(pipeline, parameters))
         except Refused as error:
             raise StartRefused(_sentence(error), wrong_fields(error.details)) from error
+        except StreamerError as error:
+            raise CommandError(str(error)) from error
+
+    async def usual(self, pipeline: str, parameters: dict[str, Any]) -> Usual:
+        """Do as `StartCommands.usual`."""
+        try:
+            return await self._ask(lambda: self._client.estimate(pipeline, parameters))
         except StreamerError as error:
             raise CommandError(str(error)) from error
 

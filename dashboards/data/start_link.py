@@ -107,6 +107,8 @@ class StartLink:
         model.update(**changes)
         if not model.changed_schema:
             await model.ask()
+        if is_other or not model.usual:
+            await model.estimate()
 
     async def _values_of(self, run_id: str, names: list[str]) -> dict[str, Any]:
         """Return what fills the form with the values of a run; where it cannot be, the notice says why."""

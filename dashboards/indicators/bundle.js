@@ -997,6 +997,7 @@ function StartForm(page) {
   const notice = h("div", {class: "banner refused", role: "alert", style: "--tone:var(--st-bad)"})
   const button = h("button", {class: "btn primary", type: "submit"})
   const why = h("span", {class: "soft small", role: "status"})
+  const usual = h("span", {class: "soft small", "aria-live": "polite"})
   // What is drawn of each field, by its name: its node, its controls, what it looks like, what its content was when it was drawn.
   const drawn = new Map()
   let seen = 0
@@ -1005,7 +1006,11 @@ function StartForm(page) {
   const form = h("form", {class: "card form", novalidate: true, onsubmit: (event) => {
     event.preventDefault()
     page.send({type: "start", pipeline: chosen, values: values_of(), seen})
-  }}, title, doc, phases, fields, notice, h("div", {class: "submit"}, button, why))
+  }}, title, doc, phases, fields, notice, h("div", {class: "submit"}, button, usual, why))
+  // How long it will take changes with what is entered, a moment after the last key.
+  const estimate = debounced(() => page.send({type: "estimate", pipeline: chosen, values: values_of(), seen}), 400)
+  form.addEventListener("input", estimate)
+  form.addEventListener("change", estimate)
   const grid = h("div", {class: "start-grid"}, offers, form)
   const nothing = h("div", {class: "card empty", style: "margin-top:20px"})
   const back = h("a", {class: "btn"}, "All runs")
@@ -1142,6 +1147,7 @@ function StartForm(page) {
     notice.replaceChildren(h("span", {class: "mark", "aria-hidden": "true"}, "!"), h("p", null, state.notice))
     button.disabled = state.busy || state.disabled !== ""
     button.replaceChildren(...(state.busy ? [h("span", {class: "spin"}), "Starting…"] : ["Start"]))
+    set_text(usual, state.usual)
     set_text(why, state.busy ? "" : state.disabled || (state.said[""] ?? []).join(" "))
   }
   return {node, show}

@@ -36,6 +36,7 @@ class StartForm(Indicator):
         "again",
         "items",
         "time_limit",
+        "usual",
     )
     model_class = StartModel
 
@@ -63,6 +64,7 @@ class StartForm(Indicator):
             "errors": {str(name): str(text) for name, text in model.errors.items()},
             "busy": model.busy or bool(model.run_id),
             "notice": self._notice(),
+            "usual": "" if model.busy or model.run_id else model.usual,
             "disabled": self._disabled(),
             "runs": self.runs_href,
         }
@@ -87,7 +89,7 @@ class StartForm(Indicator):
         match message["type"]:
             case "choose":
                 self.model.choose(text_of(message, "name"))
-            case "start" | "change" as what:
+            case "start" | "change" | "estimate" as what:
                 raw, spec, seen = message.get("values"), self.model.pipeline, message.get("seen")
                 if spec is None or spec.name != text_of(message, "pipeline") or not isinstance(raw, Mapping):
                     # It was sent before its reader saw the form that they had turned to.
@@ -95,6 +97,8 @@ class StartForm(Indicator):
                 seen = seen if isinstance(seen, int) else 0
                 if what == "start":
                     self.model.run(lambda: self.model.submit(raw, seen))
+                elif what == "estimate":
+                    self.model.run(lambda: self.model.estimate(raw, seen))
                 else:
                     name = text_of(message, "name")
                     self.model.run(lambda: self.model.change(name, raw, seen))

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from dashboards.data.start_commands import ClientStart, spec_of
 from dashboards.notebook.cell import TICK_SECONDS, Cell, Frame, Message, Painter
 from dashboards.notebook.forms import Asked, asked_of, described_html, form_html, form_text
@@ -23,7 +25,7 @@ from streamer.model.reducer import apply
 from streamer.model.state import RunState
 from streamer.model.summary import percent
 from streamer.protocol.api import Conflict, NotFound, Offer, StreamerError
-from streamer.protocol.frames import Snapshot
+from streamer.protocol.frames import EstimateSaid, Snapshot
 
 #: Seconds after which a streamer is asked again for what it did not know or would not give.
 AGAIN_SECONDS: Final = 2.0
@@ -243,6 +245,8 @@ class RunFeed:
             case Snapshot():
                 self._state = message.state
                 await self._read_lines()
+            case EstimateSaid() if self._state is not None:
+                self._state = replace(self._state, estimate=message.estimate)
             case Entry() if self._state is not None:
                 self._state = apply(self._state, message)
                 if isinstance(message.event, Logged):

@@ -169,6 +169,7 @@ def _now(state: RunState, summary: Summary, at: float) -> str:
             formatting.cut(summary.phase, 80),
             # The headline of a run that goes on is the large text before this.
             summary.now if going else summary.headline,
+            "" if summary.remaining is None else summary.remaining.sentence,
             f"{summary.succeeded:,} succeeded" if summary.succeeded else "",
             "" if summary.failures in summary.headline else summary.failures,
             f"{summary.warnings:,} {formatting.plural(summary.warnings, 'warning')}"

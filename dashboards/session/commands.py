@@ -13,6 +13,7 @@ from dashboards.session.values import (
     FormChange,
     LogWindow,
 )
+from streamer.model.estimate import Usual
 from streamer.model.state import RunState
 from streamer.protocol.run_filter import RunFilter
 
@@ -116,6 +117,18 @@ class StartCommands(Protocol):
         Raises:
             StartRefused: If parameters are refused; it names the fields.
             CommandError: If the streamer cannot be asked.
+
+        """
+
+    async def usual(self, pipeline: str, parameters: dict[str, Any]) -> Usual:
+        """Return how long a run with these parameters takes. Raises `CommandError`, also where they are refused.
+
+        Args:
+            pipeline: The pipeline's name.
+            parameters: Its parameters, as JSON values.
+
+        Raises:
+            CommandError: With words for the viewer.
 
         """
 

@@ -34,6 +34,9 @@ class StartModel(Session):
         default={}, doc="By the name of a field that was changed what the change did, in words."
     )
     asking = param.String(default="", doc="The field whose change the pipeline's code is answering.")
+    usual = param.String(
+        default="", doc="How long such a run takes, in words, from earlier ones; empty: not asked yet."
+    )
     busy = param.Boolean(default=False, doc="Whether the run is being started.")
     run_id = param.String(default="", doc="The run that was started.")
     again = param.String(default="", doc="The run that is done again, of which the form has the values.")
@@ -54,6 +57,7 @@ class StartModel(Session):
         self._changes: list[tuple[str, Mapping[str, Any], int]] = []
         self._start_waits: tuple[Mapping[str, Any], int] | None = None
         self._number = 0
+        self._asked_usual = 0
         super().__init__(commands=commands, **params)
 
     @property
@@ -93,15 +97,47 @@ class StartModel(Session):
                 again="",
                 items="all",
                 time_limit=None,
+                usual="",
                 **_UNCHANGED,
             )
             self.run(self.ask)
+            self.run(self.estimate)
 
     async def ask(self) -> None:
         """Ask which choices hold for the values that the form is filled with; the values stay."""
         spec = self.pipeline
         if spec is not None and default_values(spec.schema, watched=True):
             await self.change("", {})
+
+    async def estimate(self, raw: Mapping[str, Any] | None = None, seen: int = 0) -> None:
+        """Ask how long a run with these values takes. Values that are no values yet leave what was said.
+
+        Args:
+            raw: All fields as they are now, as `read_values` takes them; None: as the form is filled.
+            seen: The number of the last change that the sender has seen answered.
+
+        """
+        spec = self.pipeline
+        if spec is None or self.commands is None or self.run_id:
+            return
+        values: Mapping[str, Any] = self.values
+        if raw is not None:
+            raw = self._with_renewed(raw, seen)
+            values, wrong = read_values(self.schema, raw, self.values)
+            if wrong:
+                return
+        known = set(spec.schema.get("properties") or {})
+        self._asked_usual += 1
+        asked = self._asked_usual
+        try:
+            usual = await self.commands.usual(
+                spec.name, {name: value for name, value in values.items() if name in known}
+            )
+        except CommandError:
+            # Such as a value that the pipeline refuses. The start says why.
+            return
+        if asked == self._asked_usual and self.chosen == spec.name and not self.closed:
+            self.update(usual=usual.words)
 
     async def change(self, name: str, raw: Mapping[str, Any], seen: int = 0) -> None:
         """Let the pipeline's code answer the change of a field: other values, other choices, other bounds.

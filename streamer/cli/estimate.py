@@ -24,7 +24,6 @@ def estimate_command(arguments: argparse.Namespace) -> int:
 async def _usual(arguments: argparse.Namespace) -> int:
     import msgspec
 
-    from streamer.model.formatting import duration
     from streamer.terminal.printable import printable
 
     async with client(arguments) as streamer:
@@ -36,12 +35,8 @@ async def _usual(arguments: argparse.Namespace) -> int:
         usual = await streamer.estimate(arguments.pipeline, parameters)
     if arguments.json:
         say(json_line(msgspec.to_builtins(usual)))
-    elif usual.duration is None:
-        earlier = "no earlier run has completed" if not usual.runs else "the earlier runs differ too much"
-        say(printable(f"{usual.basis}: {earlier}"))
     else:
-        low, middle, high = (duration(one) for one in msgspec.structs.astuple(usual.duration))
-        say(printable(f"usually {middle} ({low} to {high}), from {usual.basis}"))
+        say(printable(usual.words))
     return 0
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import TYPE_CHECKING
 
 from streamer.cli.errors import UsageError
 from streamer.cli.output import date, json_line, say, table
 from streamer.cli.remote import ask, client
+
+if TYPE_CHECKING:
+    from streamer.model.summary import Summary
 
 
 def runs_command(arguments: argparse.Namespace) -> int:
@@ -46,7 +50,7 @@ async def _runs(arguments: argparse.Namespace) -> int:
         (
             printable(run.run),
             printable(summary.title),
-            printable(summary.progress),
+            printable(_progress(summary)),
             standing(summary),
             printable(run.owner),
             date(run.created),
@@ -58,6 +62,11 @@ async def _runs(arguments: argparse.Namespace) -> int:
         of = "" if page.total is None else f"{len(page.runs):,} of {page.total:,}"
         say(f"… {of or 'and more'}: --limit {min(arguments.limit * 10, 1000)}")
     return 0
+
+
+def _progress(summary: Summary) -> str:
+    left = "" if summary.remaining is None else summary.remaining.short
+    return f"{summary.progress}, {left} left" if left else summary.progress
 
 
 def pipelines_command(arguments: argparse.Namespace) -> int:

@@ -136,16 +136,21 @@ class Viewer:
             self._display.pause()
 
     async def _read(self) -> RunState:
+        from msgspec.structs import replace
+
         from streamer.model.events import Entry
         from streamer.model.reducer import apply
         from streamer.model.state import RunState
-        from streamer.protocol.frames import Reset, Snapshot
+        from streamer.protocol.frames import EstimateSaid, Reset, Snapshot
 
         state = RunState(run=self._run_id)
         async for message in self._stream:
             if isinstance(message, Entry):
                 state = apply(state, message)
                 self._display.show(message, state)
+            elif isinstance(message, EstimateSaid):
+                state = replace(state, estimate=message.estimate)
+                self._display.renew(state)
             elif isinstance(message, Snapshot):
                 state = message.state
                 self._display.know(state)

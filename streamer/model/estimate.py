@@ -6,6 +6,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from streamer.model import formatting
+
 
 class Estimate(Struct, frozen=True, rename="camel"):
     """The remaining time of a run as three quantiles, in seconds from the moment at which it was made.
@@ -84,3 +86,13 @@ class Usual(Struct, frozen=True):
     duration: Duration | None
     runs: int
     basis: str
+
+    @property
+    def words(self) -> str:
+        """It as a sentence: ``Usually 4 min (3 to 6 min), from 12 earlier runs``."""
+        if self.duration is None:
+            why = "no earlier run has completed" if not self.runs else "the earlier runs differ too much"
+            return f"Duration not known yet: {why}"
+        low, high = formatting.rough(self.duration.p10), formatting.rough(self.duration.p90)
+        band = "" if low == high else f" ({formatting.rough_range(self.duration.p10, self.duration.p90)})"
+        return f"Usually {formatting.rough(self.duration.p50)}{band}, from {self.basis}"

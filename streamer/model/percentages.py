@@ -39,10 +39,15 @@ def rated(phase: PhaseState, started: float | None, done: float, time: float) ->
     if seconds < 0.05:
         return {"rate_time": since, "rate_done": before}
     now = (done - before) / seconds
-    if phase.rate is None:
+    if not phase.rate:
+        # Nothing was done before: a mean with that would creep up for seconds.
         rate = now
     else:
-        rate = phase.rate + (now - phase.rate) * (1 - math.exp(-seconds / RATE_SECONDS))
+        share = 1 - math.exp(-seconds / RATE_SECONDS)
+        if started is not None and time > started:
+            # In the first seconds the plain mean says more.
+            share = max(share, min(seconds / (time - started), 1.0))
+        rate = phase.rate + (now - phase.rate) * share
     return {"rate": float(f"{rate:.6g}"), "rate_time": time, "rate_done": done}
 
 

@@ -31,6 +31,9 @@ class Display(Protocol):
     def show(self, entry: Entry, state: RunState) -> None:
         """Take an entry and the state after it."""
 
+    def renew(self, state: RunState) -> None:
+        """Take a state in which the estimate alone is another one."""
+
     def connection(self, state: str, detail: str) -> None:
         """Take the state of the connection to the streamer: connecting, live or away.
 

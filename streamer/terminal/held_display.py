@@ -53,6 +53,11 @@ class HeldDisplay:
         if self._kept is not None and isinstance(entry.event, Progressed):
             self._last = entry
 
+    def renew(self, state: RunState) -> None:
+        """Do as `Display.renew`; a display that is held gets the next one."""
+        if self._kept is None:
+            self._shown.renew(state)
+
     def connection(self, state: str, detail: str) -> None:
         """Do as `Display.connection`."""
         self._do(lambda: self._shown.connection(state, detail))

@@ -50,6 +50,9 @@ class LineDisplay:
         self._percent, self._said_at = shown, entry.time
         return True
 
+    def renew(self, state: RunState) -> None:
+        """Do nothing: the next line of progress says it."""
+
     def connection(self, state: str, detail: str) -> None:
         if state == "away" and self._state != "away":
             self._line("the streamer is away; reconnecting:", printable(detail))

@@ -84,6 +84,9 @@ class LiveDisplay:
                 )
                 self._console.print(line, overflow="fold")
 
+    def renew(self, state: RunState) -> None:
+        self._state = state
+
     def connection(self, state: str, detail: str) -> None:
         self._connection = state, printable(detail)
         if state == "away":

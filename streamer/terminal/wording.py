@@ -59,7 +59,7 @@ def amount(done: float | None, total: float | None, unit: str) -> str:
 
 
 def counts(summary: Summary) -> str:
-    """Return what is done, of how much, and how fast: ``3,664 of 4,812 rows · 128 rows/s``.
+    """Return what is done, of how much, how fast, and what is left: ``3 of 12 rows · 4 rows/s · about 2 s left``.
 
     Args:
         summary: The run in numbers and words.
@@ -67,7 +67,8 @@ def counts(summary: Summary) -> str:
     Returns:
         The words; empty where nothing was counted.
     """
-    return printable(" · ".join(part for part in (summary.counts, summary.rate) if part))
+    left = "" if summary.remaining is None or not summary.remaining.short else summary.remaining.left
+    return printable(" · ".join(part for part in (summary.counts, summary.rate, left) if part))
 
 
 def standing(summary: Summary) -> str:

@@ -14,6 +14,7 @@ from dashboards.session import (
     RunsModel,
     StartRefused,
 )
+from streamer.model.estimate import Duration, Usual
 from streamer.model.events import (
     LEVELS,
     FailedItem,
@@ -99,6 +100,9 @@ class LiteralStart:
 
     async def form(self, pipeline: str, values: dict[str, Any], changed: Sequence[str]) -> FormChange:
         raise CommandError("this is only a picture.")
+
+    async def usual(self, pipeline: str, parameters: dict[str, Any]) -> Usual:
+        return Usual(Duration(180.0, 240.0, 360.0), 12, "12 earlier runs")
 
     async def check(self, pipeline: str, parameters: dict[str, Any]) -> None:
         name = next(iter(parameters), "")

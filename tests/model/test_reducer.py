@@ -273,6 +273,16 @@ def test_the_rate_follows_what_was_done_in_time():
     assert pytest.approx(128, rel=0.05) == state.rate
 
 
+@pytest.mark.parametrize("waited", [0, 5])
+def test_the_rate_is_right_from_the_first_second(waited):
+    begin = PhaseChanged(phase="load", phase_status="started")
+    samples = [
+        Progressed(phase="load", done=max(n - waited * 10, 0), total=10_000) for n in range(waited * 10 + 6)
+    ]
+    entries = numbered([FIRST, StatusChanged(status="running"), begin, *samples], step=0.1)
+    assert pytest.approx(10, rel=0.05) == fold(RunState(run="r1"), entries).rate
+
+
 def test_the_rate_falls_while_nothing_moves():
     moving = [Progressed(phase="load", done=100 * n, total=10_000) for n in range(10)]
     stuck = [Progressed(phase="load", done=900, total=10_000) for _ in range(20)]

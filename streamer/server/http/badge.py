@@ -116,6 +116,7 @@ def line_of(state: RunState, now: float, page: str = "") -> str:
         # While the total is not known, the headline is the count.
         summary.counts if going and summary.percent is not None else "",
         summary.rate,
+        "" if summary.remaining is None or not summary.remaining.short else summary.remaining.left,
         summary.failures if summary.failures not in summary.headline else "",
         " on ".join(part for part in (state.owner, state.host) if part),
         formatting.cut(state.program_beside, _LABEL),
