@@ -1,4 +1,4 @@
-"""How long a run takes, in a browser: nothing known, then a pace; with earlier runs a band, before and after a start."""
+"""How long a run takes, in a browser: nothing known, then a pace; with earlier runs a band, before a start and after."""
 
 from __future__ import annotations
 
