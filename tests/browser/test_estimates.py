@@ -1,4 +1,4 @@
-"""How long a run takes, in a browser: nothing known, then a pace; with earlier runs a band, before a start and after."""
+"""The time that a run takes, in a browser: not known, then a pace; with earlier runs a band, also before the start."""
 
 from __future__ import annotations
 
