@@ -16,6 +16,7 @@ import msgspec
 
 from streamer.model.bounds import cut_name, item_key
 from streamer.model.events import ItemFailed
+from streamer.protocol.private_files import FOLDER_MODE, private_opener
 
 #: How many items that did not come up again are named.
 NAMED: Final = 5
@@ -138,12 +139,12 @@ def write(path: Path, pages: Iterable[Iterable[ItemFailed]]) -> int:
         OSError: If the file cannot be written.
 
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     encoder = msgspec.json.Encoder()
     count = 0
     fresh = path.with_suffix(".new")
     try:
-        with fresh.open("wb") as file:
+        with open(fresh, "wb", opener=private_opener) as file:
             for page in pages:
                 for failed in page:
                     if failed.phase is not None:

@@ -26,6 +26,7 @@ from streamer.client.discovery import DataFolderBusy
 from streamer.model.estimate import Estimated
 from streamer.model.state import RunState
 from streamer.protocol.frames import ESTIMATE, EstimateSaid, estimate_line
+from streamer.protocol.private_files import create_private, make_private
 from streamer.server.catalog import Catalog
 from streamer.server.estimates.live import LiveEstimates
 from streamer.server.execution.base import Backend
@@ -249,6 +250,7 @@ class Streamer:
         self.url = self.runs.url = url
         path = self.settings.data / "streamer.json"
         fresh = path.with_suffix(".new")
+        create_private(fresh)
         fresh.write_text(json.dumps({"url": url, "pid": os.getpid(), "page": self.page}))
         fresh.replace(path)
 
@@ -287,7 +289,8 @@ def _close_all(sockets: list[socket.socket]) -> None:
 
 def _lock(data: Path) -> IO[str]:
     """Take the data folder for this process until the file returned is closed. Raises `DataFolderBusy` or `OSError`."""
-    data.mkdir(parents=True, exist_ok=True)
+    make_private(data)
+    create_private(data / "lock")
     lock = (data / "lock").open("a")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

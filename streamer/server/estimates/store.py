@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from streamer.protocol.private_files import create_private
 from streamer.server.estimates.past import Past, decode, encode
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class Store:
             return None if row is None else decode(row[0])
         except msgspec.DecodeError:
             return None
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._failed(error)
             return None
 
@@ -54,14 +55,14 @@ class Store:
         """
         try:
             self._open().execute("INSERT OR REPLACE INTO runs VALUES (?, ?)", (run_id, encode(past)))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._failed(error)
 
     def remove(self, run_ids: Iterable[str]) -> None:
         """Forget runs."""
         try:
             self._open().executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in run_ids])
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._failed(error)
 
     def close(self) -> None:
@@ -72,6 +73,7 @@ class Store:
 
     def _open(self) -> sqlite3.Connection:
         if self._db is None:
+            create_private(self._path)
             db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5.0)
             try:
                 db.execute("PRAGMA journal_mode = WAL")
@@ -84,9 +86,9 @@ class Store:
             self._db = db
         return self._db
 
-    def _failed(self, error: sqlite3.Error) -> None:
+    def _failed(self, error: Exception) -> None:
         self.close()
-        if isinstance(error, sqlite3.OperationalError):
+        if isinstance(error, sqlite3.OperationalError | OSError):
             if not self._said:
                 self._said = True
                 logger.warning("%s cannot be used: %s. Estimates do without", self._path, error)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from streamer.model.bounds import cut
+from streamer.protocol.private_files import FOLDER_MODE, private_opener
 from streamer.protocol.worker_spec import WorkerSpec, encode_spec
 from streamer.server.execution.base import OUTPUT_TAIL, Exit
 from streamer.server.execution.process_table import (
@@ -138,11 +139,11 @@ class ProcessBackend:
         return self._folder / f"{run_id}.txt"
 
     def _spawn(self, spec: bytes, run_id: str, output: Path) -> subprocess.Popen[bytes]:
-        output.parent.mkdir(parents=True, exist_ok=True)
+        output.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         environment = {name: value for name, value in os.environ.items() if name not in _SECRETS}
         environment[RUN_VARIABLE] = run_id
         # Why not a pipe: the streamer would wait for a slow reader, and its death would cut the spec.
-        with tempfile.TemporaryFile() as source, output.open("ab") as sink:
+        with tempfile.TemporaryFile() as source, open(output, "ab", opener=private_opener) as sink:
             source.write(spec)
             source.seek(0)
             return subprocess.Popen(  # noqa: S603 - the command is this program's own

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from streamer.model.events import TERMINAL
+from streamer.protocol.private_files import create_private
 from streamer.server.log.base import LogError
 
 logger = logging.getLogger(__name__)
@@ -71,8 +72,11 @@ def connect(path: Path) -> sqlite3.Connection:
 
     Raises:
         sqlite3.Error: If the file cannot be opened, or is no database.
+        OSError: If it cannot be made.
 
     """
+    # The files that SQLite makes beside it have its mode.
+    create_private(path)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
         db.execute("PRAGMA journal_mode = WAL")

@@ -44,7 +44,7 @@ class Watermark:
             OSError: It cannot be opened.
         """
         self._path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._failed = False
         self._condition: Condition = "open"
 

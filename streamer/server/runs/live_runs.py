@@ -82,6 +82,10 @@ class LiveRuns:
         """Return ids and runs, oldest first. The list may be used while runs come and go."""
         return list(self._runs.items())
 
+    def runs(self) -> list[LiveRun]:
+        """Return the runs, oldest first."""
+        return list(self._runs.values())
+
     def add(self, state: RunState, note: Note) -> LiveRun:
         """Take up a run; this moment is its first sign of life.
 

@@ -25,6 +25,8 @@ from streamer.server.runs.spool_pickup import Pickup
 logger = logging.getLogger(__name__)
 
 _TICK_SECONDS: Final = 0.25
+#: A tick that comes so many seconds after the one before it is late: nobody watched the runs meanwhile.
+LATE_SECONDS: Final = 2.0
 #: Seconds between two looks for spools that producers left.
 _LOOK_SECONDS: Final = 1.0
 
@@ -40,6 +42,7 @@ class Liveness:
     """See the module. The event loop alone calls it.
 
     A run is stalled after `stall_seconds` without a sign of life, and a registered run is lost after `lost_seconds`.
+    Silences are those that this process has watched.
     `host` is this machine's name; `monotonic` measures silences, in seconds.
     """
 
@@ -86,9 +89,20 @@ class Liveness:
 
     async def tick_forever(self) -> None:
         """Call `tick` four times a second, until cancelled."""
+        loop = asyncio.get_running_loop()
+        ticked = loop.time()
         while True:
             await asyncio.sleep(_TICK_SECONDS)
+            before, ticked = ticked, loop.time()
+            if ticked - before > LATE_SECONDS:
+                self.begin_silences_again()
             await self.tick()
+
+    def begin_silences_again(self) -> None:
+        """Count all silences from now: this process was stopped itself, and signs of life may wait unread."""
+        now = self._monotonic()
+        for live in self._live.runs():
+            live.seen = max(live.seen, now)
 
     async def tick(self) -> None:
         """Look after every run once: its silence, its time limit."""

@@ -363,6 +363,18 @@ async def test_a_silent_run_is_stalled_and_running_again_with_the_next_sign(benc
     ]
 
 
+async def test_nobody_is_lost_for_the_time_in_which_the_streamer_itself_was_stopped(bench):
+    state, token = await bench.runs.register(Registration(title="t"))
+    await bench.runs.ingest(state.run, token, line(), 1)
+    bench.seconds += bench.settings.lost_seconds + 1
+    bench.runs._liveness.begin_silences_again()
+    await bench.runs.tick()
+    assert "running" == await bench.status(state.run)
+    bench.seconds += bench.settings.lost_seconds + 1
+    await bench.runs.tick()
+    assert "failed" == await bench.status(state.run)
+
+
 @pytest.mark.parametrize("begun", [True, False])
 async def test_a_registered_run_of_which_nothing_is_heard_is_lost(bench, begun):
     state, token = await bench.runs.register(Registration(title="t"))
