@@ -110,6 +110,9 @@ class Settings:
     max_ingest_bytes: int = _setting(
         16_000_000, "Largest ingest body (NDJSON) accepted, in bytes.", minimum=1000
     )
+    max_bodies_bytes: int = _setting(
+        128_000_000, "Bytes of all bodies that are being read at one time.", minimum=1000
+    )
     max_ingest_events: int = _setting(10_000, "Most events accepted in one ingest call.", minimum=1)
     tail_bytes: int = _setting(
         16_000_000,

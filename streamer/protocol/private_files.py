@@ -30,7 +30,7 @@ def make_private(folder: Path) -> None:
         folder: The data folder.
 
     Raises:
-        OSError: If the folder cannot be made. What cannot be changed stays, with a warning.
+        OSError: If the folder cannot be made. A file that cannot be changed stays as it is, with a warning.
 
     """
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)

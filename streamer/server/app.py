@@ -33,6 +33,7 @@ from streamer.server.execution.base import Backend
 from streamer.server.execution.process import ProcessBackend
 from streamer.server.fan_out.hub import Hub
 from streamer.server.http.badge import BadgeHandler, LineHandler
+from streamer.server.http.bodies import Bodies
 from streamer.server.http.cancel import CancelHandler, TicketHandler
 from streamer.server.http.cancel_tickets import Tickets
 from streamer.server.http.event_streams import AllEventsHandler
@@ -54,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 _RUN: Final = r"([A-Za-z0-9_-]{1,64})"
 _READERS: Final = 4
-#: Seconds without a request after which a kept connection is closed.
+#: Seconds without a request, whole with its head, after which a kept connection is closed.
 _IDLE_SECONDS: Final = 120.0
 #: Connections that may wait to be accepted: all readers return after a restart. The system may allow fewer.
 _BACKLOG: Final = 4096
@@ -134,6 +135,7 @@ class Streamer:
         self.tickets = Tickets(secrets.token_bytes(32))
         #: It also counts requests that are refused before the streamer is open.
         self.metrics = Metrics()
+        self.bodies = Bodies(settings.max_bodies_bytes)
         self._listen = listen
         self._backend_factory = backend or (lambda settings: ProcessBackend(settings.data))
         self._server: HTTPServer | None = None

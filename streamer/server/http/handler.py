@@ -21,6 +21,7 @@ from streamer.protocol.frames import to_json
 from streamer.server.catalog import Catalog
 from streamer.server.estimates.live import LiveEstimates
 from streamer.server.fan_out.hub import Hub
+from streamer.server.http.bodies import Bodies
 from streamer.server.http.cancel_tickets import Tickets
 from streamer.server.http.errors import ApiError, as_api_error, invalid
 from streamer.server.http.host_check import check_host
@@ -38,6 +39,8 @@ T = TypeVar("T")
 #: many, Tornado closes the connection without one.)
 _DRAIN_BYTES: Final = 64_000_000
 _RETRY_AFTER_SECONDS: Final = 1
+#: Seconds that a body may take to come. A slower one ends with its connection.
+BODY_SECONDS: Final = 120.0
 _LONGEST_TOKEN: Final = 1000
 
 
@@ -51,6 +54,7 @@ class Parts(Protocol):
     metrics: Metrics
     tickets: Tickets
     estimates: LiveEstimates
+    bodies: Bodies
     page: str
 
     @property
@@ -78,6 +82,9 @@ class BaseHandler(RequestHandler):
         self.parts = parts
         self._body = bytearray()
         self._too_large = 0
+        #: Bytes of this body for which there is room among all bodies.
+        self._room = 0
+        self._is_crowded = False
         self._is_prepared = False
 
     def set_default_headers(self) -> None:
@@ -91,18 +98,65 @@ class BaseHandler(RequestHandler):
         self._check_origin()
         if not self.public and self.request.method != "OPTIONS":
             self._check_token()
-        length = self.request.headers.get("Content-Length", "")
-        if length.isdigit() and int(length[:18]) > _DRAIN_BYTES:
-            # Nobody waits for as much as that: the connection ends with the answer.
-            self._too_large = int(length[:18])
-            self.body()
-        if isinstance(self.request.connection, HTTP1Connection):
-            self.request.connection.set_max_body_size(2 * _DRAIN_BYTES)
         if self.needs_log:
             await self.parts.ready()
+        await self.check_head()
+        self._make_room()
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.request.connection.set_max_body_size(2 * _DRAIN_BYTES)
+            self.request.connection.set_body_timeout(BODY_SECONDS)
         self._is_prepared = True
 
+    async def check_head(self) -> None:
+        """Refuse a request before its body is read, where its head tells enough. Raises `ApiError` or a `LogError`."""
+
+    def _make_room(self) -> None:
+        """Look at the announced size. Raises `ApiError` 413 or 503 before a byte is kept."""
+        said = self.request.headers.get("Content-Length", "")
+        length = int(said[:18]) if said.isdigit() else 0
+        if length > self._limit:
+            # As long as the sender may wait for it, it is read away, so that it can read the answer.
+            self._too_large = length
+            if length > _DRAIN_BYTES:
+                self.body()
+        elif not self.parts.bodies.take(length):
+            raise self._crowded_error()
+        else:
+            self._room = length
+
+    def _crowded_error(self) -> ApiError:
+        most = self.parts.bodies.most
+        return ApiError(
+            503,
+            "busy",
+            f"bodies of {most:,} bytes are being read, as many as may be at one time",
+            {"field": "body", "expected": most},
+        )
+
+    def _leave_room(self) -> None:
+        room, self._room = self._room, 0
+        self.parts.bodies.release(room)
+
+    def on_finish(self) -> None:
+        """Give back the room of the body."""
+        self._leave_room()
+
+    def on_connection_close(self) -> None:
+        """Give back the room of a body that will not come."""
+        super().on_connection_close()
+        self._body.clear()
+        self._leave_room()
+
     def data_received(self, chunk: bytes) -> None:
+        missing = len(self._body) + len(chunk) - self._room
+        if missing > 0 and not self._too_large and len(self._body) + len(chunk) <= self._limit:
+            # It comes in chunks of which nobody said how many there are.
+            if self._is_crowded or not self.parts.bodies.take(missing):
+                self._is_crowded = True
+                self._body.clear()
+                self._leave_room()
+                return
+            self._room += missing
         if self._too_large or len(self._body) + len(chunk) > self._limit:
             self._too_large += len(self._body) + len(chunk)
             self._body.clear()
@@ -172,6 +226,8 @@ class BaseHandler(RequestHandler):
         """Return the request's body. Raises `ApiError` 413 when it is larger than the limit."""
         if self._too_large:
             raise self._too_large_error()
+        if self._is_crowded:
+            raise self._crowded_error()
         return bytes(self._body)
 
     def _too_large_error(self) -> ApiError:

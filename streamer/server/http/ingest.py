@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from streamer.server.batch_lines import LineRefused, NoEvent, OutOfOrder, read_lines
 from streamer.server.http.errors import ApiError, invalid, not_valid
 from streamer.server.http.event_streams import StreamHandler
 from streamer.server.log.base import Draft
+
+#: A body up to this size is read before its sender is refused.
+_SMALL_BYTES: Final = 65_536
 
 
 class IngestHandler(StreamHandler):
@@ -18,10 +23,19 @@ class IngestHandler(StreamHandler):
         if self.request.method != "POST":
             super()._check_token()
 
-    async def get(self, run_id: str) -> None:
-        await self.stream_run(run_id)
+    async def check_head(self) -> None:
+        """Refuse a large batch for its token or its run before a byte of it is kept.
 
-    async def post(self, run_id: str) -> None:
+        A small one is read first: so the connection stays in step, and its next request is served.
+        """
+        announced = self.request.headers.get("Content-Length", "")
+        is_small = announced.isdigit() and int(announced[:18]) <= _SMALL_BYTES
+        if self.request.method != "POST" or is_small:
+            return
+        await self.parts.runs.check_token(self.path_args[0], self._producer_token())
+
+    def _producer_token(self) -> str:
+        """Return the token that came with the batch. Raises `ApiError` 401."""
         token = self.bearer()
         if not token:
             raise ApiError(
@@ -30,6 +44,13 @@ class IngestHandler(StreamHandler):
                 "expected `Authorization: Bearer` with the run's token",
                 {"field": "Authorization"},
             )
+        return token
+
+    async def get(self, run_id: str) -> None:
+        await self.stream_run(run_id)
+
+    async def post(self, run_id: str) -> None:
+        token = self._producer_token()
         runs, most = self.parts.runs, self.parts.settings.max_ingest_events
         drafts, first_seq = read_batch(self.body(), run_id, now=runs.now(), most=most)
         acknowledged, requests = await self.or_leave(runs.ingest(run_id, token, drafts, first_seq))

@@ -49,7 +49,7 @@ _OUTCOMES: Final = {
     "failed": "status = 'failed'",
     "cancelled": "status = 'cancelled'",
 }
-#: What runs are sorted by. The keys of runs grow in the order in which the runs were made.
+#: The values by which runs are sorted. The keys of runs grow in the order in which the runs were made.
 _SORTS: Final = {
     "created": "key",
     "title": f"{_fact('title')} COLLATE NOCASE",

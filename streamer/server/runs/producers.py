@@ -80,7 +80,7 @@ class Producers:
         # A second request for the same run waits until the first is stored, and gets the same answer.
         async with self._registering.setdefault(run_id, asyncio.Lock()):
             with contextlib.suppress(UnknownRun):
-                await self._check_token(run_id, token)
+                await self.check_token(run_id, token)
                 return await self._journal.state(run_id), token
             return await self._journal.create(event, note, run_id, time), token
 
@@ -122,7 +122,7 @@ class Producers:
 
         """
         live = self._live.get(run_id)
-        note = await self._check_token(run_id, token)
+        note = await self.check_token(run_id, token)
         sign: Future[Appended] | None = None
         if live is not None:
             live.seen = self._monotonic()
@@ -139,7 +139,7 @@ class Producers:
         appended = await asyncio.wrap_future(batch)
         return appended.acknowledged, (["cancel"] if live is not None and live.cancelling else [])
 
-    async def _check_token(self, run_id: str, token: str) -> Note:
+    async def check_token(self, run_id: str, token: str) -> Note:
         """Return a run's note. Raises `UnknownRun`, or `Forbidden` when the token is not its."""
         live = self._live.get(run_id)
         if live is None:

@@ -305,6 +305,16 @@ class Runs:
         """
         return await self._producers.register(registration)
 
+    async def check_token(self, run_id: str, token: str) -> None:
+        """Check that a token is a run's. Raises `UnknownRun`, `Forbidden` or `LogUnavailable`.
+
+        Args:
+            run_id: Id of the run.
+            token: The token.
+
+        """
+        await self._producers.check_token(run_id, token)
+
     async def ingest(
         self, run_id: str, token: str, drafts: Sequence[Draft], first_seq: int | None
     ) -> tuple[int, list[str]]:
