@@ -59,6 +59,11 @@ class Settings:
     token: str = _setting("", "The operators' secret; when set, every request must carry it.")
     host: str = _setting("127.0.0.1", "Address to listen on; another than loopback needs a token.")
     port: int = _setting(5007, "TCP port to listen on; 0: any free one.", minimum=0)
+    files: tuple[str, ...] = _setting(
+        (),
+        "Folders, comma separated, that path parameters of pipelines may name, with all below; the data folder always. "
+        "Empty: whatever the streamer's user may read.",
+    )
     allowed_hosts: tuple[str, ...] = _setting(
         (),
         "Host names, comma separated, by which the API may be addressed besides its own address and localhost.",
@@ -241,3 +246,13 @@ def _read(name: str, text: str, kind: str) -> Any:
     if kind.startswith("tuple"):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     return text
+
+
+def allowed_folders(settings: Settings) -> tuple[Path, ...]:
+    """Return the folders that path parameters of pipelines may name; empty: any.
+
+    Args:
+        settings: The streamer's settings.
+
+    """
+    return (settings.data.absolute(), *map(Path, settings.files)) if settings.files else ()

@@ -23,6 +23,7 @@ import param
 
 from streamer import Pipeline, phase
 from streamer.model.extras import how_to_install
+from streamer.model.parameters.allowed_paths import is_within
 from streamer.settings import Settings
 
 #: Marks a SQLite file as one of ours ("pstr"), so that no other file is ever written to.
@@ -95,8 +96,8 @@ class ImportPrices(Pipeline):
     database = param.Path(
         None,
         check_exists=False,
-        doc="SQLite file to load into. One that exists must come from this pipeline; its rows are replaced or added "
-        "to. By default prices.sqlite in the streamer's data folder.",
+        doc="SQLite file to load into, in the streamer's data folder or a folder of STREAMER_FILES. One that exists "
+        "must come from this pipeline; its rows are replaced or added to. By default prices.sqlite in the data folder.",
     )
     copies = param.Integer(
         10,
@@ -178,6 +179,13 @@ class ImportPrices(Pipeline):
             path.parent.mkdir(parents=True, exist_ok=True)
         else:
             path = Path(self.database).absolute()
+            settings = Settings.from_environment()
+            folders = [settings.data, *map(Path, settings.files)]
+            if not is_within(path, folders):
+                raise ValueError(
+                    f"database: {shown(path)} is in no folder that may be written to: "
+                    f"{', '.join(map(shown, folders))}. STREAMER_FILES names others"
+                )
             if not path.parent.is_dir():
                 raise ValueError(f"database: there is no folder {shown(path.parent)}")
         if path.exists() and not is_ours(path):
@@ -207,7 +215,7 @@ def read_rows(path: Path) -> list[Row]:
             if missing:
                 raise ValueError(
                     f"source: {shown(path)} has no column {', '.join(missing)}; expected the columns symbol, date, "
-                    f"{', '.join(NUMBERS)}, found {', '.join(header)[:500] or 'none'}"
+                    f"{', '.join(NUMBERS)}, found {len(header)} of other names"
                 )
             default = {} if "symbol" in names else {"symbol": path.name.partition(".")[0]}
             rows = []

@@ -165,6 +165,10 @@ class Streamer:
 
     async def _open(self) -> None:
         settings, loop = self.settings, asyncio.get_running_loop()
+        if settings.token and not settings.files:
+            logger.warning(
+                "whoever has the token may name any file of this user to a pipeline; STREAMER_FILES names folders"
+            )
         async with contextlib.AsyncExitStack() as stack:
             # The stack closes in reverse order, also after a failure half-way.
             stack.callback(_lock(settings.data).close)

@@ -150,6 +150,36 @@ def write_csv(path: Path, *rows: str, header: str = HEADER) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pipelines write into the test's own folder."""
+    monkeypatch.setenv("STREAMER_FILES", str(tmp_path))
+
+
+@pytest.mark.parametrize("where", ["elsewhere.sqlite", "link/x.sqlite", "in/../../x.sqlite"])
+def test_a_database_outside_of_the_folders_that_are_allowed_is_refused(
+    tmp_path: Path, own_data: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    allowed = tmp_path / "allowed"
+    (allowed / "in").mkdir(parents=True)
+    (allowed / "link").symlink_to(tmp_path)
+    monkeypatch.setenv("STREAMER_FILES", str(allowed))
+    source = write_csv(tmp_path / "in.csv", *GOOD)
+    target = tmp_path / where if where.startswith("else") else allowed / where
+    ran = import_of(source, target)
+    assert "is in no folder that may be written to" in ran.error
+    assert [] == list(tmp_path.glob("*.sqlite"))
+    assert "SQLite" not in ran.error
+    assert import_of(source, allowed / "in" / "x.sqlite").result["rows"]
+
+
+def test_a_file_that_holds_no_prices_is_not_shown(tmp_path: Path) -> None:
+    secret = tmp_path / "passwd"
+    secret.write_text("root:x:0:0:root:/root:/bin/bash\n")
+    ran = import_of(secret, tmp_path / "out.sqlite")
+    assert "root:x" not in repr(ran.events)
+
+
 def import_of(source: Path, database: Path, **more: Any) -> Ran:
     values = {"source": str(source), "database": str(database), "copies": 1, **more}
     return execute(build(ImportPrices, values))
@@ -397,7 +427,7 @@ def test_missing_columns_are_named_with_what_was_found(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv", header="Date;Open;Close")
     assert import_of(source, tmp_path / "out.sqlite").error == (
         f"ValueError: source: {source} has no column date, open, high, low, close, volume; expected the columns "
-        "symbol, date, open, high, low, close, volume, found date;open;close"
+        "symbol, date, open, high, low, close, volume, found 1 of other names"
     )
 
 

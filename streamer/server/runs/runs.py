@@ -39,7 +39,7 @@ from streamer.server.runs.spool_pickup import Pickup
 from streamer.server.runs.start import Start
 from streamer.server.runs.tasks import Tasks
 from streamer.server.runs.workers import Workers
-from streamer.settings import Settings
+from streamer.settings import Settings, allowed_folders
 
 T = TypeVar("T")
 
@@ -91,7 +91,15 @@ class Runs:
             workers, journal, live, tasks, max_runs=settings.max_runs, max_queue=settings.max_queue
         )
         self._start = Start(
-            catalog, journal, queue, live, retries=retries, secrets=secrets, owner=self.owner, host=self.host
+            catalog,
+            journal,
+            queue,
+            live,
+            retries=retries,
+            secrets=secrets,
+            owner=self.owner,
+            host=self.host,
+            roots=allowed_folders(settings),
         )
         self._cancelling = cancelling = Cancelling(journal, live, queue, tasks, settings)
         self._liveness = Liveness(

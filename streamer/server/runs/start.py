@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from msgspec import UNSET
 
 from streamer.model.bounds import NESTING_LIMIT, RESULT_LIMIT, is_nested_too_deep
 from streamer.model.events import StatusChanged
+from streamer.model.parameters.allowed_paths import check_paths
 from streamer.model.parameters.json_schema import ParametersRefused, Problem, build, secret_names, values_of
 from streamer.model.parameters.secret import divide, is_hidden
 from streamer.model.pipeline import Pipeline
@@ -29,7 +31,10 @@ class UnknownPipeline(LookupError):
 
 
 class Start:
-    """See the module. The event loop alone calls it. `owner` and `host` are those of runs that name none."""
+    """See the module. The event loop alone calls it. `owner` and `host` are those of runs that name none.
+
+    `roots` are the folders that path parameters may name; empty: any.
+    """
 
     def __init__(
         self,
@@ -42,6 +47,7 @@ class Start:
         secrets: SecretStore,
         owner: str,
         host: str,
+        roots: Sequence[Path] = (),
     ) -> None:
         self._catalog = catalog
         self._journal = journal
@@ -51,6 +57,7 @@ class Start:
         self._secrets = secrets
         self._owner = owner
         self._host = host
+        self._roots = roots
 
     def _offer(self, pipeline: str) -> Listing:
         offers = {offer.name: offer for offer in self._catalog.offers()}
@@ -58,6 +65,11 @@ class Start:
             names = ", ".join(offers) or "none"
             raise UnknownPipeline(f"no pipeline {pipeline[:100]!r}; on offer: {names}")
         return offers[pipeline]
+
+    def _checked(self, pipeline: type[Pipeline], values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all parameters of a run, its secrets as they are. Raises `ParametersRefused`."""
+        check_paths(pipeline, values, self._roots)
+        return _checked_values(pipeline, values)
 
     async def start(
         self,
@@ -90,7 +102,7 @@ class Start:
 
         """
         offer = await self._journal.read(lambda: self._offer(pipeline))
-        whole = await self._journal.read(lambda: _checked_values(offer.pipeline, values))
+        whole = await self._journal.read(lambda: self._checked(offer.pipeline, values))
         return divide(whole, secret_names(offer.pipeline))[0]
 
     async def retry(
@@ -136,7 +148,7 @@ class Start:
         offer = await self._journal.read(lambda: self._offer(pipeline))
         with self._queue.room():
             # The check may touch files (a path that must exist) and run a pipeline's own code: beside the loop.
-            whole = await self._journal.read(lambda: _checked_values(offer.pipeline, values))
+            whole = await self._journal.read(lambda: self._checked(offer.pipeline, values))
             parameters, hidden = divide(whole, secret_names(offer.pipeline))
             note = Note("process", reference=offer.reference, hidden=list(hidden))
             if old is not None and items == "rest":

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.api_support import PATIENCE, running
+from tests.api_support import PATIENCE, error_of, running
 from tests.pipeline_files import write
 
 
@@ -64,3 +64,14 @@ async def test_what_a_pipelines_code_raises_while_it_is_read_never_reaches_the_l
 
     with pytest.raises(RuntimeError, match="KeyboardInterrupt"):
         await api.streamer.runs.read(ends)
+
+
+async def test_a_path_outside_of_the_allowed_folders_is_refused_before_a_run_is_made(tmp_path):
+    async with running(
+        tmp_path, files=(str(tmp_path),), pipelines=("streamer.examples.audit_folder",)
+    ) as api:
+        answer = await api.http.post("/api/pipelines/AuditFolder/runs", json={"folder": "/etc"})
+        error = error_of(answer, 422, "invalid")
+        assert ["folder"] == [one["field"] for one in error["details"]]
+        assert "STREAMER_FILES" in error["message"]
+        assert [] == (await api.http.get("/api/runs")).json()["runs"]
