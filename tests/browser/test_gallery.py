@@ -165,6 +165,28 @@ def test_a_page_is_drawn_without_trouble_and_runs_nothing_it_shows(
     assert 0 == page.page.locator("img[src=x]").count()
 
 
+def test_a_page_reaches_no_other_host_and_loads_no_plugin(visit: Callable[..., Visit]) -> None:
+    page = visit("run", "running").page
+    refused = page.evaluate(
+        """async () => {
+          const found = new Set()
+          const all = new Promise((resolve) => document.addEventListener("securitypolicyviolation", (event) => {
+            found.add(event.effectiveDirective)
+            if (found.size === 4) { resolve() }
+          }))
+          const image = new Image()
+          image.src = "http://127.0.0.1:9/x.png"
+          await fetch("http://127.0.0.1:9/").catch(() => null)
+          document.body.append(Object.assign(document.createElement("embed"), {src: "/x.pdf", type: "application/pdf"}))
+          const base = Object.assign(document.createElement("base"), {href: "http://127.0.0.1:9/"})
+          document.head.append(base)
+          await all
+          return [...found].sort()
+        }"""
+    )
+    assert ["base-uri", "connect-src", "img-src", "object-src"] == refused
+
+
 def test_markup_is_seen_as_it_is_wherever_it_can_be(visit: Callable[..., Visit]) -> None:
     page = visit("run", "markup").page
     for place in ("h1", ".sub", ".what", ".line .message", ".list .name >> nth=0", ".banner"):

@@ -497,3 +497,13 @@ async def test_errors_show_no_internals(api, monkeypatch):
     answer = await api.http.get("/api/runs/x")
     assert 500 == answer.status_code
     assert {"error": {"code": "failed", "message": "Internal Server Error", "details": None}} == answer.json()
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/runs", "/api/nothing", "/api/health/live", "/api/pipelines/none/runs"]
+)
+async def test_every_answer_says_that_it_is_no_page_and_is_shown_in_no_frame(api, path):
+    headers = (await api.http.get(path)).headers
+    assert "nosniff" == headers["X-Content-Type-Options"]
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert "same-origin" == headers["Referrer-Policy"]
