@@ -35,7 +35,7 @@ class ReadyHandler(BaseHandler):
         if log.trouble() is not None:
             # Whether it can be written again, only writing says.
             await asyncio.wrap_future(log.check())
-        self.answer({"status": "ready", "epoch": log.epoch})
+        self.answer({"status": "ready", "epoch": log.epoch, "damage": log.damage()})
 
 
 class MetricsHandler(BaseHandler):

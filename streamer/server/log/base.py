@@ -187,6 +187,9 @@ class EventLog(Protocol):
     def head(self) -> int:
         """Return the offset of the last entry; 0 when the log is empty."""
 
+    def damage(self) -> str:
+        """Say how much of the log was met that cannot be read; empty when all could be."""
+
     def trouble(self) -> str | None:
         """Return why the last attempt to write failed; None when it did not."""
 

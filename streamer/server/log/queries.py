@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import msgspec
 
-from streamer.model.events import LEVELS, Entry, Logged, decode_event
-from streamer.model.state import RunState, decode_state
+from streamer.model.events import LEVELS, Entry, Logged
+from streamer.model.state import RunState
 from streamer.protocol.frames import REMOVED, Removed, Row, framer, removed_frame
 from streamer.protocol.paging import FAILURES_PER_PAGE, LINES_PER_PAGE, RUNS_PER_PAGE
 from streamer.protocol.run_filter import EVERY_RUN, NEWEST_FIRST, RunFilter, ascii_lower
@@ -31,6 +31,7 @@ from streamer.server.log.base import (
     Stored,
     UnknownRun,
 )
+from streamer.server.log.damage import Damage
 
 #: Lines that one search looks at: some tenths of a second. The next search goes on from there.
 _LINES_PER_SEARCH: Final = 100_000
@@ -38,24 +39,25 @@ _LAST_OFFSET: Final = 2**63 - 1
 
 
 def _fact(path: str) -> str:
-    return f"json_extract(CAST(state AS TEXT), '$.{path}')"
+    # A damaged state has no facts, and must not keep the others from being found.
+    return f"CASE WHEN json_valid(CAST(state AS TEXT)) THEN json_extract(CAST(state AS TEXT), '$.{path}') END"
 
 
 #: Which runs ended so. Only the state of a complete run says whether items failed.
 _FAILED: Final = _fact("results.failed")
 _OUTCOMES: Final = {
-    "complete": f"(status = 'complete' AND NOT {_FAILED})",
-    "partial": f"(status = 'complete' AND {_FAILED})",
+    "complete": f"(status = 'complete' AND NOT coalesce({_FAILED}, 0))",
+    "partial": f"(status = 'complete' AND coalesce({_FAILED}, 0))",
     "failed": "status = 'failed'",
     "cancelled": "status = 'cancelled'",
 }
 #: The values by which runs are sorted. The keys of runs grow in the order in which the runs were made.
 _SORTS: Final = {
     "created": "key",
-    "title": f"{_fact('title')} COLLATE NOCASE",
-    "owner": f"{_fact('owner')} COLLATE NOCASE",
+    "title": f"coalesce({_fact('title')}, '') COLLATE NOCASE",
+    "owner": f"coalesce({_fact('owner')}, '') COLLATE NOCASE",
     "elapsed": f"coalesce(max(coalesce({_fact('ended')}, :now) - {_fact('started')}, 0), -1)",
-    "failed": _FAILED,
+    "failed": f"coalesce({_FAILED}, 0)",
 }
 
 
@@ -63,7 +65,8 @@ class Queries:
     """See the module and `EventLog`. Any thread may call it.
 
     `gap` returns the offset of the last entry that was removed or lost, of any run. `suspect(error)` is called for
-    SQLite's errors: one of them may show that the file is damaged.
+    SQLite's errors: one of them may show that the file is damaged. `damage` has what stands in the place of what
+    cannot be read.
     """
 
     def __init__(
@@ -73,11 +76,13 @@ class Queries:
         *,
         gap: Callable[[], int],
         suspect: Callable[[sqlite3.Error], None],
+        damage: Damage,
     ) -> None:
         self._path = path
         self._epoch = epoch
         self._gap = gap
         self._suspect = suspect
+        self._damage = damage
         self._closed = False
         self._gate = threading.Lock()
         self._local = threading.local()
@@ -144,6 +149,7 @@ class Queries:
             if run is None:
                 found += [self._removal(row) for row in of_run]
                 continue
+            of_run = [self._damage.row(row) for row in of_run]
             frames = framer(self._epoch, run)(of_run)
             found += [Stored(row[0], run, row[4], frame) for row, frame in zip(of_run, frames, strict=True)]
         return found
@@ -157,7 +163,7 @@ class Queries:
     def run(self, run_id: str) -> RunRecord | None:
         with self.reading() as db:
             row = db.execute("SELECT state, acknowledged, note FROM runs WHERE id = ?", (run_id,)).fetchone()
-        return None if row is None else RunRecord(decode_state(row[0]), row[1], row[2])
+            return None if row is None else RunRecord(self._damage.state(db, run_id, row[0]), row[1], row[2])
 
     def runs(
         self,
@@ -185,10 +191,10 @@ class Queries:
                 if named == "created":
                     where += f" AND key {after} :key"
             rows = db.execute(
-                f"SELECT state FROM runs WHERE {where} ORDER BY {column} {order}, key DESC LIMIT :limit",  # noqa: S608
+                f"SELECT id, state FROM runs WHERE {where} ORDER BY {column} {order}, key DESC LIMIT :limit",  # noqa: S608
                 {**values, "now": now, "limit": limit},
             ).fetchall()
-        return [decode_state(row[0]) for row in rows]
+            return [self._damage.state(db, *row) for row in rows]
 
     def total(self, wanted: RunFilter = EVERY_RUN) -> int:
         where, values = _conditions(wanted)
@@ -203,7 +209,10 @@ class Queries:
                 ' AND "offset" > ? AND kind <> \'log\' ORDER BY "offset" LIMIT ?',
                 (run_id, after, limit),
             ).fetchall()
-        return [Entry(offset, run_id, seq, when, decode_event(body)) for offset, seq, when, body in rows]
+        return [
+            Entry(offset, run_id, seq, when, self._damage.event(offset, body))
+            for offset, seq, when, body in rows
+        ]
 
     def counts(self) -> dict[str, int]:
         with self.reading() as db:
@@ -225,7 +234,10 @@ class Queries:
                 f'SELECT "offset", seq, time, body FROM entries WHERE {where} {order} LIMIT ?',  # noqa: S608 - constants
                 (*values, limit),
             ).fetchall()
-        found = [Entry(offset, run_id, seq, when, decode_event(body)) for offset, seq, when, body in rows]
+        found = [
+            Entry(offset, run_id, seq, when, self._damage.event(offset, body))
+            for offset, seq, when, body in rows
+        ]
         return found if forward else found[::-1]
 
     def search(
@@ -259,7 +271,7 @@ class Queries:
                 ),
             )
             for offset, seq, when, body in rows:
-                event = decode_event(body)
+                event = self._damage.event(offset, body)
                 if isinstance(event, Logged) and ascii_lower(text) in ascii_lower(event.message):
                     found.append(Entry(offset, run_id, seq, when, event))
                     if len(found) == limit:
@@ -274,7 +286,10 @@ class Queries:
                 ' AND kind = \'failure\' AND "offset" > ? ORDER BY "offset" LIMIT ?',
                 (run_id, after, limit),
             ).fetchall()
-        return [Entry(offset, run_id, seq, when, decode_event(body)) for offset, seq, when, body in rows]
+        return [
+            Entry(offset, run_id, seq, when, self._damage.event(offset, body))
+            for offset, seq, when, body in rows
+        ]
 
 
 def _conditions(wanted: RunFilter) -> tuple[str, dict[str, Any]]:

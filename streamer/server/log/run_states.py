@@ -24,12 +24,13 @@ from streamer.model.events import (
 )
 from streamer.model.reducer import with_retry
 from streamer.model.settling import advance
-from streamer.model.state import RunState, decode_state, encode_state
+from streamer.model.state import RunState, encode_state
 from streamer.producer.error_text import brief_error
 from streamer.protocol.frames import Row, framer
 from streamer.protocol.run_filter import searched_text
 from streamer.server.log.base import Appended, Draft, LogError, RunEnded, SequenceGap, UnknownRun
 from streamer.server.log.batch_numbers import without_duplicates
+from streamer.server.log.damage import Damage
 
 #: States of runs that are over stay in memory up to this number; those of the others always do.
 _STATES_KEPT: Final = 500
@@ -61,8 +62,9 @@ class RunStates:
     `head` is the offset of the last entry, also of the open transaction.
     """
 
-    def __init__(self, db: sqlite3.Connection, epoch: str, head: int) -> None:
+    def __init__(self, db: sqlite3.Connection, epoch: str, head: int, damage: Damage) -> None:
         self._db = db
+        self._damage = damage
         self._epoch = epoch
         self.head = head
         self._runs: dict[str, _Run] = {}
@@ -287,7 +289,9 @@ class RunStates:
             ).fetchone()
             if row is None:
                 raise UnknownRun(run_id)
-            run = self._runs[run_id] = _Run(row[0], decode_state(row[1]), row[2], row[3], bool(row[4]))
+            run = self._runs[run_id] = _Run(
+                row[0], self._damage.state(self._db, run_id, row[1]), row[2], row[3], bool(row[4])
+            )
         return run
 
 

@@ -27,6 +27,7 @@ from streamer.server.log.base import (
     RunRecord,
     Stored,
 )
+from streamer.server.log.damage import Damage
 from streamer.server.log.opening import open_file
 from streamer.server.log.queries import Queries
 from streamer.server.log.retention import KEEP_ALL, Retention
@@ -86,7 +87,8 @@ class SqliteLog:
         except (OSError, sqlite3.Error) as error:
             raise LogUnavailable(f"cannot open the log {path}: {error}") from error
         self._db, self._epoch = opened.db, opened.epoch
-        self._states = RunStates(opened.db, opened.epoch, opened.head)
+        self._damage = Damage()
+        self._states = RunStates(opened.db, opened.epoch, opened.head, self._damage)
         self._writer = Writer(
             opened.db,
             self._states,
@@ -100,7 +102,13 @@ class SqliteLog:
             now=now,
             suspect=self._suspect,
         )
-        self._queries = Queries(path, opened.epoch, gap=lambda: self._writer.gap, suspect=self._suspect)
+        self._queries = Queries(
+            path,
+            opened.epoch,
+            gap=lambda: self._writer.gap,
+            suspect=self._suspect,
+            damage=self._damage,
+        )
         self._writer.start()
 
     def close(self) -> None:
@@ -152,6 +160,9 @@ class SqliteLog:
 
     def head(self) -> int:
         return self._writer.head
+
+    def damage(self) -> str:
+        return str(self._damage)
 
     def trouble(self) -> str | None:
         return self._writer.trouble

@@ -11,7 +11,7 @@ from tests.api_support import Api
 async def test_health_says_live_and_ready(api):
     assert {"status": "live"} == (await api.http.get("/api/health/live")).json()
     ready = (await api.http.get("/api/health/ready")).json()
-    assert {"status": "ready", "epoch": api.streamer.log.epoch} == ready
+    assert {"status": "ready", "epoch": api.streamer.log.epoch, "damage": ""} == ready
 
 
 async def test_metrics_count_runs_entries_and_requests(api, logged):

@@ -308,7 +308,9 @@ def paths(epoch: str) -> dict[str, Any]:
                 "summary": "Requests are taken; if not, `error` says why.",
                 "security": [],
                 "responses": {
-                    "200": answer("Ready.", structure({"status": {"const": "ready"}, "epoch": TEXT})),
+                    "200": answer(
+                        "Ready.", structure({"status": {"const": "ready"}, "epoch": TEXT, "damage": TEXT})
+                    ),
                     **errors(),
                 },
             }
