@@ -15,6 +15,7 @@ from streamer.cli.estimate import estimate_command
 from streamer.cli.exec import exec_command
 from streamer.cli.launch import retry_command, run_command
 from streamer.cli.lists import cancel_command, pipelines_command, runs_command
+from streamer.cli.log import log_command
 from streamer.cli.serve import serve_command
 from streamer.cli.viewer import watch_command
 
@@ -125,6 +126,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     estimate.add_argument("--workers", type=int, default=2, help="processes that compute a replay (2)")
     _add_client(estimate)
+
+    log = command(
+        "log", log_command, "back up the log while it is in use, or look whether all of it can be read"
+    )
+    log.add_argument("action", choices=("backup", "check"), help="what to do")
+    log.add_argument("file", nargs="?", type=Path, metavar="FILE", help="of backup: the new file")
+    log.add_argument("--data", type=Path, metavar="FOLDER", help="the data folder (STREAMER_DATA)")
+    log.add_argument("--json", action="store_true", help="print JSON")
 
     send = command("send", send_command, "send events that runs kept on disk while their streamer was away")
     send.add_argument("--data", type=Path, metavar="FOLDER", help="the data folder (STREAMER_DATA)")

@@ -357,10 +357,13 @@ def test_the_command_is_installed():
 def test_estimate_says_how_long_a_run_takes_once_one_has_completed(tmp_path):
     with ServerProcess.streamer(tmp_path) as server:
         before = call(server, "estimate", "Count", "-p", "n=7")
-        assert (0, "not known yet: no earlier run has completed\n") == (before.returncode, before.stdout)
+        assert (0, "Duration not known yet: no earlier run has completed\n") == (
+            before.returncode,
+            before.stdout,
+        )
         assert 0 == call(server, "run", "Count", "-p", "n=7", "-p", "delay=0").returncode
         after = call(server, "estimate", "Count", "-p", "n=7", "-p", "delay=0")
-        assert after.stdout.startswith("usually ")
+        assert after.stdout.startswith("Usually ")
         assert after.stdout.endswith(", from 1 earlier run\n")
         usual = json.loads(call(server, "estimate", "Count", "-p", "n=7", "--json").stdout)
         assert {"duration", "runs", "basis"} == set(usual)

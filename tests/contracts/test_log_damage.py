@@ -82,9 +82,8 @@ def test_any_bytes_of_any_stored_body_may_be_overwritten(
 def test_a_damaged_entry_is_a_line_in_its_place_and_the_log_says_so(tmp_path: Path) -> None:
     path = written(tmp_path)
     db = sqlite3.connect(path, isolation_level=None)
-    db.execute(
-        "UPDATE entries SET body = x'78' WHERE kind = 'log' AND run = 1 AND seq = (SELECT min(seq) FROM entries WHERE kind = 'log' AND run = 1)"
-    )
+    first = "(SELECT min(seq) FROM entries WHERE kind = 'log' AND run = 1)"
+    db.execute(f"UPDATE entries SET body = x'78' WHERE run = 1 AND seq = {first}")
     db.close()
     log = SqliteLog(path, commit_seconds=0.0)
     try:
