@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from dashboards.session import (
     RunModel,
 )
+from streamer.model.estimate import Duration, Estimated
 from streamer.model.events import (
     FailedItem,
     ProcessInfo,
@@ -50,6 +51,19 @@ def queued() -> RunModel:
 def indeterminate() -> RunModel:
     """Return one that counts, with no total known."""
     return model(scanning_state(), lines(phase="scan"))
+
+
+def estimated() -> RunState:
+    """Under way, with the remaining time as earlier runs tell it."""
+    said = Estimated(
+        NOW,
+        Duration(540.0, 720.0, 1020.0),
+        0.634,
+        "12 earlier runs",
+        12,
+        {"validate": 4.0, "load": 32.0, "summarise": 9.0},
+    )
+    return replace(running(), estimate=said)
 
 
 def indeterminate_later() -> RunModel:
@@ -246,6 +260,7 @@ def literal() -> RunModel:
 
 
 RUNS: dict[str, Callable[[], RunModel]] = {
+    "estimated": lambda: model(estimated(), lines(), FAILURES),
     "running": lambda: model(running(), lines(), FAILURES),
     "queued": queued,
     "indeterminate": indeterminate,

@@ -124,6 +124,16 @@ def test_the_fourth_notebook_reads_a_run_s_entries_into_pandas(execute):
 
 @pytest.mark.notebook
 @pytest.mark.slow
+def test_the_fifth_notebook_builds_a_dashboard_of_three_runs(execute):
+    shown = execute("05_your_own_dashboard.ipynb")
+    # `pn.extension` shows scripts alone.
+    said = [data["text/plain"] for data in shown if "text/plain" in data]
+    assert 3 == said[-1].count("'complete'") + said[-1].count("'partial'")
+    assert 1 == sum(text.startswith("Row") and text.count("PhaseBar") == 3 for text in said)
+
+
+@pytest.mark.notebook
+@pytest.mark.slow
 def test_where_the_widgets_are_missing_the_output_is_renewed_as_a_whole(execute, server: ServerProcess):
     with Work(server.url, "Fit") as work:
         work.progress(10)
