@@ -33,17 +33,19 @@ from streamer.client.stream import (
     read_cursor,
 )
 from streamer.client.transport import Transport
-from streamer.model.estimate import Usual
+from streamer.model.estimate import Estimated, Usual
 from streamer.model.events import Entry, PhaseSpec
 from streamer.model.timestamps import format_time
 from streamer.protocol.api import (
     ApiError,
     Checked,
     Conflict,
+    EstimatesAnswer,
     FailuresAnswer,
     FailuresPage,
     Forbidden,
     Form,
+    HistoryAnswer,
     LinesAnswer,
     LinesPage,
     NotFound,
@@ -64,7 +66,7 @@ from streamer.protocol.api import (
     state_of,
 )
 from streamer.protocol.cursor import Cursor
-from streamer.protocol.frames import Snapshot
+from streamer.protocol.frames import Snapshot, read_estimate
 from streamer.protocol.registration import Created, Registration
 
 __all__ = [
@@ -218,6 +220,39 @@ class Client(Transport):
         """
         path = f"/api/pipelines/{quote(name, safe='')}/estimate"
         return decode(await self.ask("POST", path, body=dict(params or {})), Usual)
+
+    async def estimates(self, run_id: str) -> list[Estimated]:
+        """Return what was said of a run's remaining time, oldest first, at most 200.
+
+        Args:
+            run_id: The run.
+
+        Returns:
+            The estimates.
+
+        Raises:
+            NotFound: There is no such run.
+
+        """
+        body = await self.ask("GET", f"{run_path(run_id)}/estimates")
+        return [read_estimate(one) for one in decode(body, EstimatesAnswer).estimates]
+
+    async def history(
+        self, *, pipeline: str | None = None, title: str | None = None, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return runs that are over, newest first: durations, parameters, and what was said of each meanwhile.
+
+        Args:
+            pipeline: Only runs of this pipeline.
+            title: Only runs with exactly this title.
+            limit: The most runs; None: the streamer's own number.
+
+        Returns:
+            The runs as `GET /api/history` answers them.
+
+        """
+        asked = {"pipeline": pipeline, "title": title, "limit": limit}
+        return decode(await self.ask("GET", "/api/history", asked), HistoryAnswer).runs
 
     async def form(self, name: str, values: Mapping[str, Any], changed: Sequence[str] = ()) -> Form:
         """Return a form after a change, as the pipeline's own code answers it.

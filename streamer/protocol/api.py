@@ -192,6 +192,18 @@ class RunsAnswer(Struct):
     total: int | None = None
 
 
+class EstimatesAnswer(Struct):
+    """The estimates of a run as they come."""
+
+    estimates: list[dict[str, Any]]
+
+
+class HistoryAnswer(Struct):
+    """Earlier runs as they come."""
+
+    runs: list[dict[str, Any]]
+
+
 class LinesAnswer(Struct):
     """`LinesPage` as it comes."""
 

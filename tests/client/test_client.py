@@ -379,3 +379,19 @@ async def test_a_streamer_with_a_token_asks_for_it(tmp_path) -> None:
                 await seqs(stranger.entries())
         async with Client(api.streamer.url, "secret") as operator:
             assert () == (await operator.runs()).runs
+
+
+async def test_estimates_and_history_come_as_they_were_said(api):
+    producer = await api.register(pipeline="Import")
+    await producer.send({"event": "progress", "done": 50, "total": 100})
+    await api.streamer.estimates.look()
+    async with Client(api.streamer.url) as client:
+        (said,) = await client.estimates(producer.run)
+        state = (await client.run(producer.run)).state
+        assert said.time == pytest.approx(state.estimate.time, abs=0.01)
+        assert [] == await client.history(pipeline="Import")
+        await producer.complete()
+        (earlier,) = await client.history(pipeline="Import", limit=5)
+        assert (producer.run, "complete") == (earlier["run"], earlier["outcome"])
+        with pytest.raises(NotFound):
+            await client.estimates("nobody")

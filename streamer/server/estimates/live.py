@@ -35,8 +35,9 @@ logger = logging.getLogger(__name__)
 EVERY_SECONDS: Final = 1.0
 #: The most runs that are computed in one look; the others have their turn in the next one.
 AT_ONCE: Final = 25
-#: Earlier runs of the same name that are looked at.
+#: Earlier runs of the same name that are looked at, and how many of them a run learns from at most.
 LOOKED_AT: Final = 100
+EARLIER: Final = 50
 #: Seconds between two times that what was said of a run under way is kept.
 KEEP_SECONDS: Final = 15.0
 #: An estimate is told again when its end moved by this share of what remains, and by so many seconds.
@@ -236,7 +237,7 @@ class LiveEstimates:
             and run.ended <= created
             and (run.retry_of is None) == (state.retry_of is None)
         ]
-        return sorted(fitting, key=lambda run: run.ended or 0.0)[-2 * AT_ONCE :]
+        return sorted(fitting, key=lambda run: run.ended or 0.0)[-EARLIER:]
 
     def _alike(self, state: RunState) -> list[RunState]:
         """Return runs of the same program whose titles differ in numbers only, such as dates."""
