@@ -8,6 +8,7 @@ Panel calls them by itself: where a version has no such method, its own behaviou
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,9 +16,9 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 import param
-from panel.custom import AnyWidgetComponent
+from panel.custom import AnyWidgetComponent, Child
 
-from dashboards.indicators.widget import bundle_of, in_notebook
+from dashboards.indicators.widget import bundle_of, in_notebook, widget_of
 from dashboards.session import Session
 
 #: How many texts are kept for other sessions: those of a few moments of a few runs.
@@ -161,6 +162,22 @@ class Indicator(AnyWidgetComponent):
             with suppress(ImportError):
                 return bundle_of(self)
         return super()._repr_mimebundle_(include, exclude)
+
+    def _display_(self) -> Any:
+        """Return what marimo shows: a widget, or, of a layout, the widgets of its parts one below the other.
+
+        See https://docs.marimo.io/guides/integrating_with_marimo/displaying_objects/.
+        """
+        # Only marimo calls this, so it is there.
+        marimo = importlib.import_module("marimo")
+        if self.is_widget:
+            return marimo.ui.anywidget(widget_of(self))
+        return marimo.vstack([part._display_() for part in self.parts()])
+
+    def parts(self) -> list[Indicator]:
+        """Return the indicators that this one is a layout of, in order; none of one that draws itself."""
+        found = (getattr(self, name) for name, one in self.param.objects().items() if isinstance(one, Child))
+        return [part for part in found if isinstance(part, Indicator)]
 
     # -- protected overrides -------------------------------------------------------------------------------------------
 

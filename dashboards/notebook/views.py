@@ -51,6 +51,14 @@ class _View:
         cell.wait(wait_seconds)
         cell.display()
 
+    def _display_(self) -> Any:
+        """Return what marimo shows: the widgets of the view's indicators."""
+        return self.__panel__()._display_()
+
+    def __panel__(self) -> Any:
+        """Return the view as a Panel component."""
+        raise NotImplementedError  # each kind of view says its own
+
     def _ipython_display_(self) -> None:
         self.show()
 
