@@ -31,8 +31,12 @@ _PARAMETER_SLOPE: Final = 1.0
 _LEFT_SLOPE: Final = 0.9
 #: This share of a ghost's time is added to its remaining time, as the logarithm of 0 has no bound.
 _FLOOR: Final = 0.002
+#: Seconds that remain at least, where the times of a ghost make no sense.
+_LEAST: Final = 1e-9
 #: Differences are bounded: a run ten times as slow is as far as one can learn from.
 _FARTHEST: Final = 3.0
+#: The bound of a logarithm of seconds, far beyond any run.
+_FARTHEST_LOG: Final = 60.0
 #: The share of a ghost's later standstills that this run is expected to have as well.
 _STANDING: Final = 0.5
 #: Times that are computed together.
@@ -92,8 +96,8 @@ class Estimator:
                 middle, half, count = (part[:kept] for part in self._at(at))
                 at.index = at.index[:kept]
                 half = np.where(count > 0, factor * half, half)
-                p50[at.index] = np.exp(middle)
-                p10[at.index], p90[at.index] = np.exp(middle - half), np.exp(middle + UPPER * half)
+                p50[at.index] = _seconds(middle)
+                p10[at.index], p90[at.index] = _seconds(middle - half), _seconds(middle + UPPER * half)
                 used[at.index] = count
         return Raw(p10, p50, p90, used)
 
@@ -153,7 +157,7 @@ class Estimator:
         sd = np.array([*_SLOPES, *[_PARAMETER_SLOPE] * self._columns.shape[1]])
         few = weights.sum(axis=1) < _FEW
         variance = np.where(few, _VARIANCE_FEW, _VARIANCE) + self._strange
-        result = fit(np.log(remaining), stacked, weights, prior, sd, variance)
+        result = fit(np.log(np.maximum(remaining, _LEAST)), stacked, weights, prior, sd, variance)
         middle = result.middle
         typical = (weights * floor).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-9)
         seconds = np.maximum(np.exp(np.clip(middle, -20.0, 30.0)) - typical, 1e-3)
@@ -177,6 +181,12 @@ class Estimator:
                 earlier = _difference(known, np.array([[_last_total(self.timeline, name)]]))
                 difference = np.where(unknown[:, None], earlier, difference)
         return difference
+
+
+def _seconds(logarithm: Array) -> Array:
+    """Return the seconds of their logarithm, within what a number holds."""
+    seconds: Array = np.exp(np.clip(logarithm, -_FARTHEST_LOG, _FARTHEST_LOG))
+    return seconds
 
 
 def _in_chunks(at: Positions) -> Iterator[tuple[Positions, int]]:

@@ -20,6 +20,8 @@ from streamer.server.log.base import MOVES_PER_PAGE, EventLog
 
 #: A phase with more rows than this is thinned to half of them.
 _ROWS: Final = 4_000
+#: A remaining time of over a hundred years is no estimate.
+LONGEST_SECONDS: Final = 3e9
 #: A run is said to take longer than earlier ones when there are so many, and this share of them was shorter.
 _FEWEST: Final = 3
 _NEARLY_ALL: Final = 0.9
@@ -85,6 +87,8 @@ class Following:
         raw = self._estimator.estimate(np.array([since]), self._factor)
         p10, p50, p90, runs = (float(part[0]) for part in raw)
         basis = self._overrun(since) or basis_of(int(runs))
+        if p90 > LONGEST_SECONDS:
+            p50 = math.nan
         said = self._shown.say(since, p10, p50, p90, basis)
         if said is None:
             estimated = Estimated(now)

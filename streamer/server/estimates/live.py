@@ -40,6 +40,8 @@ LOOKED_AT: Final = 100
 EARLIER: Final = 50
 #: Seconds between two times that what was said of a run under way is kept.
 KEEP_SECONDS: Final = 15.0
+#: Seconds between two looks at a run of which no estimate can be computed.
+GIVEN_UP_SECONDS: Final = 3600.0
 #: An estimate is told again when its end moved by this share of what remains, and by so many seconds.
 MOVED: Final = 0.01
 MOVED_SECONDS: Final = 0.5
@@ -87,6 +89,7 @@ class LiveEstimates:
         self.tell: Callable[[str, Estimated], None] = _to_nobody
         # The thread's own.
         self._followings: dict[str, Following] = {}
+        self._given_up: set[str] = set()
         self._store: Store | None = None
 
     # -- in the loop ---------------------------------------------------------------------------------------------------
@@ -182,6 +185,9 @@ class LiveEstimates:
             self._end(run_id, state)
         said: dict[str, tuple[Estimated | None, float]] = {}
         for run_id, state in due:
+            if run_id in self._given_up:
+                said[run_id] = None, GIVEN_UP_SECONDS
+                continue
             try:
                 following = self._followings.get(run_id) or self._begin(state)
                 following.read(self._log)
@@ -190,6 +196,10 @@ class LiveEstimates:
                     store.put(run_id, following.past())
             except LogError as error:
                 logger.info("no estimate of %s: %s", run_id, error)
+            except Exception:
+                # Trouble with one run must not take their estimates from the others, nor fill the log.
+                logger.exception("no more estimates of run %s", run_id)
+                self._given_up.add(run_id)
         for run_id in self._followings.keys() & removed:
             del self._followings[run_id]
         return said
@@ -206,6 +216,7 @@ class LiveEstimates:
         from streamer.server.estimates.following import read_past
 
         following = self._followings.pop(run_id, None)
+        self._given_up.discard(run_id)
         try:
             if following is None:
                 past = read_past(state, self._log)

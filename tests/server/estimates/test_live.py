@@ -21,6 +21,7 @@ from streamer.model.events import (
     StatusChanged,
 )
 from streamer.model.state import RunState
+from streamer.server.estimates.following import Following
 from streamer.server.estimates.live import LiveEstimates
 from streamer.server.log.base import Draft
 from streamer.server.log.sqlite import SqliteLog
@@ -282,3 +283,24 @@ async def test_a_removed_run_is_forgotten(opened: Callable[..., Bench]) -> None:
     bench.estimates.removed("r0")
     await bench.estimates.look()
     assert [] == await bench.estimates.said_of(state)
+
+
+async def test_a_run_that_cannot_be_estimated_takes_nothing_from_the_others(
+    opened: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = opened()
+    bench.begin("bad")
+    bench.begin("good")
+    say = Following.say
+
+    def broken(self: Following, now: float) -> Estimated | None:
+        if self.timeline.run == "bad":
+            raise ZeroDivisionError
+        return say(self, now)
+
+    monkeypatch.setattr(Following, "say", broken)
+    await bench.work("good", 20)
+    assert bench.said("good").remaining is not None
+    assert 1 == caplog.text.count("no more estimates of run bad")
+    bench.append("bad", Completed())
+    await bench.estimates.look()
