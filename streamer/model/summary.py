@@ -118,7 +118,7 @@ class Remaining(Struct, frozen=True):
     """The remaining time of a run in words.
 
     Attributes:
-        left: The middle of it, as a sentence: ``about 12 min left``.
+        left: The middle of it, as a sentence: ``about 12 min left``, or that it is not known yet.
         short: The same alone: ``12 min``; empty where it is not known.
         band: From the 10th to the 90th percentile: ``9 to 17 min``; empty where that says no more.
         end: When the run is over by the middle, in POSIX seconds, to the minute; None: not known.
@@ -166,7 +166,7 @@ class Summary(Struct, frozen=True):
         failed: How many items failed.
         warnings: How many log lines are warnings.
         failures: How many failed, at the end of how many; empty without any.
-        remaining: The remaining time; None where nothing is said of it.
+        remaining: The remaining time; None for a run that does not run.
     """
 
     run: str
@@ -439,12 +439,11 @@ def _now(state: RunState, shown: int | None, counts: str, rate: str) -> str:
 
 def _remaining(state: RunState, now: float) -> Remaining | None:
     """Put what was said of the remaining time into words."""
-    if state.estimate is None or state.is_over or state.status not in ("running", "stalled"):
+    if state.status not in ("running", "stalled"):
         return None
-    estimate = state.estimate.at(now)
+    estimate = None if state.estimate is None else state.estimate.at(now)
     if estimate is None:
-        said = "" if state.status == "stalled" else "time left not known yet"
-        return Remaining(said, "", "", None, "") if said else None
+        return Remaining("time left not known yet", "", "", None, "") if state.status == "running" else None
     short = formatting.rough(estimate.p50)
     band = formatting.rough_range(estimate.p10, estimate.p90)
     is_close = formatting.rough(estimate.p10) == formatting.rough(estimate.p90)

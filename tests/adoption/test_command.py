@@ -270,9 +270,9 @@ def test_on_a_terminal_the_command_has_one_with_its_keys_its_size_and_its_colour
     terminal = Terminal(server, "--", *PYTHON, ON_TERMINAL)
     terminal.read_until(b"[True, True, True] (100, 30) True")
     terminal.write(b"hello\n")
-    terminal.read_until(b"typed 'hello'")
+    terminal.read_until(b"typed 'hello'\r\n")
     terminal.resize(40, 60)
-    terminal.read_until(b"size (60, 40)")
+    terminal.read_until(b"size (60, 40)\r\n")
     terminal.write(b"\x03")
     assert 4 == terminal.end()
     assert b"\x1b[1minterrupted\x1b[0m" in terminal.seen

@@ -153,8 +153,8 @@ def test_the_remaining_time_is_said_roughly_with_its_range_and_basis(estimate, l
     assert (left, band, basis) == (remaining.left, remaining.band, remaining.basis)
 
 
-def test_nothing_is_said_of_the_time_that_is_left_before_an_estimate_and_after_the_end():
-    assert said(LOADING).remaining is None
+def test_the_time_that_is_left_is_not_known_before_an_estimate_and_no_matter_after_the_end():
+    assert "time left not known yet" == said(LOADING).remaining.left
     assert said(estimated(over("complete", 1, 0))).remaining is None
 
 

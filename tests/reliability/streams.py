@@ -244,6 +244,8 @@ async def joining(folder: Path, *, readers: int, seed: int) -> None:
                     state = snapshot.state
                     joined += 1
                     continue
+                if frame.event == "estimate":
+                    continue
                 entry = entries.get(frame.id)
                 if entry is None:
                     entry = entries[frame.id] = read_frame(frame)

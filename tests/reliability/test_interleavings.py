@@ -19,7 +19,7 @@ from streamer.model.reducer import apply
 from streamer.model.state import RunState, encode_state
 from streamer.protocol import sse
 from streamer.protocol.cursor import Cursor
-from streamer.protocol.frames import Entry, Removed, Reset, Snapshot, SnapshotOfAll, read_frame
+from streamer.protocol.frames import Entry, EstimateSaid, Removed, Reset, Snapshot, SnapshotOfAll, read_frame
 from streamer.server.fan_out.subscriber import prepare
 from streamer.server.log.base import Draft
 from streamer.server.log.sqlite import SqliteLog
@@ -97,6 +97,9 @@ class Reader:
                 assert message.run_id not in self._removed
                 self.states[message.run_id] = state = apply(state, message)
                 self.is_over = self.run_id is not None and state.is_over
+            case EstimateSaid():
+                # It has no place in the log.
+                return
             case Removed():
                 assert self.cursor is None or message.offset > self.cursor.offset
                 assert message.run_id not in self._removed

@@ -318,11 +318,11 @@ def _to_nobody(_run_id: str, _estimate: Estimated) -> None:
 
 
 def _is_news(told: Estimated | None, now: Estimated) -> bool:
-    """Tell whether an estimate says something else than the one that was told last."""
-    if told is None or (told.remaining is None) != (now.remaining is None) or told.basis != now.basis:
+    """Tell whether an estimate says something else than the one that was told last. At first, nothing is known."""
+    if told is None or told.remaining is None or now.remaining is None:
+        return (told is not None and told.remaining is not None) or now.remaining is not None
+    if told.basis != now.basis:
         return True
-    if told.remaining is None or now.remaining is None:
-        return False
     if int(100 * (told.fraction or 0)) != int(100 * (now.fraction or 0)):
         return True
     moved = abs(now.time + now.remaining.p50 - told.time - told.remaining.p50)
