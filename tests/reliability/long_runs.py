@@ -29,7 +29,7 @@ SLACK_BYTES = 28_000_000
 #: And a page's heap without garbage.
 HEAP_SLACK_BYTES = 5_000_000
 #: What a page is sent that takes nothing for a while, until it shows what is newest: a few windows of lines.
-HALTED_BYTES = 700_000
+HALTED_BYTES = 1_500_000
 _BATCH = 500
 
 
