@@ -41,6 +41,8 @@ EXAMPLES: Final = (
 #: Most files of one folder that are read.
 FILES_LIMIT: Final = 200
 _MESSAGE_LIMIT: Final = 1_000
+#: Seconds that the import of one module or file may take; heavy libraries take some ten.
+IMPORT_SECONDS = 30.0
 #: Beginnings of the file names whose frames a problem's traceback leaves out.
 _OURS: Final = (__file__, loading.__file__, "<frozen importlib")
 
@@ -230,8 +232,7 @@ class _Source:
             number = len(_python_files(self._path))
             return self._nothing(f"expected a folder of 1 to {FILES_LIMIT} Python files, found {number}")
         try:
-            with _without_input():
-                module = import_module(key) if self._path is None else self._files.execute(Path(key))
+            module = _in_time(lambda: self._import(key))
             named = [(self._name, pipeline_of(module, self._name))] if self._name else _pipelines_in(module)
         except BaseException as error:
             if is_interrupt(error):
@@ -252,11 +253,48 @@ class _Source:
             )
         return _Found(tuple(offers), tuple(problems))
 
+    def _import(self, key: str) -> ModuleType:
+        with _without_input():
+            return import_module(key) if self._path is None else self._files.execute(Path(key))
+
     def _nothing(self, message: str) -> _Found:
         return _Found(problems=(CatalogProblem(self.shown, message),))
 
     def _shown_of(self, key: str) -> str:
         return self.shown if key in (self._where, str(self._path)) else key
+
+
+class ImportTooLong(Exception):
+    """The import of a module or file goes on for longer than the others can wait."""
+
+
+def _in_time(work: Callable[[], ModuleType]) -> ModuleType:
+    """Return what an import returns, and raise what it raises, or `ImportTooLong` after `IMPORT_SECONDS`.
+
+    It runs in a thread of its own, which goes on for as long as it likes: Python cannot end one.
+    """
+    found: list[ModuleType | BaseException] = []
+
+    def call() -> None:
+        try:
+            found.append(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised below
+            found.append(error)
+
+    before, path = sys.stdin, list(sys.path)
+    thread = threading.Thread(target=call, name="streamer-import", daemon=True)
+    thread.start()
+    thread.join(IMPORT_SECONDS)
+    if not found:
+        # As it would have left them.
+        sys.stdin, sys.path[:] = before, path
+        raise ImportTooLong(
+            f"its import has not ended after {IMPORT_SECONDS:g} s; it is left out until it changes"
+        )
+    (result,) = found
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 @contextmanager

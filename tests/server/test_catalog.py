@@ -6,6 +6,7 @@ import dataclasses
 import io
 import os
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import Distribution, EntryPoint
 from textwrap import dedent
@@ -17,6 +18,7 @@ from streamer.model.events import PhaseSpec
 from streamer.producer.reference import load
 from streamer.server.catalog import EXAMPLES, GROUP, Catalog, CatalogProblem
 from tests.pipeline_files import own_imports, source, write
+from tests.support import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -456,3 +458,29 @@ def test_a_changed_file_sees_the_changed_module_beside_it(tmp_path: Path) -> Non
     (tmp_path / "helper.py").write_text("NAME = 'another'")
     write(tmp_path / "jobs.py", "A", "B", before="import helper\n")
     assert sys.modules[offered.offers()[0].pipeline.__module__].helper.NAME == "another"
+
+
+def test_an_import_that_does_not_end_is_a_problem_and_keeps_nothing_from_being_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamer.server.catalog.IMPORT_SECONDS", 0.3)
+    end = threading.Event()
+    monkeypatch.setattr(sys, "streamer_test_end", end, raising=False)
+    (tmp_path / "a_hangs.py").write_text("import sys\nsys.streamer_test_end.wait(60)\n")
+    (tmp_path / "b_good.py").write_text(
+        "from streamer import Pipeline, phase\nclass Good(Pipeline):\n    @phase\n    def go(self): ...\n"
+    )
+    before, path = sys.stdin, list(sys.path)
+    try:
+        found = catalog(str(tmp_path))
+        assert ["Good"] == [offer.name for offer in found.offers()]
+        (problem,) = found.problems()
+        assert problem.reference.endswith("a_hangs.py")
+        assert "its import has not ended after 0.3 s" in problem.message
+        assert before is sys.stdin
+        assert [one for one in sys.path if one != str(tmp_path)] == path
+        # It is not tried again until the file changes.
+        assert 1 == len(found.problems())
+    finally:
+        end.set()
+    wait_until(lambda: "streamer-import" not in {thread.name for thread in threading.enumerate()})
