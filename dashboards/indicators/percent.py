@@ -55,6 +55,8 @@ class Percent(Indicator):
         place = said.phase if said.outcome is None else said.headline
         reached = f"{said.number} {said.unit}".strip()
         left = said.remaining if self.details else None
+        # A reader of the screen is told what is known, not what is not.
+        told = left.left if left is not None and left.short else ""
         return {
             "left": "" if left is None else left.left,
             "when": [] if left is None else _when(left),
@@ -63,7 +65,7 @@ class Percent(Indicator):
             "value": said.percent,
             "phase": formatting.cut(place, 80) if self.details else "",
             "now": said.now if self.details else "",
-            "spoken": ", ".join(filter(None, (reached, place, said.now, "" if left is None else left.left)))
+            "spoken": ", ".join(filter(None, (reached, place, said.now, told)))
             if is_known
             else said.word.lower(),
             "tone": "" if is_known else "soft",

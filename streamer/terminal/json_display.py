@@ -6,7 +6,7 @@ from typing import TextIO
 
 from streamer.model.events import Entry
 from streamer.model.state import RunState
-from streamer.protocol.frames import EstimateSaid, entry_json, estimate_line, state_data, to_json
+from streamer.protocol.frames import entry_json, state_data, to_json
 
 
 class JsonDisplay:
@@ -29,8 +29,7 @@ class JsonDisplay:
         self._line(entry_json(entry))
 
     def renew(self, state: RunState) -> None:
-        if state.estimate is not None:
-            self._line(estimate_line(EstimateSaid(state.run, state.estimate)))
+        """Write nothing: an estimate is no entry, and the next one takes its place."""
 
     def connection(self, state: str, detail: str) -> None:
         """Write nothing."""
