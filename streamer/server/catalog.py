@@ -6,7 +6,6 @@ The references are those of `producer.reference`. An offer's own reference is ex
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import sys
 import threading
@@ -27,6 +26,8 @@ from streamer.model.parameters.json_schema import schema_of
 from streamer.model.pipeline import Pipeline, doc_of, phases_of, time_limit_of, title_of
 from streamer.producer import reference as loading
 from streamer.producer.reference import execute, import_module, is_path, pipeline_of, split, unique_name
+from streamer.server import timed_import
+from streamer.server.timed_import import import_in_time, without_input
 
 #: The group of entry points in which packages register their pipelines: a class, or a module of them.
 GROUP: Final = "streamer.pipelines"
@@ -41,10 +42,8 @@ EXAMPLES: Final = (
 #: Most files of one folder that are read.
 FILES_LIMIT: Final = 200
 _MESSAGE_LIMIT: Final = 1_000
-#: Seconds that the import of one module or file may take; heavy libraries take some ten.
-IMPORT_SECONDS = 30.0
 #: Beginnings of the file names whose frames a problem's traceback leaves out.
-_OURS: Final = (__file__, loading.__file__, "<frozen importlib")
+_OURS: Final = (__file__, loading.__file__, timed_import.__file__, "<frozen importlib")
 
 
 @dataclass(frozen=True)
@@ -232,7 +231,7 @@ class _Source:
             number = len(_python_files(self._path))
             return self._nothing(f"expected a folder of 1 to {FILES_LIMIT} Python files, found {number}")
         try:
-            module = _in_time(lambda: self._import(key))
+            module = import_in_time(lambda: self._import(key))
             named = [(self._name, pipeline_of(module, self._name))] if self._name else _pipelines_in(module)
         except BaseException as error:
             if is_interrupt(error):
@@ -254,7 +253,7 @@ class _Source:
         return _Found(tuple(offers), tuple(problems))
 
     def _import(self, key: str) -> ModuleType:
-        with _without_input():
+        with without_input():
             return import_module(key) if self._path is None else self._files.execute(Path(key))
 
     def _nothing(self, message: str) -> _Found:
@@ -262,50 +261,6 @@ class _Source:
 
     def _shown_of(self, key: str) -> str:
         return self.shown if key in (self._where, str(self._path)) else key
-
-
-class ImportTooLong(Exception):
-    """The import of a module or file goes on for longer than the others can wait."""
-
-
-def _in_time(work: Callable[[], ModuleType]) -> ModuleType:
-    """Return what an import returns, and raise what it raises, or `ImportTooLong` after `IMPORT_SECONDS`.
-
-    It runs in a thread of its own, which goes on for as long as it likes: Python cannot end one.
-    """
-    found: list[ModuleType | BaseException] = []
-
-    def call() -> None:
-        try:
-            found.append(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised below
-            found.append(error)
-
-    before, path = sys.stdin, list(sys.path)
-    thread = threading.Thread(target=call, name="streamer-import", daemon=True)
-    thread.start()
-    thread.join(IMPORT_SECONDS)
-    if not found:
-        # As it would have left them.
-        sys.stdin, sys.path[:] = before, path
-        raise ImportTooLong(
-            f"its import has not ended after {IMPORT_SECONDS:g} s; it is left out until it changes"
-        )
-    (result,) = found
-    if isinstance(result, BaseException):
-        raise result
-    return result
-
-
-@contextmanager
-def _without_input() -> Iterator[None]:
-    """Let standard input be empty: a file that asks a question would wait for the streamer's terminal for ever."""
-    with Path(os.devnull).open(encoding="utf-8") as nothing:
-        before, sys.stdin = sys.stdin, nothing
-        try:
-            yield
-        finally:
-            sys.stdin = before
 
 
 def _python_files(folder: Path) -> list[Path]:

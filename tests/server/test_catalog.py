@@ -463,7 +463,7 @@ def test_a_changed_file_sees_the_changed_module_beside_it(tmp_path: Path) -> Non
 def test_an_import_that_does_not_end_is_a_problem_and_keeps_nothing_from_being_offered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamer.server.catalog.IMPORT_SECONDS", 0.3)
+    monkeypatch.setattr("streamer.server.timed_import.IMPORT_SECONDS", 0.3)
     end = threading.Event()
     monkeypatch.setattr(sys, "streamer_test_end", end, raising=False)
     (tmp_path / "a_hangs.py").write_text("import sys\nsys.streamer_test_end.wait(60)\n")
