@@ -217,6 +217,7 @@ class Streamer:
                 self.announce(_address(settings.host, sockets[0].getsockname()[1]))
                 stack.callback((settings.data / "streamer.json").unlink, missing_ok=True)
             await self.runs.open()
+            await self.estimates.resume()
             estimating = loop.create_task(self.estimates.run_forever(), name="streamer-estimates")
             stack.push_async_callback(_cancelled, estimating)
             if self._server is not None:

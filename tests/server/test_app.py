@@ -23,6 +23,8 @@ from dashboards.local import Local
 from streamer.client.discovery import DataFolderBusy
 from streamer.server.app import Streamer, routes
 from streamer.server.embedded import embedded
+from streamer.server.estimates.past import Past, Said
+from streamer.server.estimates.store import Store
 from streamer.server.log.tables import LogVersionError
 from streamer.settings import Settings
 from tests.api_support import FakeBackend, Producer, data_of, error_of, running
@@ -255,6 +257,23 @@ async def test_a_producer_s_batch_that_was_stored_but_not_acknowledged_is_stored
         )
         page = (await api.http.get(f"{again.path}/log")).json()
     assert ["one", "two", "three"] == [one["message"] for one in page["lines"]]
+
+
+async def test_the_percentage_goes_on_after_a_restart_as_earlier_runs_told_it(tmp_path, monkeypatch):
+    # No look computes anything meanwhile.
+    monkeypatch.setattr("streamer.server.estimates.live.EVERY_SECONDS", 3600.0)
+    async with running(tmp_path) as api:
+        producer = await api.register()
+        await producer.send({"event": "progress", "done": 0, "total": 100})
+    store = Store(tmp_path / "data" / "estimates.sqlite")
+    store.put(producer.run, Past("A run", 0.0, said=[Said(1.0, 8.0, 9.0, 10.0, 0.1, runs=3)]))
+    store.close()
+    async with running(tmp_path) as api:
+        again = Producer(api.http, producer.run, producer.token)
+        again.seq = producer.seq
+        await again.send({"event": "progress", "done": 50, "total": 100})
+        state = await again.state()
+    assert (10, 50) == (state["progress"], state["overallProgress"])
 
 
 async def test_queued_runs_wait_again_in_their_order_after_a_restart(tmp_path):

@@ -168,14 +168,15 @@ def new_timeline(state: RunState) -> Timeline:
     )
 
 
-def read_past(state: RunState, log: EventLog) -> Past:
+def read_past(state: RunState, log: EventLog, before: Past | None = None) -> Past:
     """Return a run that is over, read from the log. Raises `LogError`.
 
     Args:
         state: Its state.
         log: The log.
+        before: What was kept of it while it went on: what was said of it stays; None: nothing.
 
     """
-    following = Following(state, ())
+    following = Following(state, (), before)
     following.read(log)
     return following.past()

@@ -107,6 +107,18 @@ class LiveEstimates:
         """Forget a run that was removed."""
         self._removed.add(run_id)
 
+    async def resume(self) -> None:
+        """Go on with the shares that an earlier streamer said last, until the first look computes new ones.
+
+        Without them the next event would say the share of the declared weights, and what is shown cannot fall again.
+        """
+        loop = asyncio.get_running_loop()
+        shares = await loop.run_in_executor(self._thread, self._last_shares, list(self._states()))
+        for run_id, share in shares.items():
+            # The first look without the run takes its share away again.
+            self._slots.setdefault(run_id, _Slot())
+            self._log.set_share(run_id, share)
+
     async def run_forever(self) -> None:
         """Look once a second, until it is cancelled."""
         while True:
@@ -172,6 +184,15 @@ class LiveEstimates:
 
     # -- in its thread -------------------------------------------------------------------------------------------------
 
+    def _last_shares(self, states: list[RunState]) -> dict[str, float]:
+        """Return the shares that were said last of runs under way, of those alone that rested on earlier runs."""
+        found: dict[str, float] = {}
+        for state in states:
+            past = None if state.started is None else self._opened().get(state.run)
+            if past is not None and past.said and past.said[-1].runs and past.said[-1].fraction is not None:
+                found[state.run] = past.said[-1].fraction
+        return found
+
     def _work(
         self,
         due: list[tuple[str, RunState]],
@@ -219,7 +240,7 @@ class LiveEstimates:
         self._given_up.discard(run_id)
         try:
             if following is None:
-                past = read_past(state, self._log)
+                past = read_past(state, self._log, self._opened().get(run_id))
             else:
                 following.read(self._log)
                 past = following.past()
@@ -270,7 +291,7 @@ class LiveEstimates:
             past = store.get(state.run)
             if past is None or not past.end:
                 try:
-                    past = read_past(state, self._log)
+                    past = read_past(state, self._log, past)
                 except LogError as error:
                     logger.info("the run %s teaches nothing: %s", state.run, error)
                     continue
@@ -280,10 +301,11 @@ class LiveEstimates:
     def _said_of(self, state: RunState) -> list[Estimated]:
         from streamer.model.estimate import Duration
         from streamer.model.estimates.shown import basis_of
+        from streamer.server.estimates.past import evenly
 
         following = self._followings.get(state.run)
         past = None if following is not None else self._opened().get(state.run)
-        said = following.said if following is not None else [] if past is None else past.said
+        said = evenly(following.said) if following is not None else [] if past is None else past.said
         running = state.started or 0.0
         found = []
         for one in said:

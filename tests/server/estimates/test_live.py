@@ -89,8 +89,27 @@ class Bench:
         self.append(run_id, end or Completed(results=FinalResults(100, 0)))
         await self.estimates.look()
 
+    async def slow_at_the_end(self, runs: int) -> None:
+        """Do whole runs. The second half of their items takes nine times as long as the first."""
+        for number in range(runs):
+            self.begin(f"r{number}")
+            for done in range(10, 101, 10):
+                self.clock.advance(10 if done <= 50 else 90)
+                self.append(f"r{number}", Progressed(phase="load", done=done, total=100))
+            self.append(f"r{number}", Completed())
+            await self.estimates.look()
+
+    async def restart(self) -> None:
+        """Close the log and the estimates, and open them again."""
+        await self.estimates.close()
+        self.log.close()
+        self.log = SqliteLog(self.folder / "log.sqlite", commit_seconds=0.0)
+        self.estimates = self.new_estimates()
+        await self.estimates.resume()
+
     async def close(self) -> None:
         await self.estimates.close()
+        self.log.close()
 
     def said(self, run_id: str) -> Estimated:
         record = self.log.run(run_id)
@@ -106,7 +125,6 @@ async def opened(tmp_path: Path) -> AsyncIterator[Callable[..., Bench]]:
 
         def open_bench(**options: bool) -> Bench:
             bench = Bench(tmp_path, **options)
-            stack.callback(bench.log.close)
             stack.push_async_callback(bench.close)
             return bench
 
@@ -152,14 +170,7 @@ async def test_the_progress_of_events_is_the_share_of_time_where_earlier_runs_te
     opened: Callable[..., Bench],
 ) -> None:
     bench = opened()
-    for number in range(3):
-        bench.begin(f"r{number}")
-        # The second half of the items takes nine times as long.
-        for done in range(10, 101, 10):
-            bench.clock.advance(10 if done <= 50 else 90)
-            bench.append(f"r{number}", Progressed(phase="load", done=done, total=100))
-        bench.append(f"r{number}", Completed())
-        await bench.estimates.look()
+    await bench.slow_at_the_end(3)
     bench.begin("now")
     await bench.work("now", 40)
     state = bench.append("now", Progressed(phase="load", done=41, total=100))
@@ -188,6 +199,57 @@ async def test_the_percentage_never_falls_when_the_streamer_is_restarted(
     state = bench.append("now", Progressed(phase="load", done=63, total=100))
     assert state.progress >= int(100 * (before.fraction or 1))
     assert len(await bench.estimates.said_of(state)) > 60
+
+
+async def test_after_a_restart_the_percentage_goes_on_before_anything_is_computed(
+    opened: Callable[..., Bench],
+) -> None:
+    bench = opened()
+    await bench.slow_at_the_end(3)
+    bench.begin("now")
+    await bench.work("now", 40)
+    before = bench.append("now", Progressed(phase="load", done=41, total=100)).progress
+    await bench.restart()
+    after = bench.append("now", Progressed(phase="load", done=42, total=100))
+    assert (before, 42) == (after.progress, after.overall_progress)
+    assert before < 20
+
+
+async def test_after_a_restart_a_run_without_history_goes_on_by_its_weights(
+    opened: Callable[..., Bench],
+) -> None:
+    bench = opened()
+    bench.begin("now")
+    await bench.work("now", 40)
+    await bench.restart()
+    assert 60 == bench.append("now", Progressed(phase="load", done=60, total=100)).progress
+
+
+async def test_what_was_said_before_a_restart_stays_though_the_run_ends_before_the_first_look(
+    opened: Callable[..., Bench],
+) -> None:
+    bench = opened()
+    await bench.whole("r0")
+    bench.begin("now")
+    await bench.work("now", 60)
+    await bench.restart()
+    over = bench.append("now", Progressed(phase="load", done=100, total=100), Completed())
+    await bench.estimates.look()
+    assert 60 == len(await bench.estimates.said_of(over))
+    assert (await bench.estimates.past_of([over]))["now"].end == "complete"
+
+
+async def test_what_was_said_stays_though_the_run_ended_while_no_streamer_looked(
+    opened: Callable[..., Bench],
+) -> None:
+    bench = opened()
+    await bench.whole("r0")
+    bench.begin("now")
+    await bench.work("now", 60)
+    over = bench.append("now", Progressed(phase="load", done=100, total=100), Completed())
+    await bench.restart()
+    assert 60 == len((await bench.estimates.past_of([over]))["now"].said)
+    assert 60 == len(await bench.estimates.said_of(over))
 
 
 async def test_without_its_history_a_run_has_its_own_pace_again(opened: Callable[..., Bench]) -> None:
@@ -246,9 +308,11 @@ async def test_what_was_said_of_a_long_run_is_thinned_evenly(opened: Callable[..
     bench = opened()
     await bench.whole("r0", seconds=10)
     bench.begin("now")
-    for _ in range(900):
+    for number in range(900):
         bench.clock.advance(1)
         await bench.estimates.look()
+        if number == 350:
+            assert 200 >= len(await bench.estimates.said_of(bench.states()[0]))
     bench.append("now", Progressed(phase="load", done=100, total=100), Completed())
     await bench.estimates.look()
     record = bench.log.run("now")
